@@ -1,0 +1,135 @@
+"""Images as one `uint8` tensor on the device, cut into endless shuffled batches in [-1, 1].
+
+MNIST comes with the package and needs no network; torchvision's drop-ins with the same format are one name away.
+Introduced in lesson 01.
+"""
+
+import gzip
+import hashlib
+import itertools
+import os
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+import torch
+
+from gan_lib.files import write_atomically
+
+SETS = {  # name: (torchvision's class, its arguments, the stem of its image files)
+    "mnist": ("MNIST", {}, ""),
+    "fashion-mnist": ("FashionMNIST", {}, ""),
+    "kmnist": ("KMNIST", {}, ""),
+    "emnist-letters": ("EMNIST", {"split": "letters"}, "emnist-letters-"),
+}
+
+
+class Digits(NamedTuple):
+    """Images and what they show."""
+
+    images: torch.Tensor  # uint8 [N, 28, 28], 0 black to 255 white
+    labels: torch.Tensor  # int64 [N], 0 to 9 (0 to 25 for letters)
+
+
+def load(name="mnist", *, train=True, device="cpu"):
+    """Return the 60,000 training (or 10,000 test) images of `name` as `Digits` on `device`.
+
+    `name` is one of `SETS`. MNIST is unpacked from the package on first use; the others are read from the cache folder
+    or downloaded into it by torchvision. Raises `ValueError` for another name, and `FileNotFoundError` saying which files
+    to put where when they are neither on disk nor to be had from the network.
+    """
+    if name not in SETS:
+        raise ValueError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
+    from torchvision import datasets  # here, because it takes longer to import than all else together
+
+    kind, arguments, stem = SETS[name]
+    root = cache_folder()
+    if name == "mnist":
+        unpack(root / "MNIST" / "raw")
+    try:
+        dataset = getattr(datasets, kind)(root, train=train, download=True, **arguments)
+    except (RuntimeError, OSError) as error:
+        part = "train" if train else ("test" if stem else "t10k")
+        files = " and ".join(f"{stem}{part}-{what}.gz" for what in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+        if stem:
+            files = "gzip.zip (or the unpacked emnist-letters-* files)"
+        raise FileNotFoundError(
+            f"{name} is not on this machine and could not be downloaded ({error}). "
+            f"Put {files} into {root / kind / 'raw'} and try again."
+        ) from error
+    images, labels = dataset.data, dataset.targets
+    if name == "emnist-letters":  # stored lying on their side, and counted from 1
+        images, labels = images.transpose(1, 2), labels - 1
+    return Digits(images.contiguous().to(device), labels.to(device))
+
+
+def cache_folder():
+    """The folder that holds unpacked data: `GAN_LIB_DATA` if that is set, else this platform's cache folder."""
+    return Path(os.environ.get("GAN_LIB_DATA") or platformdirs.user_cache_dir("gan_lib"))
+
+
+def unpack(folder):
+    """Unpack the bundled MNIST files into `folder`, unless they are there whole; each is checked by its SHA-256 first.
+
+    Safe to call from several processes at once. Raises `ValueError` where a bundled file is damaged.
+    """
+    bundle = resources.files("gan_lib") / "mnist"
+    for line in (bundle / "SHA256SUMS").read_text().splitlines():
+        sha256, name = line.split()
+        packed = (bundle / name).read_bytes()
+        target = folder / name.removesuffix(".gz")
+        size = int.from_bytes(packed[-4:], "little")  # a gzip file ends with the unpacked length
+        if target.exists() and target.stat().st_size == size:
+            continue
+        if hashlib.sha256(packed).hexdigest() != sha256:
+            raise ValueError(f"The bundled file {name} is damaged: install gan_lib once more.")
+        write_atomically(target, gzip.decompress(packed))
+
+
+def to_range(images):
+    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1]: x / 127.5 - 1. What every net here sees and makes."""
+    return images.unsqueeze(-3).float().div_(127.5).sub_(1)
+
+
+def to_uint8(images):
+    """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped."""
+    return images.detach().squeeze(-3).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def batches(images, batch_size, *, seed=0, start=0):
+    """Yield batches [batch_size, 1, 28, 28] in [-1, 1] from uint8 `images` [N, 28, 28] without end.
+
+    Each epoch is a new permutation of the images and drops the rest that fills no batch. The k-th batch depends on
+    `seed` and k alone, and `start` is the first k: a resumed run sees what an uninterrupted one would have seen.
+    """
+    if not 0 < batch_size <= len(images):
+        raise ValueError(f"batch_size must lie between 1 and the number of images ({len(images)}), not {batch_size}.")
+    per_epoch = len(images) // batch_size
+    rng = torch.Generator(images.device)
+    for epoch in itertools.count(start // per_epoch):
+        rng.manual_seed(1_000_003 * seed + epoch)  # each epoch has its own, so that none has to be drawn again
+        order = torch.randperm(len(images), generator=rng, device=images.device)
+        for chosen in order.split(batch_size)[start % per_epoch : per_epoch]:
+            yield to_range(images[chosen])
+        start = 0
+
+
+def pick_device(name="auto"):
+    """The torch device called `name`; "auto" is "cuda" when this PyTorch can run on the GPU that is there, else "cpu".
+
+    Raises `ValueError` where the device asked for is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if works("cuda") else "cpu")
+    if not works(name):
+        raise ValueError(f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto.")
+    return torch.device(name)
+
+
+def works(device):
+    """Whether one small computation succeeds: a GPU too old for this PyTorch says it is available, and fails here."""
+    try:
+        return torch.ones(1, device=device).add(1).item() == 2
+    except (RuntimeError, AssertionError):
+        return False

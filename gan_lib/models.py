@@ -1,0 +1,126 @@
+"""Generators and discriminators, as plain stacks of layers. The comment beside a layer is the shape that leaves it.
+
+A generator maps z [N, latent_dim], drawn from a normal distribution, to images [N, 1, 28, 28] in [-1, 1].
+A discriminator maps such images to logits [N], high for real. MLPs: lesson 02. Convolutions: lesson 03.
+"""
+
+import copy
+
+import torch
+from torch import nn
+
+
+def mlp_generator(latent_dim=64, width=256):
+    """Three linear layers and a tanh. Lesson 02."""
+    return nn.Sequential(  #                                  z [N, latent_dim]
+        nn.Linear(latent_dim, width), nn.ReLU(),  #             [N, width]
+        nn.Linear(width, width), nn.ReLU(),  #                  [N, width]
+        nn.Linear(width, 28 * 28), nn.Tanh(),  #                [N, 784] in [-1, 1]
+        nn.Unflatten(1, (1, 28, 28)),  #                        [N, 1, 28, 28]
+    )  # fmt: skip
+
+
+def mlp_discriminator(width=256):
+    """Three linear layers; LeakyReLU lets a gradient through where a unit is off. Lesson 02."""
+    return nn.Sequential(  #                                  x [N, 1, 28, 28]
+        nn.Flatten(),  #                                        [N, 784]
+        nn.Linear(28 * 28, width), nn.LeakyReLU(0.2),  #        [N, width]
+        nn.Linear(width, width), nn.LeakyReLU(0.2),  #          [N, width]
+        nn.Linear(width, 1), nn.Flatten(0),  #                  [N]
+    )  # fmt: skip
+
+
+class SigmoidPixels(nn.Module):
+    """2 sigmoid(a) - 1: pixels as probabilities in [0, 1], brought to [-1, 1]. It equals tanh(a / 2)."""
+
+    def forward(self, a):
+        return a.sigmoid() * 2 - 1
+
+
+def mlp_sigmoid_generator(latent_dim=128, width=256):
+    """A widening stack that ends in sigmoid pixels, as many first GANs are written."""
+    return nn.Sequential(  #                                  z [N, latent_dim]
+        nn.Linear(latent_dim, width), nn.ReLU(),  #             [N, width]
+        nn.Linear(width, 2 * width), nn.ReLU(),  #              [N, 2 width]
+        nn.Linear(2 * width, 28 * 28), SigmoidPixels(),  #      [N, 784] in [-1, 1]
+        nn.Unflatten(1, (1, 28, 28)),  #                        [N, 1, 28, 28]
+    )  # fmt: skip
+
+
+def mlp_relu_discriminator(width=256):
+    """A narrowing stack with ReLU."""
+    return nn.Sequential(  #                                  x [N, 1, 28, 28]
+        nn.Flatten(),  #                                        [N, 784]
+        nn.Linear(28 * 28, 2 * width), nn.ReLU(),  #            [N, 2 width]
+        nn.Linear(2 * width, width), nn.ReLU(),  #              [N, width]
+        nn.Linear(width, 1), nn.Flatten(0),  #                  [N]
+    )  # fmt: skip
+
+
+def dcgan_generator(latent_dim=64, width=32):
+    """From one pixel with `latent_dim` channels to 28 × 28 with one, by transposed convolutions.
+
+    Radford et al. 2015 (arXiv 1511.06434), figure 1, at MNIST's size. Lesson 03.
+    """
+    return nn.Sequential(  #                                                              z [N, latent_dim]
+        nn.Unflatten(1, (latent_dim, 1, 1)),  #                                             [N, latent_dim, 1, 1]
+        nn.ConvTranspose2d(latent_dim, 2 * width, 7, bias=False),  #                        [N, 2 width, 7, 7]
+        nn.BatchNorm2d(2 * width), nn.ReLU(),  #                                            [N, 2 width, 7, 7]
+        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  #        [N, width, 14, 14]
+        nn.BatchNorm2d(width), nn.ReLU(),  #                                                [N, width, 14, 14]
+        nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1), nn.Tanh(),  #                 [N, 1, 28, 28] in [-1, 1]
+    ).apply(normal_init)  # fmt: skip
+
+
+def dcgan_discriminator(width=32):
+    """From 28 × 28 down to one number, by strided convolutions; no BatchNorm on the first layer.
+
+    Radford et al. 2015 (arXiv 1511.06434), section 3, at MNIST's size. Lesson 03.
+    """
+    return nn.Sequential(  #                                                              x [N, 1, 28, 28]
+        nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  #                 [N, 2 width, 7, 7]
+        nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2),  #                                    [N, 2 width, 7, 7]
+        nn.Conv2d(2 * width, 1, 7), nn.Flatten(0),  #                                       [N]
+    ).apply(normal_init)  # fmt: skip
+
+
+def normal_init(layer):
+    """Convolutions from N(0, 0.02), BatchNorm's scale from N(1, 0.02). Radford et al. 2015, section 4."""
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+PAIRS = {
+    "mlp": (mlp_generator, mlp_discriminator),
+    "mlp-sigmoid": (mlp_sigmoid_generator, mlp_relu_discriminator),
+    "dcgan": (dcgan_generator, dcgan_discriminator),
+}
+
+
+class Sampler:
+    """A frozen copy of a generator in eval mode: a pure function of z. G(z) alone equals G(batch)[i]. Lesson 05.
+
+    `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1] and lets gradients through to z.
+    """
+
+    def __init__(self, generator, latent_dim):
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.latent_dim = latent_dim
+        self.device = next(generator.parameters()).device
+
+    def __call__(self, z):
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z must have the shape [N, {self.latent_dim}], not {list(z.shape)}.")
+        return self.generator(z.to(self.device))
+
+    def noise(self, n, seed=0):
+        """n points z [n, latent_dim] from N(0, 1); the same for the same seed on every device."""
+        return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
+
+    @torch.no_grad()
+    def sample(self, n, seed=0, chunk=1000):
+        """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small."""
+        return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])

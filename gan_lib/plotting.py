@@ -1,0 +1,134 @@
+"""Every picture of the lessons: plain `uint8` pictures and matplotlib axes (`ax` in, `ax` out).
+
+One colour per role, everywhere, told apart by colour-blind readers too (Okabe and Ito's set). Introduced in lesson 01.
+"""
+
+import math
+from pathlib import Path
+
+import imageio.v3 as imageio
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from PIL import Image
+
+from gan_lib import data
+
+REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"
+GAP = 2  # pixels between two digits of a grid
+
+
+def pixels(images):
+    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → numpy uint8 [N, 28, 28]."""
+    return np.asarray((data.to_uint8(images) if images.is_floating_point() else images).cpu())
+
+
+def tile(images, columns=10, scale=1):
+    """Images (as `pixels` takes them) side by side, row by row: numpy uint8 [height, width], `scale`² pixels for each."""
+    images = pixels(images)
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    cell = 28 + GAP
+    picture = np.full((rows * cell + GAP, columns * cell + GAP), 40, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * cell + GAP, i % columns * cell + GAP
+        picture[top : top + 28, left : left + 28] = image
+    return picture.repeat(scale, 0).repeat(scale, 1)
+
+
+def save_picture(picture, path):
+    """Write a uint8 picture [height, width] as PNG, making its folder if need be."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+def show(picture, ax=None, title=None, width=7):
+    """Show a uint8 picture, `width` inches wide, in grey, with nearest pixels and no axes."""
+    if ax is None:
+        size = (width, width * picture.shape[0] / picture.shape[1] + (0.3 if title else 0))
+        _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=10)
+    return ax
+
+
+def grid(images, columns=10, ax=None, title=None, width=7):
+    """Show images (as `pixels` takes them) as a grid."""
+    return show(tile(images, columns), ax, title, width)
+
+
+def across_epochs(frames, labels, columns=10, ax=None):
+    """One row of digits for each moment of training, the same z down a column.
+
+    `frames` holds a batch of images (as `pixels` takes them) for each of `labels`, which are written beside the rows.
+    """
+    ax = show(np.concatenate([tile(frame[:columns], columns)[GAP * (i > 0) :] for i, frame in enumerate(frames)]), ax)
+    ax.set_yticks([GAP + 14 + (28 + GAP) * i for i in range(len(labels))], labels, fontsize=9)
+    ax.tick_params(length=0)
+    return ax
+
+
+def curves(records, axes=None):
+    """Draw d_loss and g_loss, and beside them D(x) and D(G(z)), over the steps of `records`. Returns the two axes.
+
+    The dashed lines are where the game stands when D cannot tell (D = 1/2 everywhere): log 4 and log 2 for the
+    cross-entropy losses (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1), and 1/2.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(10, 3.2), dpi=100, layout="constrained")
+    panels = [
+        ("losses", [("d_loss", D, "d_loss"), ("g_loss", FAKE, "g_loss")], [(math.log(4), "log 4"), (math.log(2), "log 2")]),
+        ("what D believes", [("d_real", REAL, "D(x)"), ("d_fake", FAKE, "D(G(z))")], [(0.5, "1/2")]),
+    ]
+    for ax, (title, lines, levels) in zip(axes, panels, strict=True):
+        for level, name in levels:
+            ax.axhline(level, color=THEORY, linestyle="--", linewidth=1)
+            ax.text(1.01, level, name, color=THEORY, va="center", fontsize=9, transform=ax.get_yaxis_transform())
+        for field, color, label in lines:
+            ax.plot([r.step for r in records], [getattr(r, field) for r in records], color=color, label=label)
+        ax.set(xlabel="step", title=title)
+        ax.set_ylim(0, 1 if title == "what D believes" else None)
+        ax.legend(frameon=False, fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def save_animation(frames, path, columns=10, scale=2, seconds=6.0):
+    """Write batches of images (as `pixels` takes them) as a moving picture; `path` ends in .gif or .mp4.
+
+    It lasts `seconds`, a third of which holds the last frame; a bar at the bottom shows how far training is.
+    """
+    pictures = [tile(frame, columns, scale) for frame in frames]
+    for i, picture in enumerate(pictures):
+        picture[-2 * scale :, : max(1, round(picture.shape[1] * (i + 1) / len(pictures)))] = 200
+    pictures += [pictures[-1]] * max(1, len(pictures) // 2)
+    fps = max(1.0, len(pictures) / seconds)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if str(path).endswith(".gif"):
+        imageio.imwrite(path, np.stack(pictures), duration=1000 / fps, loop=0)
+    else:
+        colour = np.stack(pictures)[..., None].repeat(3, -1)
+        imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
+
+
+def untile(picture, scale=1):
+    """The uint8 images [N, 28, 28], as a tensor, of a picture that `tile` made (all its places filled)."""
+    picture = picture[::scale, ::scale]
+    cell = 28 + GAP
+    rows, columns = picture.shape[0] // cell, picture.shape[1] // cell
+    places = [(r * cell + GAP, c * cell + GAP) for r in range(rows) for c in range(columns)]
+    return torch.from_numpy(np.stack([picture[top : top + 28, left : left + 28] for top, left in places]))
+
+
+def load_picture(path):
+    """A grey PNG as numpy uint8 [height, width]."""
+    return np.array(Image.open(path).convert("L"))
+
+
+def save_figure(ax, path):
+    """Write the figure that `ax` belongs to as PNG, and close it."""
+    ax.figure.savefig(path, dpi=100)
+    plt.close(ax.figure)

@@ -1,0 +1,82 @@
+"""Complete, named recipes, and the generators that they gave. Introduced in lesson 03.
+
+A recipe is data: `dataclasses.replace(RECIPES["dcgan"], width=64)` is another one.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+
+from gan_lib import checkpoint, models
+from gan_lib.files import bundled_weights
+from gan_lib.losses import LOSSES
+from gan_lib.training import Game
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a run, but for the data and the seed. The defaults are what most recipes share."""
+
+    name: str
+    nets: str  # a pair of models.PAIRS
+    latent_dim: int = 64  # length of z
+    width: int = 256  # units of a hidden layer, or channels of the first convolution
+    loss: str = "non-saturating"  # a pair of losses.LOSSES: binary cross-entropy on logits
+    batch_size: int = 64
+    epochs: int = 20
+    g_lr: float = 2e-4  # Radford et al. found 1e-3 too high
+    d_lr: float = 2e-4
+    betas: tuple = (0.5, 0.999)  # β1 = 0.5 forgets old gradients sooner, for the opponent moves meanwhile
+    ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
+
+    def game(self, seed=0, device="cpu"):
+        """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
+        make_generator, make_discriminator = models.PAIRS[self.nets]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            nets = make_generator(self.latent_dim, self.width).to(device), make_discriminator(self.width).to(device)
+        return Game(*nets, latent_dim=self.latent_dim, loss=LOSSES[self.loss], batch_size=self.batch_size,
+                    g_lr=self.g_lr, d_lr=self.d_lr, betas=tuple(self.betas), ema=self.ema, seed=seed)  # fmt: skip
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("mlp-sigmoid", "mlp-sigmoid", latent_dim=128, batch_size=32, betas=(0.9, 0.999)),
+        Recipe("mlp", "mlp", batch_size=100, epochs=200, betas=(0.9, 0.999)),
+        Recipe("dcgan", "dcgan", width=32),
+    )
+}
+
+
+def get(name):
+    """The recipe called `name`. Raises `ValueError` that lists those there are."""
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe called {name!r}; choose one of: {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def resume(path, device="cpu"):
+    """The `Game` saved at `path` by the command line or by `save`, with its recipe, ready to go on."""
+    notes = checkpoint.header(path)["notes"]
+    if "recipe" not in notes:
+        raise ValueError(f"{path} does not say its recipe: build its game, then use checkpoint.load(game, path).")
+    return checkpoint.load(Recipe(**notes["recipe"]).game(device=device), path)
+
+
+def save(game, recipe, path, **notes):
+    """`checkpoint.save` with the recipe noted, so that `resume` can rebuild the game from the file alone."""
+    checkpoint.save(game, path, recipe=asdict(recipe), **notes)
+
+
+def pretrained(name, device="cpu"):
+    """The generator that the recipe `name` gave at full length, as a frozen `models.Sampler`.
+
+    Made by `make weights`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
+    by its SHA-256. Raises `ValueError` where there are no weights of that name, or they are damaged.
+    """
+    tensors, about = bundled_weights(name)
+    recipe = Recipe(**about["recipe"])
+    generator = models.PAIRS[recipe.nets][0](recipe.latent_dim, recipe.width)
+    generator.load_state_dict(tensors)
+    return models.Sampler(generator.to(device), recipe.latent_dim)

@@ -1,0 +1,121 @@
+"""The game: one discriminator step, one generator step, the moving average, and `train`, which repeats them.
+
+Written out by hand in lesson 02; this is the same code, kept.
+"""
+
+import copy
+import itertools
+import math
+import time
+from typing import NamedTuple
+
+import torch
+
+from gan_lib import data, losses, models
+
+
+class Game:
+    """Two nets, an optimiser for each, the generator's moving average, and where the run stands.
+
+    `average` is the generator one should sample from: the exponential moving average of the generator's weights
+    (Yazıcı et al. 2018, arXiv 1806.04498), with decay `ema` reached gradually, so that a short run has one too.
+    """
+
+    def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"], batch_size=64,
+                 g_lr=2e-4, d_lr=2e-4, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
+        self.generator, self.discriminator = generator, discriminator
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.device = next(generator.parameters()).device
+        self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
+        self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
+        self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
+        self.rng = torch.Generator(self.device).manual_seed(seed)
+        self.step, self.seconds = 0, 0.0
+
+    def noise(self, n):
+        """The next n points z [n, latent_dim] from N(0, 1)."""
+        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)
+
+    def sampler(self):
+        """The averaged generator, frozen as it is now (`models.Sampler`)."""
+        return models.Sampler(self.average, self.latent_dim)
+
+
+class Record(NamedTuple):
+    """How the game went since the last record: means over those steps. D(x) and D(G(z)) are probabilities."""
+
+    step: int  # pairs of steps since the start of the run
+    images: int  # real images shown since then
+    seconds: float  # spent in training since then
+    d_loss: float
+    g_loss: float
+    d_real: float  # mean D(x), in [0, 1]
+    d_fake: float  # mean D(G(z)), in [0, 1], as the discriminator step sees it
+
+
+class Diverged(ArithmeticError):
+    """A loss is not a number any more. The message says at which step, and the usual causes."""
+
+
+def discriminator_step(game, real, z):
+    """Move D one step towards telling `real` [N, 1, 28, 28] from G(z). Returns d_loss, real_logits, fake_logits."""
+    game.generator.requires_grad_(False)  #              G holds still: no gradient goes past the fakes
+    game.discriminator.requires_grad_(True)
+    fake = game.generator(z)
+    real_logits, fake_logits = game.discriminator(real), game.discriminator(fake)
+    d_loss = game.loss.discriminator(real_logits, fake_logits)
+    game.d_optimizer.zero_grad()
+    d_loss.backward()
+    game.d_optimizer.step()
+    return d_loss.detach(), real_logits.detach(), fake_logits.detach()
+
+
+def generator_step(game, real, z):
+    """Move G one step towards fooling D with G(z). Returns g_loss, real_logits (None if unpaired), fake_logits."""
+    game.discriminator.requires_grad_(False)  #          D holds still: gradients pass through it, and stay out of it
+    game.generator.requires_grad_(True)
+    fake = game.generator(z)
+    real_logits, fake_logits = game.discriminator(real) if game.loss.paired else None, game.discriminator(fake)
+    g_loss = game.loss.generator(real_logits, fake_logits)
+    game.g_optimizer.zero_grad()
+    g_loss.backward()
+    game.g_optimizer.step()
+    return g_loss.detach(), real_logits, fake_logits.detach()
+
+
+@torch.no_grad()
+def update_average(game):
+    """average ← decay · average + (1 - decay) · generator; buffers (BatchNorm's statistics) are copied."""
+    decay = min(game.ema, (1 + game.step) / (10 + game.step))
+    torch._foreach_lerp_(list(game.average.parameters()), list(game.generator.parameters()), 1 - decay)
+    for average, current in zip(game.average.buffers(), game.generator.buffers(), strict=True):
+        average.copy_(current)
+
+
+def train(game, images, steps, record_every=100):
+    """Play `steps` pairs of steps on uint8 `images` [M, 28, 28]; yield a `Record` every `record_every` and at the end.
+
+    It prints, draws and saves nothing: the caller's loop does. The caller may `break`, or interrupt; the game stays
+    usable, and a later call goes on where it stopped. Nothing waits for the device between two records.
+    Raises `Diverged` when a loss is not finite.
+    """
+    end = game.step + steps
+    sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
+    for real in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
+        d_loss, real_logits, fake_logits = discriminator_step(game, real, game.noise(len(real)))
+        g_loss, _, _ = generator_step(game, real, game.noise(len(real)))
+        update_average(game)
+
+        game.step += 1
+        sums += torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
+
+        if game.step % record_every == 0 or game.step == end:
+            means = (sums / (game.step - since)).tolist()  # the only place that waits for the device
+            game.seconds += time.perf_counter() - clock
+            if not all(map(math.isfinite, means)):
+                raise Diverged(
+                    f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
+                    "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
+                )
+            yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
+            sums, since, clock = torch.zeros_like(sums), game.step, time.perf_counter()
