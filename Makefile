@@ -1,0 +1,60 @@
+# Digits from noise. `make help` lists what there is; CONTRIBUTING.md says more.
+
+PYTHON  ?= python3
+LESSONS ?= 01 02 03 04 05
+
+BIN   := .venv/bin
+READY := .venv/.installed
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: setup run lab test outcomes lint refresh links weights clean help
+
+# The last line of the set-up writes READY. A .venv without it is an unfinished set-up, and is begun anew;
+# one with an older READY is brought up to date.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This needs Python 3.11 or newer, and " \
+	  "$(PYTHON) is %s. Name another one: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) .venv
+	@rm -f $@
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## install everything into .venv (the other targets do this by themselves, once)
+
+run: $(READY)  ## run lessons 01 to 05, copies and samples go to runs/ (LESSONS="03 06" or all for others)
+	$(BIN)/python tools/lessons.py run $(LESSONS)
+
+lab: $(READY)  ## open JupyterLab at lesson 01
+	$(BIN)/jupyter lab notebooks/01_load_the_digits.ipynb
+
+test: $(READY)  ## run everything that must pass
+	$(BIN)/python -m pytest
+
+outcomes: $(READY)  ## run every lesson with its defaults and hold it to what it promises
+	$(BIN)/python tools/lessons.py outcomes all
+
+lint: $(READY)  ## check style and formatting, of notebooks too
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed copies and pictures
+	$(BIN)/python tools/lessons.py refresh all
+
+links: $(READY)  ## point every link at your repository: make links REPO=owner/name
+	$(BIN)/python tools/links.py $(REPO)
+
+# For maintainers, after a change to a net or a recipe: each recipe at its full length, which takes hours on two cores.
+# `export` writes gan_lib/weights/RECIPE.safetensors from the finished run, and its entry in manifest.json.
+weights: $(READY)  ## train the bundled generators anew (hours)
+	for recipe in mlp dcgan; do \
+	  $(BIN)/python -m gan_lib train $$recipe --out runs/weights/$$recipe && \
+	  $(BIN)/python -m gan_lib export runs/weights/$$recipe || exit 1; \
+	done
+
+clean:  ## delete runs/ and caches; .venv stays
+	rm -rf runs notebooks/runs build *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
+	find gan_lib notebooks tests tools \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
