@@ -1,0 +1,208 @@
+"""Run the lessons, hold them to what they promise, or renew the committed copies.
+
+    python tools/lessons.py run 03 06       # or: all
+    python tools/lessons.py outcomes all    # holds what each lesson prints to tests/notebooks/outcomes.toml
+    python tools/lessons.py refresh all     # renews notebooks/ and samples/lessons/, if every lesson succeeded
+
+Each notebook runs with its own defaults, in the repository's top folder: what it makes in `runs/lesson_NN/` then lies
+beside its executed copy, `runs/NN_*.ipynb`, whose links to `../samples/` work as they do in `notebooks/`.
+"""
+
+import argparse
+import json
+import operator
+import os
+import shutil
+import sys
+import textwrap
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import papermill
+from tqdm import tqdm
+
+LIMITS = {"min": (operator.ge, "at least"), "max": (operator.le, "at most"), "equals": (operator.eq, "exactly")}
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass
+class Result:
+    """How one lesson went: what its outcome cell printed, and what went wrong (nothing: it succeeded)."""
+
+    notebook: Path
+    copy: Path  # the executed one
+    hero: Path  # the picture at the lesson's top, if it made one
+    seconds: float = 0.0
+    outcome: dict = field(default_factory=dict)
+    errors: list = field(default_factory=list)
+
+
+def find(root, numbers):
+    """The notebooks with these numbers ("all": every one), in order. Raises `ValueError` where one is missing."""
+    lessons = {path.name[:2]: path for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    wanted = {number.zfill(2) for number in numbers}
+    if not lessons or (wanted := lessons.keys() if "all" in wanted else wanted) - lessons.keys():
+        raise ValueError(f"There is no lesson {' '.join(numbers)}. There are: {' '.join(lessons) or 'none'}.")
+    return [path for number, path in lessons.items() if number in wanted]
+
+
+def execute(notebook, root, timeout=600):
+    """Run one lesson; no cell may take longer than `timeout` seconds. Whatever happens is in the `Result`."""
+    runs = root / "runs"
+    result = Result(notebook, runs / notebook.name, runs / f"lesson_{notebook.name[:2]}" / "hero.png")
+    for old in (result.copy, result.hero):
+        old.unlink(missing_ok=True)
+    runs.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    try:
+        executed = papermill.execute_notebook(
+            notebook, result.copy, cwd=root, kernel_name="python3", execution_timeout=timeout, progress_bar=False
+        )
+        result.outcome = outcome_of(executed)
+    except ValueError as error:  # not a notebook, or without an outcome
+        result.errors = [str(error)]
+    except Exception as error:  # a cell failed, took too long, or killed the kernel: the next lesson can still run
+        name, message = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+        result.errors = [textwrap.shorten(f"{last_cell(result.copy)}{name}: {message}", 200, placeholder=" …")]
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def last_cell(copy):
+    """The last cell that ran in an executed copy, as "In [n]: "."""
+    cells = nbformat.read(copy, 4).cells if copy.exists() else []
+    counts = [cell.execution_count for cell in cells if cell.get("execution_count")]
+    return f"In [{counts[-1]}]: " if counts else ""
+
+
+def outcome_of(executed):
+    """What the cell tagged `outcome` printed: one flat JSON object of numbers and booleans. Raises `ValueError`."""
+    cells = [cell for cell in executed.cells if "outcome" in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise ValueError(f"{len(cells)} cells are tagged `outcome`, and a lesson needs exactly one.")
+    printed = "".join(output.text for output in cells[0].outputs if output.get("name") == "stdout")
+    try:
+        outcome = json.loads(printed)
+    except json.JSONDecodeError:
+        outcome = None
+    if not isinstance(outcome, dict) or not all(isinstance(value, int | float) for value in outcome.values()):
+        raise ValueError(f"The outcome cell must print one flat JSON object of numbers, not {printed[:80]!r}.")
+    return outcome
+
+
+def broken_bounds(outcome, bounds):
+    """One line for each of the `bounds` ({key: {min, max, equals, reason}}) that `outcome` does not keep."""
+    if not bounds:
+        return ["outcomes.toml has no bounds for this lesson."]
+    lines = []
+    for key, bound in bounds.items():
+        limits = {name: limit for name, limit in bound.items() if name != "reason"}
+        if not limits or limits.keys() - LIMITS.keys() or not bound.get("reason"):
+            lines.append(f"{key}: a bound has a reason and one or more of {', '.join(LIMITS)}.")
+        elif key not in outcome:
+            lines.append(f"{key}: has a bound, but the lesson does not print it.")
+        else:
+            for name, limit in limits.items():
+                keeps, words = LIMITS[name]
+                if not keeps(outcome[key], limit):  # also true of nan
+                    lines.append(f"{key} is {outcome[key]:.4g} and must be {words} {limit}: {bound['reason']}")
+    return lines
+
+
+def read_bounds(root):
+    """tests/notebooks/outcomes.toml as {lesson: bounds}. Raises `ValueError` for a lesson that is not there."""
+    bounds = tomllib.loads((root / "tests" / "notebooks" / "outcomes.toml").read_text(encoding="utf-8"))
+    if unknown := sorted(bounds.keys() - {path.stem for path in find(root, ["all"])}):
+        raise ValueError(f"outcomes.toml has bounds for lessons that are not there: {', '.join(unknown)}.")
+    return bounds
+
+
+def scrub(executed, root):
+    """Leave of an executed notebook what its readers need: sources, outputs, counts, ids and tags.
+
+    Raises `ValueError` where an output shows a path of this machine.
+    """
+    executed.metadata = NOTEBOOK_METADATA
+    for cell in executed.cells:
+        cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+        if cell.cell_type == "code":  # a widget without its state would show as an error
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+    for folder in (root, Path.home()):
+        if f"{folder}{os.sep}" in nbformat.writes(executed):
+            raise ValueError(f"shows a path of this machine, {folder}.")
+    return executed
+
+
+def renew(results, root):
+    """Copy scrubbed executed notebooks to notebooks/ and hero pictures to samples/lessons/: all of them, or none."""
+    clean = []
+    for result in results:
+        try:
+            clean.append(scrub(nbformat.read(result.copy, 4), root))
+        except ValueError as error:
+            result.errors.append(str(error))
+    if any(result.errors for result in results):
+        return
+    pictures = root / "samples" / "lessons"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for result, executed in zip(results, clean, strict=True):
+        nbformat.write(executed, result.notebook)
+        if result.hero.exists():
+            shutil.copy(result.hero, pictures / f"{result.notebook.name[:2]}.png")
+
+
+def table(results):
+    """A line for each lesson, its seconds and its outcome, and one for each thing that went wrong."""
+    width = max(len(result.notebook.stem) for result in results)
+    lines = [f"{'lesson':<{width}}  seconds  outcome"]
+    for result in results:
+        shown = ", ".join(f"{key} {value:.4g}" for key, value in result.outcome.items())
+        lines.append(
+            f"{result.notebook.stem:<{width}}  {result.seconds:7.1f}  {'FAILED  ' * bool(result.errors)}{shown}"
+        )
+        lines += [f"{'':<{width}}           {error}" for error in result.errors]
+    return "\n".join(lines)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "outcomes", "refresh"])
+    parser.add_argument("lessons", nargs="+", metavar="NN", help='numbers of lessons, or "all"')
+    parser.add_argument("--execution-timeout", type=int, default=600, metavar="S", help="seconds a cell may take (600)")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="the repository")
+    options = parser.parse_args(arguments)
+    os.environ.pop("MPLBACKEND", None)  # Agg would leave every figure out
+
+    try:
+        notebooks = find(options.root, options.lessons)
+        bounds = read_bounds(options.root) if options.command == "outcomes" else {}
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+    results = []
+    for notebook in (bar := tqdm(notebooks, unit="lesson")):
+        bar.set_description(notebook.stem)
+        results.append(execute(notebook, options.root, options.execution_timeout))
+    if options.command == "outcomes":
+        for result in results:
+            result.errors += [] if result.errors else broken_bounds(result.outcome, bounds.get(result.notebook.stem))
+    if options.command == "refresh":
+        renew(results, options.root)
+
+    print(f"\n{table(results)}\n")
+    failed = sum(bool(result.errors) for result in results)
+    print(f"{failed} of {len(results)} failed." if failed else "All succeeded.", "The executed copies are in runs/.")
+    if failed and options.command == "refresh":
+        print("Nothing was renewed.")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
