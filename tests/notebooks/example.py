@@ -1,0 +1,138 @@
+"""A lesson in miniature that keeps to every rule and runs in a second. The tests of the tests spoil it, one way each."""
+
+import base64
+import io
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from tests.notebooks.contract import BADGE, BOOTSTRAP
+from tools.lessons import NOTEBOOK_METADATA
+
+NAME = "01_count_the_sheep.ipynb"
+
+FIRST = f"""# 01 · Count the sheep
+
+{BADGE.format(name=NAME)}
+
+![Two white sheep on a black field](../samples/lessons/01.png)
+
+**What you'll do.** Count.
+
+**What you'll learn.** To count.
+
+**What you'll need.** Ten fingers.
+
+About 1 minute on two CPU cores; on a T4-class GPU: not measured yet.
+"""
+DERIVED = """sheep = [1] * (steps or 7)
+checks.double = checks.check(lambda f: None if checks.call(f, 3) == 6 else f"double(3) is {f(3)}, not 6")
+checks.flock = checks.check(lambda n: None if n == 7 else "a flock is seven sheep")
+print("a machine")"""
+CLOSE = """## Recap
+
+You counted. You counted again. You doubled. You stopped. You slept.
+
+## On your own
+
+Count goats.
+
+## Further reading
+
+- A. Shepherd, B. Dog 2014, [On counting](https://example.org/counting)
+
+## Next
+
+Cows."""
+
+
+def exercise(name, stub, solution, check):
+    """The five cells of an exercise."""
+    return [
+        text(f"### Exercise: {name}\n\n●●○○○ · 3 minutes\n\nDefine `{name}`.", "exercise-text"),
+        code(stub, "exercise"),
+        code(
+            f"checks.{check}({name})",
+            "check",
+            outputs=[result("Not tried yet: replace the `...` and run the cell again.")],
+        ),
+        text("<details>\n<summary>Hint</summary>\n\nFingers.\n\n</details>", "hint"),
+        text(
+            f"<details>\n<summary>Solution</summary>\n\n```python\n{solution}\n```\n\n</details>",
+            "solution",
+        ),
+    ]
+
+
+def text(source, *tags):
+    return new_markdown_cell(source, metadata={"tags": list(tags)} if tags else {})
+
+
+def code(source, *tags, outputs=()):
+    return new_code_cell(source, metadata={"tags": list(tags)} if tags else {}, outputs=list(outputs))
+
+
+def stdout(printed):
+    return new_output("stream", name="stdout", text=printed)
+
+
+def result(shown):
+    return new_output("execute_result", data={"text/plain": shown})
+
+
+def png(width=28, height=28):
+    """An output with a black picture."""
+    content = io.BytesIO()
+    Image.new("L", (width, height)).save(content, "png")
+    return new_output("display_data", data={"image/png": base64.b64encode(content.getvalue()).decode()})
+
+
+def make():
+    """The good notebook."""
+    cells = [
+        text(FIRST),
+        code(BOOTSTRAP, "bootstrap"),
+        code("import json\n\nfrom gan_lib import checks", "imports"),
+        code("steps = 0  # 0: enough for this machine\nrate = -0.5  # of falling asleep", "parameters"),
+        code(DERIVED, "derived", outputs=[stdout("a machine\n")]),
+        text("What is six times seven?", "predict"),
+        code("print(6 * 7)", "nbval-check-output", outputs=[stdout("42\n")]),
+        text("<details>\n<summary>Answer</summary>\n\n42.\n\n</details>", "compare"),
+    ]
+    for i in range(4):
+        cells += [text(f"Now sheep {i}, because it comes next."), code(f"sheep[{i % 3}]", outputs=[result("1")])]
+    cells += exercise("double", "def double(n):\n    return ...", "def double(n):\n    return 2 * n", "double")
+    cells += exercise("flock", "flock = ...", "flock = 7", "flock")
+    cells += [text("A picture."), code("None", outputs=[png()])]
+    cells += [
+        text(CLOSE),
+        code("print(json.dumps({'sheep': len(sheep)}))", "outcome", outputs=[stdout('{"sheep": 7}\n')]),
+    ]
+    notebook = new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
+    for count, cell in enumerate((cell for cell in cells if cell.cell_type == "code"), 1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    return notebook
+
+
+WRONG = {
+    "double": [
+        ("def double(n):\n    return n * n", "is 9"),
+        ("def double(n):\n    return n + 2", "is 5"),
+    ],
+    "flock": [("flock = 6", "seven"), ("flock = [1] * 7", "seven")],
+}
+
+
+def write(folder, notebook=None, name=NAME):
+    """Write the notebook, and the picture that it shows, where they lie in a repository; return its path."""
+    path = folder / "notebooks" / name
+    picture = folder / "samples" / "lessons" / "01.png"
+    for parent in (path.parent, picture.parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook or make(), path)
+    Image.new("L", (28, 28)).save(picture)
+    return path
