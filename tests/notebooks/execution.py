@@ -1,0 +1,119 @@
+"""Runs a lesson once, with small parameters, in a kernel of its own; the tests of smoke and exercises share the run.
+
+papermill puts the parameters of smoke.yaml in, cells are added that try every answer to every exercise (probe.py), and
+nbval runs all cells and compares the outputs of those tagged `nbval-check-output` with the stored ones.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import nbformat
+import papermill
+import yaml
+from nbformat.v4 import new_code_cell
+
+from tests.notebooks import contract
+from tests.notebooks.wrong_answers import WRONG
+
+SMOKE = yaml.safe_load(Path(__file__).with_name("smoke.yaml").read_text(encoding="utf-8"))
+
+
+class Run(NamedTuple):
+    """How a lesson went."""
+
+    failures: dict  # {name of a cell: what nbval says of it}
+    verdicts: dict  # {(number of the exercise, kind of the answer): (status, reason)}
+    seconds: float  # of one core that the lesson's own cells took
+
+
+def parameters(path):
+    """What papermill knows as the lesson's parameters: {name: default as Python code}."""
+    return {name: entry["default"] for name, entry in papermill.inspect_notebook(path).items()}
+
+
+def prepare(path, folder):
+    """Write the lesson with its smoke parameters to `folder`, as it would lie in a repository; return the new path."""
+    target = folder / "notebooks" / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    small = {name: value for name, value in SMOKE.items() if name in parameters(path)}
+    papermill.execute_notebook(path, target, small, prepare_only=True, progress_bar=False)
+    return target
+
+
+def answers(exercise, wrong=WRONG):
+    """All that is tried for an exercise: {kind: code that replaces the stub}. The solution comes last, and stays."""
+    name = exercise.answer_name
+    return {
+        "stub": exercise.stub.source,
+        **{f"wrong {i}": code for i, (code, _) in enumerate(wrong.get(exercise.check_name, []), 1)},
+        "nothing": f"{name} = None",
+        "text": f"{name} = 'text'",
+        "raises": f"def {name}(*_, **__):\n    raise KeyError('mine')",
+        "returns nothing": f"def {name}(*_, **__):\n    pass",
+        "solution": exercise.solution_code,
+    }
+
+
+def add_probes(path, notes, wrong=WRONG):
+    """Add a cell after each check that tries all answers, and one at the end that takes the time."""
+    lesson = contract.Lesson(path)
+    here = "__import__('tests.notebooks.probe', fromlist=['probe'])"  # leaves no name behind
+    for i, exercise in enumerate(lesson.exercises, 1):
+        at = next(j for j, cell in enumerate(lesson.cells, 1) if cell is exercise.check)
+        code = f"{here}.probe(globals(), {answers(exercise, wrong)!r}, {exercise.check.source!r}, {i}, {str(notes)!r})"
+        lesson.cells.insert(at, new_code_cell(code))
+    lesson.cells.append(new_code_cell(f"{here}.note({str(notes)!r}, seconds={here}.seconds())"))
+    nbformat.write(lesson.notebook, path)
+
+
+def environment(folder):
+    """What a kernel sees: this checkout's package, none of the user's own settings, no network, one core."""
+    hidden = ("MPLBACKEND", "PYTEST_", "JUPYTER", "IPYTHON", "COLAB_", "KAGGLE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    nowhere = "http://127.0.0.1:9"
+    return kept | {
+        "PYTHONPATH": str(contract.ROOT),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "HTTP_PROXY": nowhere,
+        "HTTPS_PROXY": nowhere,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def run(path, folder, wrong=WRONG):
+    """Prepare the lesson at `path` in `folder`, try all answers in it, and run it."""
+    notes, report = folder / "notes.jsonl", folder / "report.xml"
+    prepared = prepare(path, folder)
+    add_probes(prepared, notes, wrong)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:python", "-p", "no:cacheprovider", "--rootdir", folder,
+         "-c", os.devnull, "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120", "--junit-xml", report, prepared],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if not report.exists():
+        raise RuntimeError(f"nbval did not run:\n{done.stdout}\n{done.stderr}")
+    noted = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()] if notes.exists() else []
+    return Run(
+        failures={
+            case.get("name"): problem.text
+            for case in ElementTree.parse(report).iter("testcase")
+            for problem in [*case.findall("failure"), *case.findall("error"), *case.findall("skipped")]
+        },
+        verdicts={(n["exercise"], n["kind"]): (n["status"], n["reason"]) for n in noted if "kind" in n},
+        seconds=sum(n.get("seconds", 0) - n.get("probed", 0) for n in noted),
+    )
+
+
+@functools.cache
+def run_once(path, tmp_path_factory):
+    """`run`, for a lesson of the repository, once a session."""
+    return run(path, tmp_path_factory.mktemp(path.stem))

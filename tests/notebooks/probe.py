@@ -1,0 +1,40 @@
+"""Runs in a lesson's kernel, in cells that execution.py adds: tries answers to an exercise, and notes what it sees."""
+
+import json
+import os
+
+import torch
+
+
+def seconds():
+    """What this kernel has computed so far, its child processes (ffmpeg) included, in seconds of one core."""
+    return sum(os.times()[:4])
+
+
+def note(path, **what):
+    """Append one JSON object to the file `path`."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(what) + "\n")
+
+
+def probe(namespace, answers, check, exercise, path):
+    """Put each of `answers` ({kind: code}) into `namespace` in turn, and note what the expression `check` says of it.
+
+    The solution stays there, so that the cells below run as they do for a reader who has solved the exercise. All else,
+    PyTorch's random state too, is afterwards as it was before.
+    """
+    before = seconds()
+    for kind, code in answers.items():
+        saved = dict(namespace)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                exec(code, namespace)
+                verdict = eval(check, namespace)
+            note(path, exercise=exercise, kind=kind, status=verdict.status, reason=verdict.reason)
+        except Exception as error:
+            note(path, exercise=exercise, kind=kind, status="raised", reason=f"{type(error).__name__}: {error}")
+        if kind != "solution":
+            for name in namespace.keys() - saved.keys():
+                del namespace[name]
+            namespace.update(saved)
+    note(path, probed=seconds() - before)

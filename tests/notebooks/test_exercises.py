@@ -1,0 +1,52 @@
+"""Every exercise: its stub is not tried yet, its solution is right, and each planted wrong answer is told why."""
+
+import pytest
+
+from gan_lib import checks
+from tests.notebooks import contract, execution
+from tests.notebooks.wrong_answers import WRONG
+
+LESSONS = contract.all_lessons()
+EXERCISES = [(lesson, i, exercise) for lesson in LESSONS for i, exercise in enumerate(lesson.exercises, 1)]
+CHECKS = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
+USED = {exercise.check_name for _, _, exercise in EXERCISES}
+
+
+def expected(exercise, kind):
+    """The status that an answer must get, and a fragment of the reason."""
+    if kind.startswith("wrong "):
+        return "not yet", WRONG[exercise.check_name][int(kind.removeprefix("wrong ")) - 1][1]
+    return {"stub": "not tried yet", "solution": "right"}.get(kind, "not yet"), ""
+
+
+@pytest.mark.parametrize(
+    ("lesson", "i", "exercise", "kind"),
+    [
+        pytest.param(*entry, kind, id=f"{entry[0].number}-{entry[2].check_name}-{kind}".replace(" ", "-"))
+        for entry in EXERCISES
+        for kind in execution.answers(entry[2])
+    ],
+)
+def test_answer_is_told_how_it_stands(lesson, i, exercise, kind, tmp_path_factory):
+    status, reason = execution.run_once(lesson.path, tmp_path_factory).verdicts[i, kind]
+    wanted, fragment = expected(exercise, kind)
+    assert status == wanted, reason
+    assert fragment in reason
+    assert bool(reason) == (status == "not yet")
+
+
+def test_every_check_used_is_there_and_every_check_there_is_used():
+    assert USED == CHECKS
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_check_has_planted_wrong_answers(name):
+    assert len(WRONG.get(name, [])) >= 2
+    for code, fragment in WRONG[name]:
+        compile(code, name, "exec")
+        assert fragment.strip()
+    assert len({code for code, _ in WRONG[name]}) == len(WRONG[name])
+
+
+def test_every_planted_wrong_answer_is_of_a_check():
+    assert WRONG.keys() <= CHECKS
