@@ -10,11 +10,11 @@ beside its executed copy, `runs/NN_*.ipynb`, whose links to `../samples/` work a
 
 import argparse
 import json
+import logging
 import operator
 import os
 import shutil
 import sys
-import textwrap
 import time
 import tomllib
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ def find(root, numbers):
     lessons = {path.name[:2]: path for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
     wanted = {number.zfill(2) for number in numbers}
     if not lessons or (wanted := lessons.keys() if "all" in wanted else wanted) - lessons.keys():
-        raise ValueError(f"There is no lesson {' '.join(numbers)}. There are: {' '.join(lessons) or 'none'}.")
+        raise ValueError(f"You asked for {' '.join(numbers)}; the lessons are: {' '.join(lessons) or 'none'}.")
     return [path for number, path in lessons.items() if number in wanted]
 
 
@@ -70,7 +70,7 @@ def execute(notebook, root, timeout=600):
         result.errors = [str(error)]
     except Exception as error:  # a cell failed, took too long, or killed the kernel: the next lesson can still run
         name, message = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-        result.errors = [textwrap.shorten(f"{last_cell(result.copy)}{name}: {message}", 200, placeholder=" …")]
+        result.errors = [" ".join(f"{last_cell(result.copy)}{name}: {message}".split())[:200]]
     result.seconds = time.perf_counter() - start
     return result
 
@@ -112,7 +112,7 @@ def broken_bounds(outcome, bounds):
             for name, limit in limits.items():
                 keeps, words = LIMITS[name]
                 if not keeps(outcome[key], limit):  # also true of nan
-                    lines.append(f"{key} is {outcome[key]:.4g} and must be {words} {limit}: {bound['reason']}")
+                    lines.append(f"{key} is {outcome[key]} and must be {words} {limit}: {bound['reason']}")
     return lines
 
 
@@ -163,11 +163,10 @@ def table(results):
     width = max(len(result.notebook.stem) for result in results)
     lines = [f"{'lesson':<{width}}  seconds  outcome"]
     for result in results:
-        shown = ", ".join(f"{key} {value:.4g}" for key, value in result.outcome.items())
-        lines.append(
-            f"{result.notebook.stem:<{width}}  {result.seconds:7.1f}  {'FAILED  ' * bool(result.errors)}{shown}"
-        )
-        lines += [f"{'':<{width}}           {error}" for error in result.errors]
+        words = ["FAILED"] if result.errors else []
+        words += [f"{key}={value}" for key, value in result.outcome.items()]
+        lines.append(f"{result.notebook.stem:<{width}}  {result.seconds:7.1f}  {' '.join(words)}".rstrip())
+        lines += [f"    {error}" for error in result.errors]
     return "\n".join(lines)
 
 
@@ -189,7 +188,12 @@ def main(arguments=None):
     results = []
     for notebook in (bar := tqdm(notebooks, unit="lesson")):
         bar.set_description(notebook.stem)
-        results.append(execute(notebook, options.root, options.execution_timeout))
+        try:
+            results.append(execute(notebook, options.root, options.execution_timeout))
+        except KeyboardInterrupt:
+            bar.close()
+            logging.disable()  # or asyncio reports the cell that was cut off
+            sys.exit("Stopped.")
     if options.command == "outcomes":
         for result in results:
             result.errors += [] if result.errors else broken_bounds(result.outcome, bounds.get(result.notebook.stem))
