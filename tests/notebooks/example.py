@@ -1,4 +1,4 @@
-"""A lesson in miniature that keeps to every rule and runs in a second. The tests of the tests spoil it, one way each."""
+"""A lesson in miniature that keeps to every rule and runs in a second. The tests of the tests spoil it."""
 
 import base64
 import io

@@ -96,7 +96,8 @@ def run(path, folder, wrong=WRONG):
     add_probes(prepared, notes, wrong)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:python", "-p", "no:cacheprovider", "--rootdir", folder,
-         "-c", os.devnull, "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120", "--junit-xml", report, prepared],
+         "-c", os.devnull, "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120",
+         "--junit-xml", report, prepared],
         cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     if not report.exists():

@@ -236,7 +236,7 @@ MUTATIONS = [
     ("recap", replace(CLOSE, "You slept.", "You slept. " * 5)),
     ("further_reading", replace(CLOSE, "2014", "")),
     ("further_reading", replace(CLOSE, "[On counting](https://example.org/counting)", "On counting")),
-    ("further_reading", replace(CLOSE, "- A.", "A.")),
+    ("further_reading", replace(CLOSE, "## Further reading\n", "")),
     ("next_lesson", "beside 02_count_the_cows.ipynb"),
     ("outcome", untag("outcome")),
     ("outcome", swap("outcome", "nbval-check-output")),
