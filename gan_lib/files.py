@@ -28,16 +28,20 @@ def write_atomically(path, content):
         temporary.unlink(missing_ok=True)
 
 
+def manifest():
+    """What weights/manifest.json says of each of the bundled weights: {name: {command, seed, seconds, sha256, …}}."""
+    return json.loads((resources.files("gan_lib") / "weights" / "manifest.json").read_text())
+
+
 def bundled_weights(name):
     """The tensors in weights/`name`.safetensors and what weights/manifest.json says of them.
 
     Raises `ValueError` where there is no such entry, or where the file does not have the SHA-256 that the manifest gives.
     """
-    folder = resources.files("gan_lib") / "weights"
-    manifest = json.loads((folder / "manifest.json").read_text())
-    if name not in manifest:
-        raise ValueError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(manifest)}.")
-    content = (folder / f"{name}.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest[name]["sha256"]:
+    there = manifest()
+    if name not in there:
+        raise ValueError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(there)}.")
+    content = (resources.files("gan_lib") / "weights" / f"{name}.safetensors").read_bytes()
+    if hashlib.sha256(content).hexdigest() != there[name]["sha256"]:
         raise ValueError(f"The bundled file {name}.safetensors is damaged: install gan_lib once more.")
-    return safetensors.torch.load(content), manifest[name]
+    return safetensors.torch.load(content), there[name]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from gan_lib import checkpoint, models
-from gan_lib.files import bundled_weights
+from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES
 from gan_lib.training import Game
 
@@ -75,6 +75,9 @@ def pretrained(name, device="cpu"):
     Made by `make weights`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
     by its SHA-256. Raises `ValueError` where there are no weights of that name, or they are damaged.
     """
+    there = [key for key, about in manifest().items() if "recipe" in about]
+    if name not in there:
+        raise ValueError(f"There is no pretrained generator called {name!r}; choose one of: {', '.join(there)}.")
     tensors, about = bundled_weights(name)
     recipe = Recipe(**about["recipe"])
     generator = models.PAIRS[recipe.nets][0](recipe.latent_dim, recipe.width)

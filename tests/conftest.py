@@ -1,0 +1,55 @@
+"""What the tests share: tiny images, tiny games, and the whole state of a game as plain data."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from gan_lib.recipes import Recipe
+
+matplotlib.use("Agg")
+torch.set_num_threads(1)  # the nets here are so small that threads only wait for each other
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def images():
+    """48 random images, uint8 [48, 28, 28]."""
+    return torch.randint(0, 256, (48, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def new_game():
+    """Make a game of tiny nets: `new_game(nets, seed=..., **what else a recipe says)`."""
+
+    def make(nets="mlp", seed=0, **changes):
+        return Recipe("tiny", nets, **{"latent_dim": 5, "width": 6, "batch_size": 8} | changes).game(seed)
+
+    return make
+
+
+@pytest.fixture
+def state_of():
+    """Everything that a game consists of, as one dict of copied tensors and numbers; the clock is left out."""
+
+    def state(game):
+        held = {"rng": game.rng.get_state(), "step": torch.tensor(game.step), "seed": torch.tensor(game.seed)}
+        for name in ("generator", "discriminator", "average"):
+            held |= {f"{name}.{key}": value for key, value in getattr(game, name).state_dict().items()}
+        for name in ("g_optimizer", "d_optimizer"):
+            for i, slots in getattr(game, name).state_dict()["state"].items():
+                held |= {f"{name}.{i}.{key}": value for key, value in slots.items()}
+        return {key: value.detach().clone() for key, value in held.items()}
+
+    return state
+
+
+@pytest.fixture
+def differences():
+    """The names under which two dicts of tensors are not equal bit for bit."""
+    return lambda a, b: sorted(k for k in a.keys() | b.keys() if k not in a or k not in b or not a[k].equal(b[k]))

@@ -1,0 +1,234 @@
+"""Each recipe held to its description, and what can be made of it: games, files, samplers."""
+
+import dataclasses
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy
+
+from gan_lib import __main__ as command_line
+from gan_lib import checkpoint, files, models, recipes, training
+from gan_lib.recipes import RECIPES, Recipe
+
+ALL = pytest.mark.parametrize("name", RECIPES)
+
+
+def kinds(net):
+    return [type(layer).__name__ for layer in net if not isinstance(layer, (nn.Flatten, nn.Unflatten))]
+
+
+def sizes(net):
+    """(in, out) of each layer with weights."""
+    pairs = [
+        (
+            getattr(m, "in_features", getattr(m, "in_channels", None)),
+            getattr(m, "out_features", getattr(m, "out_channels", None)),
+        )
+        for m in net
+    ]
+    return [pair for pair in pairs if None not in pair]
+
+
+def adam(game):
+    """(lr, betas) of the generator's and of the discriminator's optimiser."""
+    assert type(game.g_optimizer) is type(game.d_optimizer) is torch.optim.Adam
+    return [
+        (group["lr"], tuple(group["betas"])) for o in (game.g_optimizer, game.d_optimizer) for group in o.param_groups
+    ]
+
+
+# What people know them as
+
+
+def test_mlp_sigmoid_is_as_described():
+    """Latent 128, fully connected with ReLU, sigmoid pixels in [-1, 1], ReLU discriminator, batch 32, 20 epochs."""
+    recipe = RECIPES["mlp-sigmoid"]
+    game = recipe.game()
+    assert (game.latent_dim, game.batch_size, recipe.epochs) == (128, 32, 20)
+    assert kinds(game.generator) == ["Linear", "ReLU", "Linear", "ReLU", "Linear", "SigmoidPixels"]
+    assert kinds(game.discriminator) == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
+    assert sizes(game.generator)[0][0] == 128
+    assert sizes(game.generator)[-1][1] == sizes(game.discriminator)[0][0] == 784
+    assert adam(game) == [(2e-4, (0.9, 0.999))] * 2
+
+
+def test_mlp_is_as_described():
+    """Latent 64, hidden 256, LeakyReLU discriminator, tanh, batch 100, 200 epochs, Adam 2e-4."""
+    recipe = RECIPES["mlp"]
+    game = recipe.game()
+    assert (game.latent_dim, game.batch_size, recipe.epochs) == (64, 100, 200)
+    assert kinds(game.generator) == ["Linear", "ReLU", "Linear", "ReLU", "Linear", "Tanh"]
+    assert kinds(game.discriminator) == ["Linear", "LeakyReLU", "Linear", "LeakyReLU", "Linear"]
+    assert {layer.negative_slope for layer in game.discriminator if isinstance(layer, nn.LeakyReLU)} == {0.2}
+    assert sizes(game.generator) == [(64, 256), (256, 256), (256, 784)]
+    assert sizes(game.discriminator) == [(784, 256), (256, 256), (256, 1)]
+    assert adam(game) == [(2e-4, (0.9, 0.999))] * 2
+
+
+def test_dcgan_is_as_described():
+    """Transposed convolutions, BatchNorm, ReLU, tanh; strided ones with LeakyReLU; Adam 2e-4, β1 0.5; N(0, 0.02)."""
+    game = RECIPES["dcgan"].game()
+    block = ["ConvTranspose2d", "BatchNorm2d", "ReLU"]
+    assert kinds(game.generator) == [*block, *block, "ConvTranspose2d", "Tanh"]
+    assert kinds(game.discriminator) == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Conv2d"]
+    convolutions = [
+        m for net in (game.generator, game.discriminator) for m in net if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
+    assert [m.stride[0] for m in convolutions] == [1, 2, 2, 2, 2, 1]
+    assert {layer.negative_slope for layer in game.discriminator if isinstance(layer, nn.LeakyReLU)} == {0.2}
+    for layer in convolutions:
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    assert adam(game) == [(2e-4, (0.5, 0.999))] * 2
+    assert (game.batch_size, RECIPES["dcgan"].epochs) == (64, 20)
+
+
+@ALL
+def test_every_recipe_trains_by_binary_cross_entropy(name):
+    """The two losses of its game equal sigmoid and BCE, label 1 for real, and 1 for fake where G is judged."""
+    loss = RECIPES[name].game().loss
+    real, fake = torch.tensor([1.2, -0.7, 3.1]), torch.tensor([-0.4, 2.2, 0.9])
+    ones, zeros = torch.ones(3), torch.zeros(3)
+    d = binary_cross_entropy(real.sigmoid(), ones) + binary_cross_entropy(fake.sigmoid(), zeros)
+    assert loss.discriminator(real, fake).item() == pytest.approx(d.item(), abs=1e-6)
+    assert loss.generator(real, fake).item() == pytest.approx(
+        binary_cross_entropy(fake.sigmoid(), ones).item(), abs=1e-6
+    )
+
+
+@ALL
+def test_every_recipe_makes_digits_shaped_images_and_takes_them(name):
+    game = RECIPES[name].game()
+    made = game.sampler().sample(3)
+    assert made.shape == (3, 1, 28, 28)
+    assert game.discriminator(made).shape == (3,)
+
+
+# A recipe is data
+
+
+@ALL
+def test_a_recipe_comes_back_from_json(name):
+    recipe = RECIPES[name]
+    back = Recipe(**json.loads(json.dumps(dataclasses.asdict(recipe))))
+    assert dataclasses.replace(back, betas=tuple(back.betas)) == recipe
+    assert adam(back.game()) == adam(recipe.game())
+
+
+def test_a_variant_is_another_recipe_and_leaves_the_first_alone():
+    before = dataclasses.asdict(RECIPES["dcgan"])
+    variant = dataclasses.replace(RECIPES["dcgan"], width=4, g_lr=1e-3, d_lr=3e-4, loss="relativistic", ema=0.9)
+    game = variant.game()
+    assert (adam(game)[0][0], adam(game)[1][0], game.loss.paired, game.ema) == (1e-3, 3e-4, True, 0.9)
+    assert sizes(game.generator)[-1] == (4, 1)
+    assert dataclasses.asdict(RECIPES["dcgan"]) == before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        variant.width = 5
+
+
+def test_names_are_keys_and_an_unknown_one_is_refused_with_a_list():
+    assert all(recipes.get(name).name == name for name in RECIPES)
+    with pytest.raises(ValueError, match="no recipe called 'dcgna'; choose one of: mlp-sigmoid, mlp, dcgan"):
+        recipes.get("dcgna")
+
+
+@ALL
+def test_a_game_follows_from_its_seed_and_leaves_the_global_random_state_alone(name, state_of, differences):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one = RECIPES[name].game(seed=3)
+    assert torch.get_rng_state().equal(state)
+    torch.manual_seed(2)
+    assert differences(state_of(one), state_of(RECIPES[name].game(seed=3))) == []
+    assert differences(state_of(one), state_of(RECIPES[name].game(seed=4))) != []
+
+
+# Files
+
+
+def test_a_game_comes_back_from_its_file_alone(tmp_path, images, state_of, differences):
+    recipe = Recipe(
+        "small", "dcgan", latent_dim=5, width=4, batch_size=8, g_lr=1e-3, betas=(0.3, 0.9), loss="relativistic"
+    )
+    game = recipe.game(seed=2)
+    list(training.train(game, images, 3))
+    recipes.save(game, recipe, tmp_path / "x.safetensors", mood="calm")
+    assert checkpoint.header(tmp_path / "x.safetensors")["notes"]["mood"] == "calm"
+    back = recipes.resume(tmp_path / "x.safetensors")
+    assert differences(state_of(back), state_of(game)) == []
+    assert (back.loss, back.batch_size, back.ema) == (game.loss, 8, 0.999)
+    list(training.train(game, images, 3))
+    list(training.train(back, images, 3))
+    assert differences(state_of(back), state_of(game)) == []
+
+
+def test_a_checkpoint_that_does_not_say_its_recipe_is_refused(tmp_path, new_game):
+    checkpoint.save(new_game(), tmp_path / "x.safetensors")
+    with pytest.raises(
+        ValueError, match=r"x\.safetensors does not say its recipe: build its game, then use checkpoint\.load"
+    ):
+        recipes.resume(tmp_path / "x.safetensors")
+
+
+# Pretrained generators
+
+
+def pretrained_names():
+    folder = files.resources.files("gan_lib") / "weights"
+    return [name for name, about in json.loads((folder / "manifest.json").read_text()).items() if "recipe" in about]
+
+
+def test_each_pretrained_generator_is_a_sampler_of_its_recipe():
+    for name in pretrained_names():
+        sampler = recipes.pretrained(name)
+        images = sampler.sample(64)
+        assert sampler.latent_dim == RECIPES[name].latent_dim
+        assert images.shape == (64, 1, 28, 28)
+        assert -1 <= images.min() < -0.9
+        assert 0.5 < images.max() <= 1
+        assert not any(p.requires_grad for p in sampler.generator.parameters())
+        assert not sampler.generator.training
+        assert torch.allclose(sampler(sampler.noise(9))[4], sampler(sampler.noise(9)[4:5])[0], atol=1e-5)
+
+
+@pytest.fixture
+def own_weights(tmp_path, monkeypatch, images, capsys):
+    """An empty folder in place of gan_lib/weights, and a short run exported into it."""
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "manifest.json").write_text('{"digit-net": {"sha256": ""}}')
+    monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: tmp_path))
+    monkeypatch.setattr(models, "__file__", str(tmp_path / "models.py"))
+    recipe = Recipe("small", "dcgan", latent_dim=5, width=4, batch_size=8)
+    game = recipe.game(seed=2)
+    list(training.train(game, images, 3))
+    recipes.save(game, recipe, tmp_path / "run" / "checkpoints" / "x.safetensors")
+    command_line.main(["export", str(tmp_path / "run")])
+    assert capsys.readouterr().out == f"small: 0.0 MB written to {tmp_path / 'weights'}\n"
+    return tmp_path / "weights", game
+
+
+def test_an_exported_run_is_the_pretrained_generator_of_its_recipe(own_weights):
+    folder, game = own_weights
+    assert recipes.pretrained("small").sample(4).equal(game.sampler().sample(4))
+    about = json.loads((folder / "manifest.json").read_text())["small"]
+    assert about["command"] == "python -m gan_lib train small --steps 3 --seed 2"
+    assert (about["seed"], about["steps"], about["recipe"]["latent_dim"]) == (2, 3, 5)
+    assert math.isclose(about["seconds"], game.seconds, abs_tol=1)
+
+
+def test_damaged_pretrained_weights_are_refused(own_weights):
+    folder, _ = own_weights
+    content = (folder / "small.safetensors").read_bytes()
+    (folder / "small.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=r"small\.safetensors is damaged: install gan_lib once more"):
+        recipes.pretrained("small")
+
+
+@pytest.mark.parametrize("name", ["smal", "digit-net"])
+def test_what_is_no_pretrained_generator_is_refused_with_a_list_of_those(name, own_weights):
+    with pytest.raises(ValueError, match=f"no pretrained generator called '{name}'; choose one of: small") as told:
+        recipes.pretrained(name)
+    assert str(told.value).endswith("choose one of: small.")
