@@ -17,11 +17,12 @@ import torch
 
 from gan_lib.files import write_atomically
 
-SETS = {  # name: (torchvision's class, its arguments, the stem of its image files)
-    "mnist": ("MNIST", {}, ""),
-    "fashion-mnist": ("FashionMNIST", {}, ""),
-    "kmnist": ("KMNIST", {}, ""),
-    "emnist-letters": ("EMNIST", {"split": "letters"}, "emnist-letters-"),
+FOUR = ", ".join(f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
+SETS = {  # name: (torchvision's class, its arguments, the files it looks for, all of them for either part)
+    "mnist": ("MNIST", {}, FOUR),
+    "fashion-mnist": ("FashionMNIST", {}, FOUR),
+    "kmnist": ("KMNIST", {}, FOUR),
+    "emnist-letters": ("EMNIST", {"split": "letters"}, "gzip.zip (or the emnist-letters-* files in it, unpacked)"),
 }
 
 
@@ -43,19 +44,15 @@ def load(name="mnist", *, train=True, device="cpu"):
         raise ValueError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
     from torchvision import datasets  # here, because it takes longer to import than all else together
 
-    kind, arguments, stem = SETS[name]
+    kind, arguments, files = SETS[name]
     root = cache_folder()
     if name == "mnist":
         unpack(root / "MNIST" / "raw")
     try:
         dataset = getattr(datasets, kind)(root, train=train, download=True, **arguments)
     except (RuntimeError, OSError) as error:
-        part = "train" if train else ("test" if stem else "t10k")
-        files = " and ".join(f"{stem}{part}-{what}.gz" for what in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-        if stem:
-            files = "gzip.zip (or the unpacked emnist-letters-* files)"
         raise FileNotFoundError(
-            f"{name} is not on this machine and could not be downloaded ({error}). "
+            f"{name} is not on this machine and could not be downloaded ({' '.join(str(error).split())}). "
             f"Put {files} into {root / kind / 'raw'} and try again."
         ) from error
     images, labels = dataset.data, dataset.targets
@@ -88,7 +85,12 @@ def unpack(folder):
 
 
 def to_range(images):
-    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1]: x / 127.5 - 1. What every net here sees and makes."""
+    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1]: x / 127.5 - 1. What every net here sees and makes.
+
+    Raises `ValueError` for images that are not uint8, such as those already brought to [-1, 1].
+    """
+    if images.dtype != torch.uint8:
+        raise ValueError(f"The images must be uint8, 0 to 255, not {images.dtype}: they are brought to [-1, 1] here.")
     return images.unsqueeze(-3).float().div_(127.5).sub_(1)
 
 

@@ -1,0 +1,287 @@
+"""The bundled MNIST, its drop-ins, the range contract, and the order of the batches."""
+
+import functools
+import gzip
+import hashlib
+import itertools
+import os
+import operator
+import shutil
+import struct
+import urllib.error
+import urllib.request
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gan_lib import data
+
+BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
+MD5 = {  # of the unpacked files, as the world knows them
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder, and no network."""
+
+    def no_network(*_, **__):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    monkeypatch.setenv("GAN_LIB_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def md5_of(folder):
+    return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.glob("*ubyte")}
+
+
+# MNIST, from the package
+
+
+def test_mnist_needs_no_network(cache):
+    train, test = data.load(), data.load("mnist", train=False)
+    assert (train.images.shape, train.images.dtype) == ((60_000, 28, 28), torch.uint8)
+    assert (test.images.shape, test.labels.shape) == ((10_000, 28, 28), (10_000,))
+    assert train.labels.dtype == torch.int64
+    assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert train.images.float().mean().div(255).item() == pytest.approx(0.1307, abs=1e-4)
+    assert md5_of(cache / "MNIST" / "raw") == MD5
+
+
+def test_without_a_setting_the_data_go_to_the_platforms_cache(monkeypatch):
+    monkeypatch.delenv("GAN_LIB_DATA", raising=False)
+    assert data.cache_folder().name == "gan_lib"
+    assert Path.home() in data.cache_folder().parents
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows starts processes in another way")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_processes_that_unpack_at_once_each_find_whole_files(tmp_path):
+    children = []
+    for _ in range(4):
+        if (child := os.fork()) == 0:  # from here on a process of its own
+            try:
+                data.unpack(tmp_path / "raw")
+                os._exit(0 if md5_of(tmp_path / "raw") == MD5 else 1)
+            finally:
+                os._exit(2)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0, 0]
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """The package's small files (the test labels) as a bundle of their own, free to be damaged."""
+    folder = tmp_path / "package" / "mnist"
+    folder.mkdir(parents=True)
+    shutil.copy(BUNDLE / "t10k-labels-idx1-ubyte.gz", folder)
+    sums = (BUNDLE / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (folder / "SHA256SUMS").write_text("".join(line for line in sums if "t10k-labels" in line))
+    monkeypatch.setattr(data, "resources", SimpleNamespace(files=lambda _: folder.parent))
+    return folder
+
+
+def test_an_interrupted_unpacking_is_repaired(bundle, tmp_path):
+    data.unpack(tmp_path / "raw")
+    file = tmp_path / "raw" / "t10k-labels-idx1-ubyte"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    data.unpack(tmp_path / "raw")
+    assert file.read_bytes() == whole
+    assert hashlib.md5(whole).hexdigest() == MD5[file.name]
+
+
+def test_what_is_unpacked_is_not_written_again(bundle, tmp_path):
+    data.unpack(tmp_path / "raw")
+    before = (tmp_path / "raw" / "t10k-labels-idx1-ubyte").stat().st_mtime_ns
+    data.unpack(tmp_path / "raw")
+    assert (tmp_path / "raw" / "t10k-labels-idx1-ubyte").stat().st_mtime_ns == before
+
+
+def test_a_damaged_bundle_is_refused_and_nothing_is_written(bundle, tmp_path):
+    packed = bytearray((bundle / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    packed[1000] ^= 1
+    (bundle / "t10k-labels-idx1-ubyte.gz").write_bytes(packed)
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: install gan_lib once more"):
+        data.unpack(tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+# The drop-ins, by torchvision's own classes
+
+FOUR = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+
+def write_idx(path, values):
+    """Write a uint8 tensor in the format of the MNIST files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape) + values.numpy().tobytes())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")])
+def test_the_drop_ins_are_read_from_files(name, folder, cache, images):
+    labels = torch.arange(10, dtype=torch.uint8)
+    for part, file in enumerate(FOUR):
+        write_idx(cache / folder / "raw" / file, labels + part // 2 if "labels" in file else images[10 * part :][:10])
+    train, test = data.load(name), data.load(name, train=False)
+    assert train.images.equal(images[:10])
+    assert test.images.equal(images[20:30])
+    assert train.labels.tolist() == list(range(10))
+    assert test.labels.tolist() == list(range(1, 11))
+    assert test.labels.dtype == torch.int64
+
+
+def test_letters_stand_upright_and_are_counted_from_zero(cache, images):
+    for part, name in enumerate(("train", "test")):
+        raw = cache / "EMNIST" / "raw"
+        lying = images[10 * part :][:10].transpose(1, 2).contiguous()
+        write_idx(raw / f"emnist-letters-{name}-images-idx3-ubyte", lying)
+        write_idx(raw / f"emnist-letters-{name}-labels-idx1-ubyte", torch.tensor([1, 26] * 5, dtype=torch.uint8))
+    train, test = data.load("emnist-letters"), data.load("emnist-letters", train=False)
+    assert train.images.equal(images[:10])
+    assert train.images.is_contiguous()
+    assert test.images.equal(images[10:20])
+    assert train.labels.tolist() == [0, 25] * 5
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [
+        ("fashion-mnist", "FashionMNIST", [f"{file}.gz" for file in FOUR]),  # torchvision wants all four, always
+        ("kmnist", "KMNIST", [f"{file}.gz" for file in FOUR]),
+        ("emnist-letters", "EMNIST", ["gzip.zip"]),
+    ],
+)
+def test_without_files_and_network_one_sentence_says_what_to_put_where(name, folder, files, train, cache):
+    with pytest.raises(FileNotFoundError) as told:
+        data.load(name, train=train)
+    message = str(told.value)
+    assert message.startswith(f"{name} is not on this machine and could not be downloaded")
+    assert "Name or service not known" in message
+    assert [file for file in files if file not in message] == []
+    assert str(cache / folder / "raw") in message
+    assert "\n" not in message
+
+
+def test_an_unknown_set_is_refused_with_a_list_of_those_there_are():
+    with pytest.raises(ValueError, match="no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist"):
+        data.load("minst")
+
+
+# The range contract
+
+
+def test_each_of_the_256_values_comes_back_exactly():
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    images = data.to_range(levels)
+    assert (images.shape, images.dtype) == ((1, 1, 16, 16), torch.float32)
+    assert (images.min().item(), images.max().item()) == (-1, 1)
+    assert data.to_uint8(images).equal(levels)
+
+
+def test_values_between_are_rounded_and_values_outside_clipped():
+    images = torch.tensor([-7.0, -1.003, -0.9, 0.0, 0.9999, 7.0]).view(1, 1, 1, 6)
+    assert data.to_uint8(images).flatten().tolist() == [0, 0, 13, 128, 255, 255]
+
+
+def test_the_original_is_not_changed_by_bringing_it_to_the_range(images):
+    before = images.clone()
+    data.to_uint8(data.to_range(images).requires_grad_(True))
+    assert images.equal(before)
+
+
+def test_images_already_brought_to_the_range_are_refused(images):
+    with pytest.raises(ValueError, match=r"uint8.*not torch\.float32"):
+        data.to_range(data.to_range(images))
+
+
+# Batches
+
+
+def numbered(n):
+    """n images that tell their number by their first two pixels."""
+    images = torch.zeros(n, 28, 28, dtype=torch.uint8)
+    images[:, 0, 0], images[:, 0, 1] = torch.arange(n) // 256, torch.arange(n) % 256
+    return images
+
+
+def numbers(batch):
+    pixels = data.to_uint8(batch).int()
+    return (256 * pixels[:, 0, 0] + pixels[:, 0, 1]).tolist()
+
+
+def take(k, *arguments, **options):
+    return [numbers(batch) for batch in itertools.islice(data.batches(*arguments, **options), k)]
+
+
+def test_a_batch_keeps_the_range_contract(images):
+    batch = next(data.batches(images, 8))
+    assert (batch.shape, batch.dtype) == ((8, 1, 28, 28), torch.float32)
+    assert -1 <= batch.min() < batch.max() <= 1
+
+
+def test_an_epoch_shows_every_image_once():
+    seen = take(6, numbered(300), 100)
+    assert sorted(functools.reduce(operator.iadd, seen[:3], [])) == list(range(300))
+    assert sorted(functools.reduce(operator.iadd, seen[3:], [])) == list(range(300))
+    assert seen[:3] != seen[3:]
+
+
+def test_the_rest_that_fills_no_batch_is_dropped():
+    seen = take(3, numbered(10), 4)
+    assert [len(batch) for batch in seen] == [4, 4, 4]
+    assert len(set(seen[0] + seen[1])) == 8
+
+
+@pytest.mark.parametrize("k", [1, 3, 4, 5, 9])
+def test_starting_at_k_equals_skipping_k(k):
+    assert take(10, numbered(17), 4)[k:] == take(10 - k, numbered(17), 4, start=k)
+
+
+def test_the_order_follows_from_the_seed_alone():
+    torch.manual_seed(0)
+    first = take(4, numbered(40), 10, seed=3)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    assert take(4, numbered(40), 10, seed=3) == first
+    assert torch.get_rng_state().equal(state)
+    assert take(4, numbered(40), 10, seed=4) != first
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 49])
+def test_a_batch_size_that_cannot_be_is_refused(batch_size, images):
+    with pytest.raises(ValueError, match=f"between 1 and the number of images .48., not {batch_size}"):
+        next(data.batches(images, batch_size))
+
+
+# Devices
+
+
+def test_the_device_is_one_that_works():
+    assert data.pick_device("cpu") == torch.device("cpu")
+    assert data.pick_device("auto").type == ("cuda" if data.works("cuda") else "cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", ""])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
+        data.pick_device(name)
+
+
+def test_the_bundle_holds_what_its_sums_say():
+    for line in (BUNDLE / "SHA256SUMS").read_text().splitlines():
+        sha256, name = line.split()
+        packed = (BUNDLE / name).read_bytes()
+        assert hashlib.sha256(packed).hexdigest() == sha256
+        assert hashlib.md5(gzip.decompress(packed)).hexdigest() == MD5[name.removesuffix(".gz")]
