@@ -39,8 +39,9 @@ def save(game, path, **notes):
 def load(game, path):
     """Put the state saved in `path` into `game`, whose nets must have the same shapes. Returns `game`.
 
-    On a CPU, training then continues bit for bit as if it had never stopped. Raises as `header` does, and `ValueError`
-    where the file holds other nets; `game` is then unchanged.
+    On a CPU, training then continues bit for bit as if it had never stopped; a run brought from another kind of device
+    continues with new noise. Raises as `header` does, and `ValueError` where the file holds other nets; `game` is then
+    unchanged.
     """
     about = header(path)
     tensors = safetensors.torch.load_file(path)
@@ -61,7 +62,10 @@ def load(game, path):
             i, _, slot = key.partition(".")
             slots.setdefault(int(i), {})[slot] = value
         getattr(game, name).load_state_dict({"state": slots, "param_groups": about[name]})
-    game.rng.set_state(tensors["rng"])
+    if tensors["rng"].shape == game.rng.get_state().shape:
+        game.rng.set_state(tensors["rng"])
+    else:  # it was saved on another kind of device, whose random state means nothing here
+        game.rng.manual_seed(1_000_003 * about["seed"] + about["step"])
     game.step, game.seconds, game.seed = about["step"], about["seconds"], about["seed"]
     return game
 

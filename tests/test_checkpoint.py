@@ -1,0 +1,205 @@
+"""A whole game in one file: exact, atomic, nothing that could run code, and a clear word for every wrong file."""
+
+import errno
+import io
+import os
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+
+from gan_lib import checkpoint, files, training
+
+
+def play(game, images, steps):
+    return [r._replace(seconds=0) for r in training.train(game, images, steps, record_every=5)]
+
+
+@pytest.fixture
+def saved(tmp_path, new_game, images):
+    """A checkpoint of a game after three steps."""
+    game = new_game()
+    play(game, images, 3)
+    checkpoint.save(game, tmp_path / "game.safetensors", colour="blue")
+    return tmp_path / "game.safetensors"
+
+
+# Exactly the same game
+
+
+@pytest.mark.parametrize(("nets", "half"), [("mlp", 50), ("mlp-sigmoid", 5), ("dcgan", 5)])
+def test_twice_half_with_a_file_between_equals_the_whole_bit_for_bit(
+    nets, half, new_game, images, tmp_path, state_of, differences
+):
+    whole, first, second = new_game(nets, seed=3), new_game(nets, seed=3), new_game(nets, seed=4)
+    expected = play(whole, images, 2 * half)
+    got = play(first, images, half)
+    checkpoint.save(first, tmp_path / "half.safetensors")
+    got += play(checkpoint.load(second, tmp_path / "half.safetensors"), images, half)
+    assert got == expected
+    assert differences(state_of(whole), state_of(second)) == []
+
+
+def test_loading_brings_back_every_number(saved, new_game, images, state_of, differences):
+    original, loaded = new_game(), checkpoint.load(new_game(seed=9, g_lr=0.5, betas=(0.1, 0.2)), saved)
+    play(original, images, 3)
+    assert differences(state_of(loaded), state_of(original)) == []
+    assert {"g_optimizer.0.exp_avg", "d_optimizer.0.exp_avg_sq", "average.0.weight", "rng"} <= state_of(loaded).keys()
+    for name in ("g_optimizer", "d_optimizer"):
+        was, now = (getattr(game, name).param_groups[0] for game in (original, loaded))
+        assert (now["lr"], tuple(now["betas"])) == (was["lr"], tuple(was["betas"]))
+
+
+def test_saving_changes_nothing(new_game, images, tmp_path, state_of, differences):
+    game = new_game("dcgan")
+    play(game, images, 2)
+    before = state_of(game)
+    checkpoint.save(game, tmp_path / "x.safetensors")
+    assert differences(state_of(game), before) == []
+
+
+def test_a_game_that_has_not_begun_can_be_saved(new_game, tmp_path, state_of, differences):
+    checkpoint.save(new_game(), tmp_path / "x.safetensors")
+    loaded = checkpoint.load(new_game(seed=1), tmp_path / "x.safetensors")
+    assert differences(state_of(loaded), state_of(new_game())) == []
+
+
+def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_game):
+    """A GPU's state has 16 bytes, a CPU's 5,056: such a run goes on, but not bit for bit."""
+    tensors, about = safetensors.torch.load_file(saved), checkpoint.header(saved)
+    tensors["rng"] = torch.zeros(16, dtype=torch.uint8)
+    with safetensors.safe_open(saved, "pt") as file:
+        safetensors.torch.save_file(tensors, saved, file.metadata())
+    one, other = (checkpoint.load(new_game(seed=seed), saved) for seed in (1, 2))
+    assert one.step == about["step"] == 3
+    assert one.noise(4).equal(other.noise(4))
+    assert not one.noise(4).equal(one.noise(4))
+
+
+# The header
+
+
+def test_the_header_tells_step_seed_and_notes_without_the_tensors(saved):
+    about = checkpoint.header(saved)
+    assert (about["step"], about["seed"], about["notes"]) == (3, 0, {"colour": "blue"})
+    assert about["seconds"] > 0
+
+
+def test_the_latest_is_the_one_with_the_most_steps(new_game, images, tmp_path):
+    game = new_game()
+    for name in ("z", "m", "a"):
+        play(game, images, 1)
+        checkpoint.save(game, tmp_path / f"{name}.safetensors")
+    assert checkpoint.latest(tmp_path).name == "a.safetensors"
+    assert checkpoint.latest(tmp_path / "nowhere") is None
+
+
+# Wrong files
+
+
+@pytest.mark.parametrize("make", [{"width": 7}, {"latent_dim": 6}, {"nets": "dcgan"}, {"nets": "mlp-sigmoid"}])
+def test_a_checkpoint_of_other_nets_is_refused_and_the_game_unchanged(
+    make, saved, new_game, images, state_of, differences
+):
+    game = new_game(**make)
+    play(game, images, 1)
+    before = state_of(game)
+    with pytest.raises(
+        ValueError, match=r"game\.safetensors holds another \w+ than this game: start it with the same recipe"
+    ):
+        checkpoint.load(game, saved)
+    assert differences(state_of(game), before) == []
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, 0.5, -1])
+def test_a_truncated_file_is_refused_and_the_game_unchanged(keep, saved, new_game, state_of, differences):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    game = new_game()
+    with pytest.raises(
+        ValueError, match=r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or another"
+    ):
+        checkpoint.load(game, saved)
+    assert differences(state_of(game), state_of(new_game())) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a poem, which is longer than eight letters",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        safetensors.torch.save({"w": torch.ones(3)}),
+        safetensors.torch.save({"w": torch.ones(3)}, {"format": "pt"}),
+        safetensors.torch.save({"w": torch.ones(3)}, {"gan_lib": "not json"}),
+    ],
+    ids=["empty", "text", "png", "no-header", "foreign-header", "broken-header"],
+)
+def test_a_foreign_file_is_refused(content, tmp_path, new_game):
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match="not a whole checkpoint of gan_lib"):
+        checkpoint.load(new_game(), tmp_path / "x.safetensors")
+
+
+def test_a_missing_file_is_told(tmp_path, new_game):
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint .*nothing\.safetensors"):
+        checkpoint.load(new_game(), tmp_path / "nothing.safetensors")
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
+        checkpoint.header(tmp_path)
+
+
+# Writes that fail
+
+
+def test_a_rename_that_fails_leaves_the_old_checkpoint_whole(saved, new_game, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="Permission denied"):
+        checkpoint.save(new_game(seed=5), saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that takes half of what is written to it."""
+
+    def write(self, content):
+        super().write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_fills_up_leaves_the_old_checkpoint_whole(saved, new_game, monkeypatch):
+    before = saved.read_bytes()
+    monkeypatch.setattr(files, "open", FullDisk, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(new_game(seed=5), saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+    assert checkpoint.load(new_game(), saved).step == 3
+
+
+# Records
+
+
+def test_records_come_back_as_they_were(tmp_path, new_game, images):
+    records = list(training.train(new_game(), images, 7, record_every=3))
+    checkpoint.save_records(records, tmp_path / "records.csv")
+    assert checkpoint.load_records(tmp_path / "records.csv") == records
+    first = (tmp_path / "records.csv").read_text().splitlines()[0]
+    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
+
+
+def test_no_file_is_no_records(tmp_path):
+    assert checkpoint.load_records(tmp_path / "records.csv") == []
+    checkpoint.save_records([], tmp_path / "records.csv")
+    assert checkpoint.load_records(tmp_path / "records.csv") == []
+
+
+def test_a_copy_of_the_file_is_all_one_needs(saved, tmp_path, new_game):
+    shutil.copy(saved, tmp_path / "elsewhere.safetensors")
+    saved.unlink()
+    assert checkpoint.load(new_game(), tmp_path / "elsewhere.safetensors").step == 3
