@@ -48,6 +48,7 @@ def frechet_distance(a, b):
     Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Zero for equal statistics; compare only for equal N, beside the floor.
     """
     a, b = a.double(), b.double()
-    roots = torch.linalg.eigvals(a.T.cov() @ b.T.cov()).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
-    distance = (a.mean(0) - b.mean(0)).square().sum() + a.T.cov().trace() + b.T.cov().trace() - 2 * roots.sum()
+    cov_a, cov_b = torch.atleast_2d(a.T.cov()), torch.atleast_2d(b.T.cov())  # [d, d], for d = 1 too
+    roots = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
+    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots.sum()
     return distance.item()

@@ -60,7 +60,10 @@ def thickness(images):
 
 
 def width(images):
-    """Width in pixels [N], the slant taken out: sqrt(12 (var(x) - cov(x, y)² / var(y))), exact for a filled box."""
+    """Width in pixels [N], the slant taken out: sqrt(12 (var(x) - cov(x, y)² / var(y))).
+
+    A filled box of w whole pixels gives sqrt(w² - 1).
+    """
     var_x, var_y, cov = moments(images)
     return (12 * (var_x - cov.square() / var_y.clamp(min=1e-6)).clamp(min=0)).sqrt()
 
