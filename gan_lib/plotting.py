@@ -19,13 +19,13 @@ GAP = 2  # pixels between two digits of a grid
 
 
 def pixels(images):
-    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → numpy uint8 [N, 28, 28]."""
-    return np.asarray((data.to_uint8(images) if images.is_floating_point() else images).cpu())
+    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU."""
+    return (data.to_uint8(images) if images.is_floating_point() else images).cpu()
 
 
 def tile(images, columns=10, scale=1):
     """Images (as `pixels` takes them) side by side, row by row: numpy uint8 [height, width], `scale`² pixels for each."""
-    images = pixels(images)
+    images = pixels(images).numpy()
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     cell = 28 + GAP
@@ -90,7 +90,8 @@ def curves(records, axes=None):
         for field, color, label in lines:
             ax.plot([r.step for r in records], [getattr(r, field) for r in records], color=color, label=label)
         ax.set(xlabel="step", title=title)
-        ax.set_ylim(0, 1 if title == "what D believes" else None)
+        lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # minimax goes below 0
+        ax.set_ylim(lowest, 1 if title == "what D believes" else None)
         ax.legend(frameon=False, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
     return axes

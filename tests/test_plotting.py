@@ -1,0 +1,199 @@
+"""Grids, curves and moving pictures: what is drawn is what was given, read back from pixels, lines and files."""
+
+import re
+import subprocess
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+from imageio_ffmpeg import get_ffmpeg_exe
+from PIL import Image
+
+from gan_lib import data, plotting
+from gan_lib.training import Record
+
+RECORDS = [
+    Record(100, 6400, 1.0, 1.2, 0.7, 0.6, 0.4),
+    Record(200, 12800, 2.0, 1.3, 0.9, 0.55, 0.45),
+    Record(250, 16000, 2.5, 0.9, 1.8, 0.8, 0.2),
+]
+
+
+# Grids
+
+
+@pytest.mark.parametrize(("n", "columns", "scale"), [(12, 4, 1), (12, 4, 3), (5, 10, 1), (1, 1, 2)])
+def test_a_tiled_picture_is_cut_back_into_its_images(n, columns, scale, images):
+    picture = plotting.tile(images[:n], columns, scale)
+    columns = min(columns, n)
+    assert picture.dtype == np.uint8
+    assert picture.shape == ((n // columns * 30 + 2) * scale, (columns * 30 + 2) * scale)
+    assert plotting.untile(picture, scale).equal(images[:n])
+
+
+def test_images_stand_row_by_row(images):
+    picture = plotting.tile(images[:5], columns=2)
+    assert picture.shape == (92, 62)
+    assert (picture[32:60, 2:30] == images[2].numpy()).all()
+    assert (picture[2:30, 32:60] == images[1].numpy()).all()
+    assert len(np.unique(picture[62:90, 32:60])) == 1  # the place that is left over
+
+
+def test_images_in_the_range_look_like_those_in_bytes(images):
+    in_range = data.to_range(images[:6]).requires_grad_(True)
+    assert (plotting.tile(in_range, 3) == plotting.tile(images[:6], 3)).all()
+    assert plotting.pixels(in_range).equal(images[:6])
+    assert plotting.pixels(images).equal(images)
+
+
+def test_a_saved_picture_is_read_back_as_it_was(tmp_path, images):
+    picture = plotting.tile(images[:4], 2)
+    plotting.save_picture(picture, tmp_path / "new" / "x.png")
+    assert (plotting.load_picture(tmp_path / "new" / "x.png") == picture).all()
+    with Image.open(tmp_path / "new" / "x.png") as file:
+        assert (file.format, file.mode) == ("PNG", "L")
+
+
+def test_a_shown_picture_is_drawn_as_it_is(images):
+    ax = plotting.grid(images[:6], columns=3, title="six", width=4)
+    (shown,) = ax.get_images()
+    assert (shown.get_array() == plotting.tile(images[:6], 3)).all()
+    assert shown.get_clim() == (0, 255)
+    assert ax.get_title() == "six"
+    assert ax.figure.get_figwidth() == 4
+    assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
+
+
+def test_a_picture_goes_into_the_axes_it_is_given(images):
+    figure = plotting.show(plotting.tile(images[:2])).figure
+    other = figure.add_subplot()
+    assert plotting.grid(images[:2], ax=other) is other
+    assert len(figure.axes) == 2
+
+
+def test_moments_of_training_stand_under_each_other(images):
+    frames = [images[10 * i :][:10] for i in range(3)]
+    ax = plotting.across_epochs(frames, ["epoch 0", "epoch 1", "epoch 9"], columns=5)
+    (shown,) = ax.get_images()
+    expected = torch.cat([frame[:5] for frame in frames])
+    assert (shown.get_array() == plotting.tile(expected, 5)).all()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["epoch 0", "epoch 1", "epoch 9"]
+    assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
+
+
+# Curves
+
+
+def test_curves_draw_the_numbers_of_the_records():
+    axes = plotting.curves(RECORDS)
+    drawn = {line.get_label(): line for ax in axes for line in ax.get_lines() if not line.get_label().startswith("_")}
+    assert set(drawn) == {"d_loss", "g_loss", "D(x)", "D(G(z))"}
+    for label, field in (("d_loss", "d_loss"), ("g_loss", "g_loss"), ("D(x)", "d_real"), ("D(G(z))", "d_fake")):
+        assert list(drawn[label].get_xdata()) == [100, 200, 250]
+        assert list(drawn[label].get_ydata()) == [getattr(record, field) for record in RECORDS]
+    assert drawn["D(x)"].get_color() == plotting.REAL
+    assert drawn["D(G(z))"].get_color() == drawn["g_loss"].get_color() == plotting.FAKE
+    assert axes[1].get_ylim() == (0, 1)
+
+
+def test_the_dashed_lines_are_those_of_theory():
+    levels = [
+        [line.get_ydata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"]
+        for ax in plotting.curves(RECORDS)
+    ]
+    assert levels[0] == pytest.approx([1.386294, 0.693147], abs=1e-6)
+    assert levels[1] == [0.5]
+
+
+def test_negative_losses_are_on_the_picture():
+    """The generator's loss in the minimax game is at most 0."""
+    axes = plotting.curves([record._replace(g_loss=-record.g_loss) for record in RECORDS])
+    low, high = axes[0].get_ylim()
+    assert low <= -1.8
+    assert high > 1.386
+    assert plotting.curves(RECORDS)[0].get_ylim()[0] == 0
+
+
+def test_curves_of_no_records_are_empty_axes(tmp_path):
+    axes = plotting.curves([])
+    plotting.save_figure(axes[0], tmp_path / "curves.png")
+    assert plotting.load_picture(tmp_path / "curves.png").shape == (320, 1000)
+
+
+def test_a_saved_figure_is_closed(tmp_path, images):
+    ax = plotting.grid(images[:4])
+    number = ax.figure.number
+    plotting.save_figure(ax, tmp_path / "x.png")
+    assert plotting.load_picture(tmp_path / "x.png").shape[1] == 700
+    assert not plotting.plt.fignum_exists(number)
+
+
+# Moving pictures
+
+
+@pytest.fixture
+def frames(images):
+    return [images[6 * i :][:6] for i in range(8)]
+
+
+def ffmpeg(path, *arguments):
+    """What ffmpeg itself says of a file: bytes, and text."""
+    command = [get_ffmpeg_exe(), "-hide_banner", "-i", path, *arguments]
+    told = subprocess.run(command, capture_output=True)
+    return told.stdout, told.stderr.decode()
+
+
+def read(path):
+    """The frames of a moving picture, uint8 [T, height, width]."""
+    if path.suffix == ".gif":
+        pictures = imageio.imread(path, index=None)
+        return pictures[..., 0] if pictures.ndim == 4 else pictures
+    raw, said = ffmpeg(path, "-f", "rawvideo", "-pix_fmt", "gray", "-")
+    width, height = map(int, re.search(r"Video: .* (\d+)x(\d+)", said).groups())
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
+
+
+@pytest.mark.parametrize(("name", "count", "error"), [("x.gif", 8, 1), ("x.mp4", 12, 25)])
+def test_a_moving_picture_holds_every_frame_and_the_last_for_a_third(name, count, error, frames, tmp_path):
+    """A GIF joins the equal frames at the end and shows the one for longer; a video is compressed."""
+    plotting.save_animation(frames, tmp_path / "new" / name, columns=3, seconds=3.0)
+    pictures = read(tmp_path / "new" / name)
+    expected = [plotting.tile(frame, 3, 2) for frame in frames]
+    assert pictures.shape == (count, *expected[0].shape)
+    for picture, frame in zip(pictures, expected + expected[-1:] * 4, strict=False):
+        assert np.abs(picture[:-4].astype(float) - frame[:-4]).mean() < error  # above the bar
+
+
+def test_a_video_lasts_as_long_as_it_should(frames, tmp_path):
+    plotting.save_animation(frames, tmp_path / "x.mp4", columns=3, seconds=3.0)
+    _, said = ffmpeg(tmp_path / "x.mp4")
+    hours, minutes, seconds = map(float, re.search(r"Duration: (\d+):(\d+):([\d.]+)", said).groups())
+    assert (hours, minutes) == (0, 0)
+    assert seconds == pytest.approx(3, abs=0.3)
+    assert "Video: h264" in said  # what every browser plays
+
+
+def test_a_gif_lasts_as_long_as_it_should(frames, tmp_path):
+    plotting.save_animation(frames, tmp_path / "x.gif", columns=3, seconds=3.0)
+    with Image.open(tmp_path / "x.gif") as gif:
+        durations = []
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            durations.append(gif.info["duration"])
+        assert gif.info["loop"] == 0  # for ever
+    assert sum(durations) == pytest.approx(3000, rel=0.05)
+    assert durations[-1] == pytest.approx(5 * durations[0], rel=0.05)
+
+
+def test_the_bar_at_the_bottom_grows(frames, tmp_path):
+    plotting.save_animation(frames, tmp_path / "x.gif", columns=3)
+    bright = [(picture[-1] > 150).mean() for picture in read(tmp_path / "x.gif")]
+    assert bright == pytest.approx([(i + 1) / 8 for i in range(8)], abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "count"), [("x.gif", 1), ("x.mp4", 2)])
+def test_one_frame_is_a_moving_picture_too(name, count, frames, tmp_path):
+    plotting.save_animation(frames[:1], tmp_path / name)
+    pictures = read(tmp_path / name)
+    assert pictures.reshape(-1, *pictures.shape[-2:]).shape == (count, 64, 364)
