@@ -1,0 +1,127 @@
+"""Each loss against its formula, written down once more with `math`, on logits that no two mistakes treat alike."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy
+
+from gan_lib.losses import LOSSES, cross_entropy_d, minimax_g, non_saturating_g, relativistic_d, relativistic_g
+
+REAL, FAKE = [1.2, -0.7, 3.1], [-0.4, 2.2, 0.9]
+
+
+def sigmoid(a):
+    return 1 / (1 + math.exp(-a))
+
+
+def mean(numbers):
+    numbers = list(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def formula_d(real, fake):
+    return -mean(math.log(sigmoid(a)) for a in real) - mean(math.log(1 - sigmoid(a)) for a in fake)
+
+
+FORMULAS = {
+    "non-saturating": (formula_d, lambda real, fake: -mean(math.log(sigmoid(a)) for a in fake)),
+    "minimax": (formula_d, lambda real, fake: mean(math.log(1 - sigmoid(a)) for a in fake)),
+    "relativistic": (
+        lambda real, fake: -mean(math.log(sigmoid(a - b)) for a, b in zip(real, fake, strict=True)),
+        lambda real, fake: -mean(math.log(sigmoid(b - a)) for a, b in zip(real, fake, strict=True)),
+    ),
+}
+PAIRS = pytest.mark.parametrize("name", LOSSES)
+
+
+def logits(values=REAL):
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
+
+
+@PAIRS
+def test_both_losses_equal_their_formula(name):
+    for function, formula in zip(LOSSES[name][:2], FORMULAS[name], strict=True):
+        value = function(logits(REAL), logits(FAKE))
+        assert value.shape == ()
+        assert value.item() == pytest.approx(formula(REAL, FAKE), abs=1e-12)
+
+
+@PAIRS
+def test_at_the_equilibrium_the_losses_are_what_the_docstrings_say(name):
+    d, g = {
+        "non-saturating": (math.log(4), math.log(2)),
+        "minimax": (math.log(4), -math.log(2)),
+        "relativistic": (math.log(2), math.log(2)),
+    }[name]
+    zeros = torch.zeros(5)
+    assert LOSSES[name].discriminator(zeros, zeros).item() == pytest.approx(d)
+    assert LOSSES[name].generator(zeros, zeros).item() == pytest.approx(g)
+
+
+def test_cross_entropy_equals_torchs_own_of_sigmoids():
+    real, fake = logits(REAL), logits(FAKE)
+    ones, zeros = torch.ones(3).double(), torch.zeros(3).double()
+    d = binary_cross_entropy(real.sigmoid(), ones) + binary_cross_entropy(fake.sigmoid(), zeros)
+    assert cross_entropy_d(real, fake).item() == pytest.approx(d.item(), abs=1e-12)
+    g = binary_cross_entropy(fake.sigmoid(), ones)
+    assert non_saturating_g(real, fake).item() == pytest.approx(g.item(), abs=1e-12)
+    ours = torch.autograd.grad(cross_entropy_d(real, fake), (real, fake))
+    theirs = torch.autograd.grad(d, (real, fake))
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, theirs, strict=True))
+
+
+@PAIRS
+def test_a_logit_is_high_for_real(name):
+    """D's loss falls where a real logit rises or a fake one falls; G's falls where a fake one rises."""
+    real, fake = logits(REAL), logits(FAKE)
+    d_real, d_fake = torch.autograd.grad(LOSSES[name].discriminator(real, fake), (real, fake))
+    assert (d_real < 0).all()
+    assert (d_fake > 0).all()
+    (g_fake,) = torch.autograd.grad(LOSSES[name].generator(real, fake), fake)
+    assert (g_fake < 0).all()
+
+
+@PAIRS
+def test_only_a_paired_generator_loss_looks_at_real_logits(name):
+    real, fake = logits(REAL), logits(FAKE)
+    (gradient,) = torch.autograd.grad(LOSSES[name].generator(real, fake), real, allow_unused=True)
+    assert (gradient is not None) == LOSSES[name].paired
+
+
+def slope(function, real, fake):
+    """The derivatives of a loss of one pair of float32 logits, as in training."""
+    real, fake = torch.tensor([real], requires_grad=True), torch.tensor([fake], requires_grad=True)
+    given = torch.autograd.grad(function(real, fake), (real, fake), allow_unused=True)
+    return [0.0 if gradient is None else round(gradient.item(), 6) for gradient in given]
+
+
+@pytest.mark.parametrize(
+    ("function", "real", "fake", "expected"),
+    [
+        (cross_entropy_d, -50.0, 50.0, [-1, 1]),  # wrong on both: the full gradient
+        (cross_entropy_d, 50.0, -50.0, [0, 0]),  # right on both: none
+        (non_saturating_g, 0.0, -50.0, [0, -1]),
+        (non_saturating_g, 0.0, 50.0, [0, 0]),
+        (minimax_g, 0.0, -50.0, [0, 0]),  # why it is not used: flat where the discriminator is sure
+        (minimax_g, 0.0, 50.0, [0, -1]),
+        (relativistic_d, -50.0, 50.0, [-1, 1]),
+        (relativistic_d, 50.0, -50.0, [0, 0]),
+        (relativistic_g, 50.0, -50.0, [1, -1]),
+        (relativistic_g, -50.0, 50.0, [0, 0]),
+    ],
+)
+def test_gradients_are_whole_at_logits_of_50(function, real, fake, expected):
+    assert slope(function, real, fake) == expected
+
+
+def test_the_logarithm_of_a_sigmoid_would_have_lost_its_gradient_there():
+    naive = lambda real, fake: -(fake.sigmoid() + 1e-8).log().mean()
+    assert slope(naive, 0.0, -50.0) == [0, 0]
+
+
+@PAIRS
+def test_losses_are_finite_at_logits_of_a_thousand(name):
+    for function in LOSSES[name][:2]:
+        for a, b in ((1000.0, -1000.0), (-1000.0, 1000.0)):
+            assert function(torch.tensor([a]), torch.tensor([b])).isfinite()

@@ -1,0 +1,211 @@
+"""Every pair of nets: the range contract, the shape comments, and what makes a sampler a pure function of z."""
+
+import ast
+import inspect
+import re
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lib import data, evaluation, models
+
+PAIRS = pytest.mark.parametrize("name", models.PAIRS)
+
+
+def generator(name, latent_dim=5, width=6):
+    torch.manual_seed(0)
+    return models.PAIRS[name][0](latent_dim, width)
+
+
+def discriminator(name, width=6):
+    torch.manual_seed(0)
+    return models.PAIRS[name][1](width)
+
+
+# Contracts
+
+
+@PAIRS
+@pytest.mark.parametrize("train", [True, False])
+def test_a_generator_makes_images_in_the_range(name, train):
+    net = generator(name).train(train)
+    with torch.no_grad():
+        [layer for layer in net if list(layer.parameters())][-1].weight.mul_(1e5)  # as wild as a net can get
+    images = net(torch.randn(9, 5))
+    assert (images.shape, images.dtype) == ((9, 1, 28, 28), torch.float32)
+    assert -1 <= images.min() < -0.9
+    assert 0.9 < images.max() <= 1
+
+
+@PAIRS
+def test_a_discriminator_gives_one_logit_an_image(name, images):
+    logits = discriminator(name)(data.to_range(images))
+    assert (logits.shape, logits.dtype) == ((48,), torch.float32)
+
+
+@PAIRS
+def test_a_logit_is_any_real_number(name, images):
+    net = discriminator(name)
+    last = [layer for layer in net if hasattr(layer, "bias")][-1]
+    nn.init.constant_(last.bias, -70.0)
+    assert net(data.to_range(images)).max() < -10  # no sigmoid, no ReLU after the last layer
+
+
+@PAIRS
+def test_both_nets_can_be_trained_in_every_parameter(name, images):
+    net_d, net_g = discriminator(name), generator(name)
+    net_d(torch.cat([net_g(torch.randn(8, 5)), data.to_range(images[:8])])).square().sum().backward()
+    for parameter in (*net_g.parameters(), *net_d.parameters()):
+        assert parameter.grad.abs().sum() > 0
+
+
+@PAIRS
+def test_latent_dim_and_width_set_the_size(name):
+    assert generator(name, latent_dim=7)(torch.zeros(2, 7)).shape == (2, 1, 28, 28)
+    for make in models.PAIRS[name]:
+        sizes = [sum(p.numel() for p in make(width=width).parameters()) for width in (6, 12)]
+        assert sizes[1] > 1.8 * sizes[0]
+
+
+@pytest.mark.parametrize(
+    "make", [*(make for pair in models.PAIRS.values() for make in pair), evaluation.untrained_digit_net]
+)
+def test_the_comment_beside_a_layer_is_the_shape_that_leaves_it(make):
+    sizes = {"N": 3} | {name: p.default for name, p in inspect.signature(make).parameters.items()}
+    lines = textwrap.dedent(inspect.getsource(make)).splitlines()
+    (call,) = [
+        n
+        for n in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(n, ast.Call) and ast.unparse(n.func) == "nn.Sequential"
+    ]
+    shape_beside = lambda line: re.search(r"#\s+(?:[xz] )?\[(.*?)\]", lines[line - 1]).group(1).split(", ")
+    evaluate = lambda shape: [eval(re.sub(r"(\d) (\w)", r"\1 * \2", size), sizes) for size in shape]
+
+    first = evaluate(shape_beside(call.lineno))
+    x = torch.zeros([*first, 1, 28, 28][:1] + (first[1:] or [1, 28, 28]))
+    for layer, written in zip(make(), call.args, strict=True):
+        x = layer(x)
+        ends_its_line = all(
+            other.end_lineno != written.end_lineno for other in call.args[call.args.index(written) + 1 :]
+        )
+        if ends_its_line:
+            assert list(x.shape) == evaluate(shape_beside(written.end_lineno)), ast.unparse(written)
+
+
+# What is known to go wrong
+
+
+def test_sigmoid_pixels_are_tanh_of_half():
+    a = torch.linspace(-20, 20, 101)
+    assert torch.allclose(models.SigmoidPixels()(a), (a / 2).tanh(), atol=1e-6)
+
+
+def test_convolutions_start_at_two_hundredths():
+    torch.manual_seed(0)
+    for net in (models.dcgan_generator(64, 32), models.dcgan_discriminator(32)):
+        for layer in net:
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
+                assert abs(layer.weight.mean().item()) < 0.002
+            if isinstance(layer, nn.BatchNorm2d):
+                assert layer.weight.mean().item() == pytest.approx(1, abs=0.02)
+                assert 0.01 < layer.weight.std().item() < 0.03
+                assert layer.bias.abs().max() == 0
+
+
+@PAIRS
+def test_batchnorm_keeps_torchs_epsilon_and_momentum(name):
+    for net in (generator(name), discriminator(name)):
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                assert (layer.eps, layer.momentum) == (1e-5, 0.1)
+
+
+@PAIRS
+def test_the_discriminator_sees_its_input_unnormalised(name):
+    kinds = [type(layer) for layer in discriminator(name) if list(layer.parameters())]
+    assert kinds[0] is not nn.BatchNorm2d
+    assert kinds[1] is not nn.BatchNorm2d
+
+
+# Samplers
+
+
+@pytest.fixture(params=models.PAIRS)
+def sampler(request):
+    """A sampler of a generator that has seen batches, so that its BatchNorm statistics are its own."""
+    net = generator(request.param).train()
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(16, 5) * 2)
+    return models.Sampler(net, 5)
+
+
+def test_an_image_alone_equals_the_image_in_a_batch(sampler):
+    z = sampler.noise(32)
+    batch = sampler(z)
+    for i in (0, 13, 31):
+        assert torch.allclose(sampler(z[i : i + 1])[0], batch[i], atol=1e-6)
+    assert torch.allclose(sampler(z.flip(0)).flip(0), batch, atol=1e-6)
+
+
+def test_the_same_z_gives_the_same_image(sampler):
+    z = sampler.noise(4)
+    assert sampler(z).equal(sampler(z.clone()))
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others(sampler):
+    assert sampler.sample(4, seed=1).equal(sampler.sample(4, seed=1))
+    assert sampler.sample(4, seed=1).equal(sampler(sampler.noise(4, seed=1)))
+    assert not sampler.sample(4, seed=1).equal(sampler.sample(4, seed=2))
+
+
+def test_chunks_change_nothing(sampler):
+    assert torch.allclose(sampler.sample(10, chunk=3), sampler.sample(10), atol=1e-6)
+
+
+def test_sampling_leaves_the_global_random_state_alone(sampler):
+    state = torch.get_rng_state()
+    sampler.sample(4)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_noise_is_standard_normal(sampler):
+    z = sampler.noise(20_000)
+    assert z.shape == (20_000, 5)
+    assert z.mean().item() == pytest.approx(0, abs=0.02)
+    assert z.std().item() == pytest.approx(1, abs=0.02)
+
+
+def test_a_sampler_keeps_the_range_contract(sampler):
+    images = sampler.sample(7)
+    assert (images.shape, images.dtype, images.requires_grad) == ((7, 1, 28, 28), torch.float32, False)
+    assert -1 <= images.min() < images.max() <= 1
+
+
+@PAIRS
+def test_a_sampler_stays_as_it_was_when_the_generator_moves_on(name):
+    net = generator(name)
+    sampler = models.Sampler(net, 5)
+    before = sampler.sample(3)
+    with torch.no_grad():
+        [p.add_(0.5) for p in net.parameters()]
+        net.train()(torch.randn(8, 5))
+    assert sampler.sample(3).equal(before)
+    assert net.training
+    assert all(p.requires_grad for p in net.parameters())
+
+
+def test_gradients_reach_z_and_nothing_else(sampler):
+    z = sampler.noise(2).requires_grad_(True)
+    sampler(z).sum().backward()
+    assert z.grad.abs().sum() > 0
+    assert all(p.grad is None for p in sampler.generator.parameters())
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 4), (1, 5, 1)])
+def test_a_wrong_z_is_refused(shape, sampler):
+    with pytest.raises(ValueError, match=r"z must have the shape \[N, 5\], not \[" + ", ".join(map(str, shape))):
+        sampler(torch.zeros(shape))

@@ -1,0 +1,274 @@
+"""The two steps, the moving average, and `train`: who moves when, and that the same seed gives the same run."""
+
+import ast
+import inspect
+import itertools
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lib import data, losses, models, training
+
+NETS = pytest.mark.parametrize("nets", models.PAIRS)
+
+
+def parameters(net):
+    return {name: value.detach().clone() for name, value in net.named_parameters()}
+
+
+def gradients(net):
+    return {name: value.grad.clone() for name, value in net.named_parameters() if value.grad is not None}
+
+
+def play(game, images, steps, **options):
+    return list(training.train(game, images, steps, **options))
+
+
+def without_seconds(records):
+    return [record._replace(seconds=0) for record in records]
+
+
+# The steps
+
+
+@NETS
+@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("mover", ["discriminator", "generator"])
+def test_a_step_moves_its_own_net_and_leaves_the_other_still(nets, loss, mover, new_game, images, differences):
+    game = new_game(nets, loss=loss)
+    play(game, images, 2)  # so that both have gradients from before
+    still = {"discriminator": "generator", "generator": "discriminator"}[mover]
+    before = parameters(game.discriminator), parameters(game.generator), gradients(getattr(game, still))
+    step = getattr(training, f"{mover}_step")
+    step(game, data.to_range(images[:8]), game.noise(8))
+    moved = {
+        name: differences(parameters(getattr(game, name)), old)
+        for name, old in zip(("discriminator", "generator"), before, strict=False)
+    }
+    assert moved[still] == []
+    assert {name for name in parameters(getattr(game, mover)) if "weight" in name} <= set(moved[mover])
+    assert differences(gradients(getattr(game, still)), before[2]) == []
+
+
+@pytest.mark.parametrize("mover", ["discriminator", "generator"])
+def test_no_gradient_reaches_the_still_net(mover, new_game, images):
+    game = new_game()
+    getattr(training, f"{mover}_step")(game, data.to_range(images[:8]), game.noise(8))
+    still = game.generator if mover == "discriminator" else game.discriminator
+    assert all(parameter.grad is None for parameter in still.parameters())
+
+
+def test_a_step_goes_downhill(new_game, images):
+    """Each player's loss on the same batch and z is lower after its own step."""
+    for mover, field in (("discriminator", 0), ("generator", 0)):
+        game = new_game(d_lr=1e-3, g_lr=1e-3)
+        step, real, z = getattr(training, f"{mover}_step"), data.to_range(images[:8]), game.noise(8)
+        losses_seen = [step(game, real, z)[field].item() for _ in range(5)]
+        assert losses_seen == sorted(losses_seen, reverse=True)
+
+
+def test_steps_return_the_loss_of_the_logits_they_return(new_game, images):
+    game = new_game(loss="relativistic")
+    real, z = data.to_range(images[:8]), game.noise(8)
+    for step, loss in (
+        (training.discriminator_step, game.loss.discriminator),
+        (training.generator_step, game.loss.generator),
+    ):
+        value, real_logits, fake_logits = step(game, real, z)
+        assert value.item() == pytest.approx(loss(real_logits, fake_logits).item())
+        assert not value.requires_grad
+        assert not real_logits.requires_grad
+        assert not fake_logits.requires_grad
+
+
+def test_an_unpaired_generator_step_does_not_look_at_real_images(new_game):
+    game = new_game()
+    assert training.generator_step(game, None, game.noise(8))[1] is None
+
+
+def test_the_steps_are_each_others_mirror():
+    """With the players' names swapped the two read the same, but for the logits they need and what they return."""
+
+    def statements(step):
+        (function,) = ast.parse(inspect.getsource(step)).body
+        return [ast.unparse(line) for line in function.body[1:]]
+
+    other = {"generator": "discriminator", "discriminator": "generator", "g_": "d_", "d_": "g_"}
+    swapped = lambda line: re.sub(r"generator|discriminator|\b[gd]_", lambda word: other[word[0]], line)
+    d, g = statements(training.discriminator_step), statements(training.generator_step)
+    different = [i for i, (a, b) in enumerate(zip(d, g, strict=True)) if swapped(a) != b]
+    assert [d[i].split(" =")[0] for i in different] == ["fake", "real_logits, fake_logits", d[-1]]
+    assert d[different[0]] == g[different[0]] == "fake = game.generator(z)"
+
+
+# The moving average
+
+
+def test_the_average_warms_up_and_then_keeps_its_decay(new_game):
+    game = new_game(ema=0.9)
+    for step, decay in [(0, 1 / 10), (1, 2 / 11), (40, 41 / 50), (80, 81 / 90), (81, 0.9), (5000, 0.9)]:
+        with torch.no_grad():
+            [p.fill_(1.0) for p in game.average.parameters()]
+            [p.fill_(3.0) for p in game.generator.parameters()]
+        game.step = step
+        training.update_average(game)
+        for parameter in game.average.parameters():
+            assert torch.allclose(parameter, torch.tensor(decay * 1 + (1 - decay) * 3))
+
+
+def test_the_average_of_a_run_is_that_of_its_generators(new_game, images):
+    game = new_game(ema=0.5, g_lr=0.01)
+    expected = parameters(game.generator)
+    for step in range(6):
+        play(game, images, 1)
+        decay = min(0.5, (1 + step) / (10 + step))
+        for name, value in parameters(game.generator).items():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    for name, value in game.average.named_parameters():
+        assert torch.allclose(value, expected[name], atol=1e-6), name
+
+
+def test_the_average_copies_the_statistics_of_batchnorm(new_game, images, differences):
+    game = new_game("dcgan")
+    play(game, images, 3)
+    copied = dict(game.generator.named_buffers())
+    assert differences(dict(game.average.named_buffers()), copied) == []
+    assert (
+        next(m for m in game.average if isinstance(m, nn.BatchNorm2d)).num_batches_tracked == 6
+    )  # both steps make fakes
+
+
+def test_the_average_is_frozen_and_in_eval_mode_while_the_generator_trains(new_game, images):
+    game = new_game("dcgan")
+    play(game, images, 2)
+    assert game.generator.training
+    assert not game.average.training
+    assert not any(p.requires_grad for p in game.average.parameters())
+    assert game.sampler().sample(3).equal(game.average(game.sampler().noise(3)))
+
+
+# The same seed, the same run
+
+
+@NETS
+def test_two_runs_with_one_seed_are_equal_bit_for_bit(nets, new_game, images, state_of, differences):
+    runs = []
+    for global_seed in (1, 2):  # which must not matter
+        torch.manual_seed(global_seed)
+        game = new_game(nets, seed=7)
+        records = play(game, images, 9, record_every=4)
+        runs.append((state_of(game), without_seconds(records)))
+    assert differences(runs[0][0], runs[1][0]) == []
+    assert runs[0][1] == runs[1][1]
+
+
+def test_another_seed_is_another_run(new_game, images):
+    one, other = (play(new_game(seed=seed), images, 3) for seed in (0, 1))
+    assert one[0].d_loss != other[0].d_loss
+
+
+def test_nets_noise_and_order_each_follow_from_the_seed(new_game, images):
+    one, other = new_game(seed=0), new_game(seed=1)
+    assert not one.noise(4).equal(other.noise(4))
+    assert not next(one.generator.parameters()).equal(next(other.generator.parameters()))
+    assert not one.noise(4).equal(one.noise(4))
+
+
+def test_a_run_leaves_the_global_random_state_alone(new_game, images):
+    state = torch.get_rng_state()
+    play(new_game(), images, 3)
+    assert torch.get_rng_state().equal(state)
+
+
+# Records
+
+
+def test_records_come_every_so_often_and_at_the_end(new_game, images):
+    records = play(new_game(), images, 10, record_every=4)
+    assert [r.step for r in records] == [4, 8, 10]
+    assert [r.images for r in records] == [32, 64, 80]
+    assert [r.seconds for r in records] == sorted(r.seconds for r in records)
+    assert records[0].seconds > 0
+
+
+def test_a_record_holds_the_means_of_its_steps(new_game, images):
+    """Play the same game by hand, one step at a time, and take the means with `math`."""
+    by_hand, seen = new_game(loss="relativistic"), []
+    for real in itertools.islice(data.batches(images, 8, seed=0), 7):
+        d_loss, real_logits, fake_logits = training.discriminator_step(by_hand, real, by_hand.noise(8))
+        g_loss, _, _ = training.generator_step(by_hand, real, by_hand.noise(8))
+        p_real, p_fake = (
+            sum(1 / (1 + math.exp(-a)) for a in logits.tolist()) / 8 for logits in (real_logits, fake_logits)
+        )
+        seen.append((d_loss.item(), g_loss.item(), p_real, p_fake))
+    first, last = play(new_game(loss="relativistic"), images, 7, record_every=4)
+    for record, steps in ((first, seen[:4]), (last, seen[4:])):
+        expected = [sum(column) / len(steps) for column in zip(*steps, strict=True)]
+        assert [record.d_loss, record.g_loss, record.d_real, record.d_fake] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_callers_time_is_not_counted(new_game, images, monkeypatch):
+    now = itertools.count()
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(now))
+    game, run = new_game(), None
+    run = training.train(game, images, 4, record_every=2)
+    next(run)
+    [next(now) for _ in range(1000)]  # the caller draws for a long while
+    assert next(run).seconds == 2
+
+
+def test_train_prints_nothing_and_waits_for_the_device_only_at_records(new_game, images, monkeypatch, capsys):
+    waits = []
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+        method = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda self, *a, _m=method, _n=name: waits.append(_n) or _m(self, *a))
+    play(new_game("dcgan"), images, 6, record_every=3)
+    assert waits == ["tolist", "tolist"]
+    assert capsys.readouterr() == ("", "")
+
+
+# Breaking off, going on, going wrong
+
+
+def test_a_run_broken_off_goes_on_as_if_it_never_stopped(new_game, images, state_of, differences):
+    whole, broken = new_game("dcgan"), new_game("dcgan")
+    play(whole, images, 9)
+    for _ in training.train(broken, images, 9, record_every=4):
+        break
+    assert broken.step == 4
+    play(broken, images, 5)
+    assert broken.step == 9
+    assert differences(state_of(whole), state_of(broken)) == []
+
+
+def test_no_steps_are_no_records(new_game, images):
+    game = new_game()
+    assert play(game, images, 0) == []
+    assert game.step == 0
+
+
+def test_a_learning_rate_too_high_stops_with_the_step_and_the_usual_causes(new_game, images):
+    game = new_game(g_lr=1e30, d_lr=1e30)
+    with pytest.raises(training.Diverged, match=r"before step 10: d_loss .*learning rate too high") as told:
+        play(game, images, 50, record_every=10)
+    assert "nan" in str(told.value) or "inf" in str(told.value)
+
+
+def test_a_game_that_was_not_a_number_at_once_gives_no_record(new_game, images):
+    game, records = new_game(), []
+    with torch.no_grad():
+        next(game.discriminator.parameters()).fill_(math.nan)
+    with pytest.raises(training.Diverged, match="before step 2: d_loss nan"):
+        records.extend(training.train(game, images, 4, record_every=2))
+    assert records == []
+
+
+def test_images_already_in_the_range_are_refused_before_anything_moves(new_game, images, state_of, differences):
+    game = new_game()
+    before = state_of(game)
+    with pytest.raises(ValueError, match="uint8"):
+        play(game, data.to_range(images).squeeze(1), 3)
+    assert differences(state_of(game), before) == []
