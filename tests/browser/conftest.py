@@ -1,0 +1,44 @@
+"""The browser and the JupyterLab that the browser tests share."""
+
+import shutil
+
+import pytest
+
+from tests.browser.lab import Lab
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOW = (
+    "no Chromium or Chrome here; the browser tests need one: `apt-get install chromium` on Debian, "
+    "or https://www.google.com/chrome"
+)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A Chromium that Playwright drives."""
+    if BROWSER is None:
+        pytest.skip(HOW)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(chromium, tmp_path_factory):
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.wait()
+        yield lab
+    finally:
+        lab.close()
