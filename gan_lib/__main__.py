@@ -1,8 +1,12 @@
 """The command line: `python -m gan_lib train | sample | export`. `--help` after any of them says more."""
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
+import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -44,7 +48,7 @@ class Run:
         checkpoint.save_records(self.records, self.folder / "records.csv")
         path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
         recipes.save(self.game, self.recipe, path, keep=keep, **self.about)
-        if self.saved and self.saved != path and not checkpoint.header(self.saved)["notes"]["keep"]:
+        if self.saved and self.saved != path and not checkpoint.header(self.saved)["notes"].get("keep", True):
             self.saved.unlink()
         self.saved = path
 
@@ -74,10 +78,11 @@ def train(arguments):
         raise ValueError(f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out.")
     game, about = recipe.game(arguments.seed, device), {"data": arguments.data}
     if last:
-        notes = checkpoint.header(last)["notes"]
-        if (notes["recipe"]["name"], notes["data"]) != (recipe.name, arguments.data):
-            raise ValueError(f"{out} holds a run of {notes['recipe']['name']} on {notes['data']}: resume it as that.")
-        game = recipes.resume(last, device)
+        game, notes = recipes.resume(last, device), checkpoint.header(last)["notes"]
+        was = notes["recipe"]["name"], notes.get("data", arguments.data)
+        if was != (recipe.name, arguments.data):
+            raise ValueError(f"{out} holds a run of {was[0]} on {was[1]}: resume it as that.")
+        recipe = recipes.Recipe(**notes["recipe"])  # as it was, should the one of that name have changed
     images = data.load(arguments.data, device=device).images
     per_epoch = len(images) // game.batch_size
     steps = arguments.steps or (arguments.epochs or recipe.epochs) * per_epoch
@@ -89,43 +94,65 @@ def train(arguments):
         run.save(0, keep=True)
     bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=arguments.quiet)
     try:
-        while game.step < steps:
-            epoch = game.step // per_epoch + 1
-            for record in training.train(game, images, min(epoch * per_epoch, steps) - game.step):
-                run.records.append(record)
-                bar.update(record.step - bar.n)
-                bar.set_postfix_str(f"epoch {epoch}/{epochs}, d_loss {record.d_loss:.3f}, g_loss {record.g_loss:.3f}, "
-                                    f"D(x) {record.d_real:.2f}, D(G(z)) {record.d_fake:.2f}")  # fmt: skip
-            run.save(epoch, keep=epoch % -(-epochs // 10) == 0)
-    except KeyboardInterrupt:
-        bar.close()
-        run.save(game.step // per_epoch + 1, keep=False)
-        run.draw()
-        again = f"python -m gan_lib train {recipe.name} --steps {steps} --data {arguments.data} --out {out} --resume"
-        print(f"\nStopped after step {game.step} of {steps}; everything is in {out}. To go on:\n  {again}", file=sys.stderr)
-        raise SystemExit(130) from None
+        with bar, interrupts() as asked:
+            while game.step < steps and not asked:
+                epoch = game.step // per_epoch + 1
+                end = min(epoch * per_epoch, steps)
+                for record in training.train(game, images, end - game.step):
+                    run.records.append(record)
+                    bar.update(record.step - bar.n)
+                    bar.set_postfix_str(
+                        f"epoch {epoch}/{epochs}, d_loss {record.d_loss:.3f}, g_loss {record.g_loss:.3f}, "
+                        f"D(x) {record.d_real:.2f}, D(G(z)) {record.d_fake:.2f}"
+                    )
+                    if asked:
+                        break
+                run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)
     except training.Diverged as error:
         raise training.Diverged(f"{error} The last good checkpoint is {run.saved}.") from error
-    bar.close()
     run.draw()
+    if game.step < steps:
+        again = ["python", "-m", "gan_lib", "train", recipe.name, "--steps", str(steps), "--data", arguments.data]
+        again += ["--out", str(out), "--device", arguments.device, "--resume"]
+        print(f"Stopped after step {game.step} of {steps}; everything is in {out}. To go on:", file=sys.stderr)
+        print(f"  {shlex.join(again)}", file=sys.stderr)
+        raise SystemExit(130)
     print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
 
 
+@contextlib.contextmanager
+def interrupts():
+    """A list that is empty until Ctrl-C: so the run stops at a record, with no step cut in two. A second one is final."""
+    asked = []
+
+    def ask(number, _):
+        signal.signal(signal.SIGINT, before)
+        os.write(2, b"\nStopping at the next record ...\n")  # print could be what was interrupted
+        asked.append(number)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def sample(arguments):
-    if arguments.n < 1:
-        raise ValueError(f"--n must be at least 1, not {arguments.n}.")
-    sampler, out = sampler_of(arguments.source, data.pick_device(arguments.device)), Path(arguments.out)
+    out = Path(arguments.out)
+    if not 1 <= arguments.n <= 100_000:
+        raise ValueError(f"--n must lie between 1 and 100000, not be {arguments.n}.")
+    if out.suffix not in (".png", ".npy", ""):
+        raise ValueError(f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}.")
+    sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
     images = data.to_uint8(sampler.sample(arguments.n, arguments.seed)).cpu()
     if out.suffix == ".png":
         plotting.save_picture(plotting.tile(images, columns=round(arguments.n**0.5) or 1, scale=2), out)
     elif out.suffix == ".npy":
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, images.numpy())
-    elif not out.suffix:
+    else:
         for i, image in enumerate(images.numpy()):
             plotting.save_picture(image, out / f"{i:05d}.png")
-    else:
-        raise ValueError(f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}.")
     print(f"{arguments.n} samples of {arguments.source} are in {out}")
 
 
@@ -134,7 +161,9 @@ def sampler_of(source, device):
     path = Path(source)
     if path.is_dir():
         path = checkpoint.latest(path / "checkpoints") or path / "checkpoints"
-    return recipes.resume(path, device).sampler() if path.suffix or path.exists() else recipes.pretrained(source, device)
+    if path.name == source and not path.suffix and not path.exists():
+        return recipes.pretrained(source, device)
+    return recipes.resume(path, device).sampler()
 
 
 def export(arguments):
@@ -169,11 +198,11 @@ def main(words=None):
     command.set_defaults(do=train)
     command.add_argument("recipe", help="one of: " + ", ".join(recipes.RECIPES))
     length = command.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=positive, help="passes over the data (default: the recipe's)")
-    length.add_argument("--steps", type=positive, help="pairs of steps, in place of epochs")
+    length.add_argument("--epochs", type=whole(1), help="passes over the data (default: the recipe's)")
+    length.add_argument("--steps", type=whole(1), help="pairs of steps, in place of epochs")
     command.add_argument("--data", default="mnist", help="one of: " + ", ".join(data.SETS) + " (default: mnist)")
     command.add_argument("--out", help="folder for what the run makes (default: runs/RECIPE)")
-    command.add_argument("--seed", type=int, default=0, help="where every random number comes from (default: 0)")
+    command.add_argument("--seed", type=whole(0), default=0, help="where every random number comes from (default: 0)")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     command.add_argument("--resume", action="store_true", help="go on exactly where the run in --out stopped")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -182,7 +211,7 @@ def main(words=None):
     command.set_defaults(do=sample)
     command.add_argument("source", help="a pretrained recipe, a checkpoint file, or the folder of a run")
     command.add_argument("--n", type=int, default=100, help="how many (default: 100)")
-    command.add_argument("--seed", type=int, default=0, help="another seed, other digits (default: 0)")
+    command.add_argument("--seed", type=whole(0), default=0, help="another seed, other digits (default: 0)")
     command.add_argument("--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
@@ -195,13 +224,19 @@ def main(words=None):
         arguments.do(arguments)
     except (ValueError, OSError, training.Diverged) as error:
         parser.exit(1, f"gan_lib: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "gan_lib: stopped.\n")
 
 
-def positive(text):
-    """argparse type: an integer from 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
-    return int(text)
+def whole(low):
+    """argparse type: an integer from `low`, and below 2³²."""
+
+    def parse(text):
+        if not text.isdecimal() or not low <= int(text) < 2**32:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {low} to {2**32 - 1}")
+        return int(text)
+
+    return parse
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ import math
 from typing import NamedTuple
 
 import torch
+from torch.nn.utils import parameters_to_vector
+
+from gan_lib import losses, models
 
 
 class Verdict(NamedTuple):
@@ -58,3 +61,122 @@ def differ(got, expected, tolerance=1e-5):
     """Whether two numbers or tensors differ, in shape or by more than `tolerance`."""
     got, expected = torch.as_tensor(got).double(), torch.as_tensor(expected).double()
     return got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance)
+
+
+# Lesson 02
+
+REAL_LOGITS, FAKE_LOGITS = torch.tensor([0.5, 2.0, -1.0]), torch.tensor([-3.0, 0.25, 1.5])
+
+
+@check
+def losses_from_softplus(answer):
+    """`answer(real_logits, fake_logits)` → (d_loss, g_loss), the cross-entropies of lesson 02."""
+    d_loss, g_loss = call(answer, REAL_LOGITS, FAKE_LOGITS)
+    mirrored = losses.cross_entropy_d(-REAL_LOGITS, -FAKE_LOGITS)
+    if not differ(d_loss, mirrored):
+        return "d_loss has its signs the wrong way round: a high logit means real."
+    if not differ(d_loss, 3 * losses.cross_entropy_d(REAL_LOGITS, FAKE_LOGITS)):
+        return "d_loss is the sum over the batch; take the mean of each part."
+    if differ(d_loss, losses.cross_entropy_d(REAL_LOGITS, FAKE_LOGITS)):
+        return "d_loss is off: real logits should cost softplus(-a), fake ones softplus(a), each as a mean."
+    if not differ(g_loss, losses.minimax_g(REAL_LOGITS, FAKE_LOGITS)):
+        return "g_loss is log(1 - D(G(z))), which goes flat when D is sure (exercise 3); it should be -log D(G(z))."
+    if differ(g_loss, losses.non_saturating_g(REAL_LOGITS, FAKE_LOGITS)):
+        return "g_loss is off: G wants its fakes called real, so they should cost softplus(-a), as a mean."
+    with torch.no_grad():
+        if not all(torch.isfinite(torch.as_tensor(loss)) for loss in answer(torch.tensor([-200.0]), torch.tensor([200.0]))):
+            return "a logit of 200 makes it infinite: leave log and sigmoid to softplus."
+
+
+@check
+def generator_step(answer):
+    """`answer(generator, discriminator, g_optimizer, z)` moves G alone, towards D(G(z)) = 1."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator, discriminator = models.mlp_generator(8, 16), models.mlp_discriminator(16)
+        z = torch.randn(64, 8)
+    parts = {"G": generator, "D": discriminator}
+    before = {name: parameters_to_vector(net.parameters()).clone() for name, net in parts.items()}
+    d_before = discriminator(generator(z)).mean()
+    g_optimizer = torch.optim.Adam(generator.parameters(), 1e-3)
+    g_loss = call(answer, generator, discriminator, g_optimizer, z)
+    moved = {name: not torch.equal(parameters_to_vector(net.parameters()), before[name]) for name, net in parts.items()}
+    if moved["D"]:
+        return "D moved. Only G's optimiser may step here."
+    if not moved["G"]:
+        return "G did not move. Is there a detach, or a missing backward or step?"
+    if discriminator(generator(z)).mean() < d_before:
+        return "G moved the wrong way: D calls its fakes real less than before. Which label does G want for them?"
+    if not isinstance(g_loss, torch.Tensor | float):
+        return "the step should return g_loss."
+    first = parameters_to_vector(generator.parameters()).clone()
+    for p in generator.parameters():
+        p.grad = torch.full_like(p, 1e3)
+    call(answer, generator, discriminator, g_optimizer, z)
+    if (parameters_to_vector(generator.parameters()) - first).abs().max() > 1e-2 or generator[0].weight.grad.abs().max() > 500:
+        return "old gradients are added to the new ones: call zero_grad before backward."
+
+
+@check
+def slopes(answer):
+    """`answer(a)` → slopes of log(1 - sigmoid(a)) and of -log sigmoid(a)."""
+    for a in (-10.0, -1.0, 2.0):
+        saturating, non_saturating = call(answer, a)
+        expected = -1 / (1 + math.exp(-a)), -1 / (1 + math.exp(a))
+        if not differ((saturating, non_saturating), expected[::-1]):
+            return "the two slopes are in the wrong order: log(1 - D) comes first."
+        if not differ((saturating, non_saturating), (-expected[0], -expected[1])):
+            return "the signs are wrong: raising the logit lowers both losses."
+        if differ((saturating, non_saturating), expected):
+            return f"at a = {a} they should be {expected[0]:.5f} and {expected[1]:.5f}."
+
+
+# Lesson 03
+
+
+@check
+def transposed_size(answer):
+    """`answer(size, kernel, stride, padding)` → size that leaves a transposed convolution."""
+    for size, kernel, stride, padding in ((1, 4, 1, 0), (4, 3, 2, 1), (7, 4, 2, 1), (14, 4, 2, 1), (6, 5, 3, 2)):
+        got = call(answer, size, kernel, stride, padding)
+        expected = (size - 1) * stride + kernel - 2 * padding
+        if got == (size + 2 * padding - kernel) // stride + 1:
+            return "that is the size after an ordinary convolution; turn it round."
+        if got == size * stride + kernel - 2 * padding:
+            return "the last pixel's stamp is put down after size - 1 strides, not after size."
+        if got != expected:
+            return f"a {size} pixel input with kernel {kernel}, stride {stride}, padding {padding} gives {expected}, not {got}."
+
+
+@check
+def transposed_convolution(answer):
+    """`answer(x, kernel, stride)` → the transposed convolution of x [H, W] with kernel [k, k], no padding."""
+    rng = torch.Generator().manual_seed(0)
+    for height, width, size, stride in ((3, 4, 4, 2), (2, 2, 3, 1), (3, 2, 2, 3)):
+        x, kernel = torch.randn(height, width, generator=rng), torch.randn(size, size, generator=rng)
+        expected = torch.nn.functional.conv_transpose2d(x[None, None], kernel[None, None], stride=stride)[0, 0]
+        got = call(answer, x, kernel, stride)
+        if got.shape != expected.shape:
+            return f"a {height} × {width} input should give {list(expected.shape)}, not {list(got.shape)} (kernel {size}, stride {stride})."
+        if not differ(got, torch.nn.functional.conv_transpose2d(x[None, None], kernel.flip(0, 1)[None, None], stride=stride)[0, 0]):
+            return "the kernel is flipped: stamp it down as it is."
+        if differ(got, expected):
+            return "the sizes are right and the numbers are not: where stamps overlap, they should add up."
+
+
+@check
+def batch_norm_in_eval_mode(answer):
+    """`answer(x, layer)` → what a BatchNorm2d layer makes of x [N, C, H, W] in eval mode."""
+    rng = torch.Generator().manual_seed(0)
+    layer = torch.nn.BatchNorm2d(3).eval().requires_grad_(False)
+    for tensor in (layer.weight, layer.bias, layer.running_mean):
+        tensor.copy_(torch.randn(3, generator=rng))
+    layer.running_var.copy_(torch.rand(3, generator=rng) + 0.1)
+    x = torch.randn(4, 3, 5, 5, generator=rng)
+    got = call(answer, x, layer)
+    if differ(got.shape, x.shape):
+        return f"the shape should stay {list(x.shape)}, not become {list(got.shape)}: give the statistics the shape [1, C, 1, 1]."
+    if not differ(got, torch.nn.functional.batch_norm(x, None, None, layer.weight, layer.bias, True), 1e-3):
+        return "that uses the batch's own mean and variance, as in train mode."
+    if differ(got, layer(x)):
+        return "it should be (x - running_mean) / sqrt(running_var + eps) · weight + bias, channel by channel."

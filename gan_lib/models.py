@@ -57,14 +57,16 @@ def mlp_relu_discriminator(width=256):
     )  # fmt: skip
 
 
-def dcgan_generator(latent_dim=64, width=32):
+def dcgan_generator(latent_dim=64, width=64):
     """From one pixel with `latent_dim` channels to 28 × 28 with one, by transposed convolutions.
 
     Radford et al. 2015 (arXiv 1511.06434), figure 1, at MNIST's size. Lesson 03.
     """
     return nn.Sequential(  #                                                              z [N, latent_dim]
         nn.Unflatten(1, (latent_dim, 1, 1)),  #                                             [N, latent_dim, 1, 1]
-        nn.ConvTranspose2d(latent_dim, 2 * width, 7, bias=False),  #                        [N, 2 width, 7, 7]
+        nn.ConvTranspose2d(latent_dim, 4 * width, 4, bias=False),  #                        [N, 4 width, 4, 4]
+        nn.BatchNorm2d(4 * width), nn.ReLU(),  #                                            [N, 4 width, 4, 4]
+        nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1, bias=False),  #    [N, 2 width, 7, 7]
         nn.BatchNorm2d(2 * width), nn.ReLU(),  #                                            [N, 2 width, 7, 7]
         nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  #        [N, width, 14, 14]
         nn.BatchNorm2d(width), nn.ReLU(),  #                                                [N, width, 14, 14]
@@ -72,7 +74,7 @@ def dcgan_generator(latent_dim=64, width=32):
     ).apply(normal_init)  # fmt: skip
 
 
-def dcgan_discriminator(width=32):
+def dcgan_discriminator(width=64):
     """From 28 × 28 down to one number, by strided convolutions; no BatchNorm on the first layer.
 
     Radford et al. 2015 (arXiv 1511.06434), section 3, at MNIST's size. Lesson 03.
@@ -81,7 +83,9 @@ def dcgan_discriminator(width=32):
         nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  #                 [N, 2 width, 7, 7]
         nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2),  #                                    [N, 2 width, 7, 7]
-        nn.Conv2d(2 * width, 1, 7), nn.Flatten(0),  #                                       [N]
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False),  #             [N, 4 width, 4, 4]
+        nn.BatchNorm2d(4 * width), nn.LeakyReLU(0.2),  #                                    [N, 4 width, 4, 4]
+        nn.Conv2d(4 * width, 1, 4), nn.Flatten(0),  #                                       [N]
     ).apply(normal_init)  # fmt: skip
 
 

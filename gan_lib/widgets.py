@@ -5,6 +5,7 @@ replaced: the fastest way to show one, and safe from any thread, for no pyplot i
 """
 
 import base64
+import html
 import io
 import math
 import threading
@@ -32,7 +33,7 @@ def img(picture, width, alt):
 class Explorer(widgets.HBox):
     """What `explore` returns. `picture()` is what the sliders stand for now; the image on the screen equals it."""
 
-    def __init__(self, sampler, directions, size, seed):
+    def __init__(self, sampler, directions, size, seed, z):
         self.sampler, self.directions, self.seed, self.lock = sampler, directions, seed, threading.Lock()
         radius = math.sqrt(sampler.latent_dim)
         wide, style = widgets.Layout(width="360px"), {"description_width": "90px"}
@@ -53,10 +54,12 @@ class Explorer(widgets.HBox):
         self.new_z.on_click(lambda _: self.go_to(self.seed + 1))
         self.reset.on_click(lambda _: self.centre())
         self.go_to(seed)
+        if z is not None:
+            self.name, self.z, self.norm.value = "the given z", z, z.norm().item()  # the new |z| draws it
 
     def go_to(self, seed):
         """Start from another point: the first of `sampler.noise(1, seed)`."""
-        self.seed, self.z = seed, self.sampler.noise(1, seed)[0]
+        self.seed, self.name, self.z = seed, f"seed {seed}", self.sampler.noise(1, seed)[0]
         self.draw()
 
     def centre(self):
@@ -73,37 +76,39 @@ class Explorer(widgets.HBox):
         """Show `picture()`; an error appears in the status line, for notebooks swallow those of callbacks."""
         with self.lock:
             try:
-                self.image.value = img(self.picture(), self.size, f"the digit of seed {self.seed} at these sliders")
-                self.status.value = f"seed {self.seed}"
+                self.image.value = img(self.picture(), self.size, f"the digit of {self.name} at these sliders")
+                self.status.value = self.name
             except Exception as error:
-                self.status.value = f"<b>{type(error).__name__}</b>: {error}"
+                self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
 
 
-def explore(sampler, directions=None, *, size=280, seed=0):
+def explore(sampler, directions=None, *, size=280, seed=0, z=None):
     """Sliders that steer a `models.Sampler`: one for each direction, one for |z|, and a button for a new z.
 
-    `directions` are `latent.Direction`s; without them, the first eight coordinates of z. `size` is in CSS pixels.
+    `directions` are `latent.Direction`s; without them, the first eight coordinates of z. `size` is in CSS pixels. The start is
+    `z` (float [latent_dim], a digit that `latent.invert` found, say), else the first of `sampler.noise(1, seed)`.
     """
-    return Explorer(sampler, latent.coordinates(sampler) if directions is None else directions, size, seed)
+    return Explorer(sampler, latent.coordinates(sampler) if directions is None else directions, size, seed, z)
 
 
 def curves_svg(records, width=440, height=130):
     """Losses (left) and D(x), D(G(z)) (right) over the steps of `records`, as one SVG; theory's levels dashed."""
-    top = max([1.5, *(max(r.d_loss, r.g_loss) for r in records)])
+    losses = [loss for r in records for loss in (r.d_loss, r.g_loss)]
     panels = [
-        (0, top, [("d_loss", D), ("g_loss", FAKE)], math.log(2), "d_loss, g_loss"),
-        (width / 2, 1.0, [("d_real", REAL), ("d_fake", FAKE)], 0.5, "D(x), D(G(z))"),
+        (0, min([0, *losses]), max([1.5, *losses]), [("d_loss", D), ("g_loss", FAKE)], math.log(2), "d_loss, g_loss"),
+        (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], 0.5, "D(x), D(G(z))"),
     ]
     last = max(1, records[-1].step) if records else 1
     parts = []
-    for left, high, lines, level, title in panels:
-        w, h = width / 2 - 12, height - 18
-        y = 16 + h * (1 - level / high)
+    w, h = width / 2 - 12, height - 18
+    for left, low, high, lines, level, title in panels:
+        down = lambda value, low=low, high=high: f"{16 + h * (high - value) / (high - low):.1f}"
         parts.append(f'<text x="{left + 2:.0f}" y="11" font-size="11" fill="currentColor">{title}</text>')
         parts.append(f'<rect x="{left:.0f}" y="16" width="{w:.0f}" height="{h:.0f}" fill="none" stroke="{THEORY}"/>')
-        parts.append(f'<line x1="{left:.0f}" x2="{left + w:.0f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{THEORY}" stroke-dasharray="4"/>')
+        ends = f'x1="{left:.0f}" x2="{left + w:.0f}" y1="{down(level)}" y2="{down(level)}"'
+        parts.append(f'<line {ends} stroke="{THEORY}" stroke-dasharray="4"/>')
         for field, colour in lines:
-            points = " ".join(f"{left + w * r.step / last:.1f},{16 + h * (1 - getattr(r, field) / high):.1f}" for r in records)
+            points = " ".join(f"{left + w * r.step / last:.1f},{down(getattr(r, field))}" for r in records)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
     return f'<svg width="{width}" height="{height}" role="img" aria-label="training curves">{"".join(parts)}</svg>'
 
