@@ -141,8 +141,8 @@ def test_sliders_go_back_to_zero(explorers):
 def test_latency(page, explorers, capsys):
     explorer = explorers[0]
     page.evaluate(CLOCK, explorer.img.element_handle())
-    for _ in range(20):
-        explorer.press(0, "ArrowRight")
+    for key in 10 * ["ArrowRight", "ArrowLeft"]:
+        explorer.press(0, key)
     latencies = page.evaluate("window.latencies")
     assert len(latencies) == 20
     with capsys.disabled():

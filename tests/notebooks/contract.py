@@ -612,6 +612,15 @@ def no_errors(lesson):
 
 
 @rule
+def compared_outputs(lesson):
+    """A cell tagged `nbval-check-output` has a stored text to compare with; pictures are not compared."""
+    for cell in lesson.tagged("nbval-check-output"):
+        shown = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+        if not any(text.strip() and not text.startswith("<Figure") for text in shown):
+            yield f"{lesson.at(cell)} stores no text to compare with"
+
+
+@rule
 def no_widgets(lesson):
     """No stored output is a widget: without its state it shows as an error."""
     for cell, output in lesson.outputs():

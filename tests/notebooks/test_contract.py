@@ -267,6 +267,8 @@ MUTATIONS = [
     ("execution_counts", lambda notebook: first("check")(notebook).outputs[0].update(execution_count=99)),
     ("no_errors", show(new_output("error", ename="ValueError", evalue="no sheep", traceback=[]))),
     ("no_errors", show(new_output("stream", name="stderr", text="UserWarning: no sheep"))),
+    ("compared_outputs", lambda notebook: first("nbval-check-output")(notebook).update(outputs=[])),
+    ("compared_outputs", lambda notebook: first("nbval-check-output")(notebook).update(outputs=[example.png()])),
     ("no_widgets", show(new_output("display_data", data={WIDGET: {"model_id": "1", "version_major": 2}}))),
     ("no_objects", show(example.stdout("<sheep.Sheep object at 0x7f0ec0ffee00>"))),
     ("no_objects", show(new_output("display_data", data={"text/plain": "<Axes: title='sheep'>"}))),
