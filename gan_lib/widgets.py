@@ -55,7 +55,8 @@ class Explorer(widgets.HBox):
         self.reset.on_click(lambda _: self.centre())
         self.go_to(seed)
         if z is not None:
-            self.name, self.z, self.norm.value = "the given z", z, z.norm().item()  # the new |z| draws it
+            self.name, self.z, self.norm.value = "the given z", z, z.norm().item()
+            self.draw()
 
     def go_to(self, seed):
         """Start from another point: the first of `sampler.noise(1, seed)`."""

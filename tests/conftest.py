@@ -1,10 +1,13 @@
 """What the tests share: tiny images, tiny games, and the whole state of a game as plain data."""
 
+import struct
+
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from gan_lib import models
 from gan_lib.recipes import Recipe
 
 matplotlib.use("Agg")
@@ -24,11 +27,37 @@ def images():
 
 
 @pytest.fixture
+def write_idx():
+    """Write a uint8 tensor to a path in the format of the MNIST files."""
+
+    def write(path, values):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape)
+        path.write_bytes(header + values.numpy().tobytes())
+
+    return write
+
+
+@pytest.fixture
 def new_game():
     """Make a game of tiny nets: `new_game(nets, seed=..., **what else a recipe says)`."""
 
     def make(nets="mlp", seed=0, **changes):
         return Recipe("tiny", nets, **{"latent_dim": 5, "width": 6, "batch_size": 8} | changes).game(seed)
+
+    return make
+
+
+@pytest.fixture
+def new_sampler():
+    """Make a sampler whose images differ clearly from each other: `new_sampler(latent_dim)`."""
+
+    def make(latent_dim):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            generator = models.mlp_generator(latent_dim, 32)
+            [parameter.mul_(2.5) for parameter in generator.parameters()]
+        return models.Sampler(generator, latent_dim)
 
     return make
 

@@ -4,10 +4,9 @@ import functools
 import gzip
 import hashlib
 import itertools
-import os
 import operator
+import os
 import shutil
-import struct
 import urllib.error
 import urllib.request
 from importlib import resources
@@ -122,14 +121,8 @@ def test_a_damaged_bundle_is_refused_and_nothing_is_written(bundle, tmp_path):
 FOUR = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
-def write_idx(path, values):
-    """Write a uint8 tensor in the format of the MNIST files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape) + values.numpy().tobytes())
-
-
 @pytest.mark.parametrize(("name", "folder"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")])
-def test_the_drop_ins_are_read_from_files(name, folder, cache, images):
+def test_the_drop_ins_are_read_from_files(name, folder, cache, images, write_idx):
     labels = torch.arange(10, dtype=torch.uint8)
     for part, file in enumerate(FOUR):
         write_idx(cache / folder / "raw" / file, labels + part // 2 if "labels" in file else images[10 * part :][:10])
@@ -141,7 +134,7 @@ def test_the_drop_ins_are_read_from_files(name, folder, cache, images):
     assert test.labels.dtype == torch.int64
 
 
-def test_letters_stand_upright_and_are_counted_from_zero(cache, images):
+def test_letters_stand_upright_and_are_counted_from_zero(cache, images, write_idx):
     for part, name in enumerate(("train", "test")):
         raw = cache / "EMNIST" / "raw"
         lying = images[10 * part :][:10].transpose(1, 2).contiguous()

@@ -191,12 +191,8 @@ def test_each_direction_needs_its_strength(sampler):
 
 
 @pytest.fixture
-def net():
-    torch.manual_seed(0)
-    generator = models.mlp_generator(4, 32)
-    with torch.no_grad():
-        [parameter.mul_(2.5) for parameter in generator.parameters()]  # so that images differ
-    return models.Sampler(generator, 4)
+def net(new_sampler):
+    return new_sampler(4)
 
 
 def test_a_sampled_image_is_found_again(net):
