@@ -10,7 +10,7 @@ import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gan_lib import data
 
@@ -24,7 +24,7 @@ def pixels(images):
 
 
 def tile(images, columns=10, scale=1):
-    """Images (as `pixels` takes them) side by side, row by row: numpy uint8 [height, width], `scale`² pixels for each."""
+    """Images (as `pixels` takes them) in rows: numpy uint8 [height, width], `scale`² pixels for each of theirs."""
     images = pixels(images).numpy()
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -65,7 +65,11 @@ def across_epochs(frames, labels, columns=10, ax=None):
 
     `frames` holds a batch of images (as `pixels` takes them) for each of `labels`, which are written beside the rows.
     """
-    ax = show(np.concatenate([tile(frame[:columns], columns)[GAP * (i > 0) :] for i, frame in enumerate(frames)]), ax)
+    picture = np.concatenate([tile(frame[:columns], columns)[GAP * (i > 0) :] for i, frame in enumerate(frames)])
+    if ax is None:
+        size = (7.8, 7 * picture.shape[0] / picture.shape[1])  # 0.8 inches for the labels
+        _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
+    show(picture, ax)
     ax.set_yticks([GAP + 14 + (28 + GAP) * i for i in range(len(labels))], labels, fontsize=9)
     ax.tick_params(length=0)
     return ax
@@ -79,8 +83,9 @@ def curves(records, axes=None):
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(10, 3.2), dpi=100, layout="constrained")
+    undecided = [(math.log(4), "log 4"), (math.log(2), "log 2")]
     panels = [
-        ("losses", [("d_loss", D, "d_loss"), ("g_loss", FAKE, "g_loss")], [(math.log(4), "log 4"), (math.log(2), "log 2")]),
+        ("losses", [("d_loss", D, "d_loss"), ("g_loss", FAKE, "g_loss")], undecided),
         ("what D believes", [("d_real", REAL, "D(x)"), ("d_fake", FAKE, "D(G(z))")], [(0.5, "1/2")]),
     ]
     for ax, (title, lines, levels) in zip(axes, panels, strict=True):
@@ -97,22 +102,33 @@ def curves(records, axes=None):
     return axes
 
 
-def save_animation(frames, path, columns=10, scale=2, seconds=6.0):
+def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):
     """Write batches of images (as `pixels` takes them) as a moving picture; `path` ends in .gif or .mp4.
 
-    It lasts `seconds`, a third of which holds the last frame; a bar at the bottom shows how far training is.
+    It lasts `seconds`, a third of which holds the last frame. A bar at the bottom shows how far it is, and below the
+    bar stands the frame's label, if there are `labels`. A GIF has 16 levels of grey: noise is hard to compress.
     """
     pictures = [tile(frame, columns, scale) for frame in frames]
     for i, picture in enumerate(pictures):
         picture[-2 * scale :, : max(1, round(picture.shape[1] * (i + 1) / len(pictures)))] = 200
+    if labels is not None:
+        pictures = [caption(picture, label) for picture, label in zip(pictures, labels, strict=True)]
     pictures += [pictures[-1]] * max(1, len(pictures) // 2)
     fps = max(1.0, len(pictures) / seconds)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith(".gif"):
-        imageio.imwrite(path, np.stack(pictures), duration=1000 / fps, loop=0)
+        coarse = (np.stack(pictures) + 8.5) // 17 * 17  # 0, 17, ... 255
+        imageio.imwrite(path, coarse.astype(np.uint8), duration=1000 / fps, loop=0)
     else:
         colour = np.stack(pictures)[..., None].repeat(3, -1)
         imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
+
+
+def caption(picture, text):
+    """The uint8 picture [height, width] with a line of text below it: [height + 20, width]."""
+    line = Image.new("L", (picture.shape[1], 20))
+    ImageDraw.Draw(line).text((6, 4), text, fill=255)
+    return np.concatenate([picture, np.asarray(line)])
 
 
 def untile(picture, scale=1):
