@@ -1,13 +1,15 @@
 """The exercises' self-checks. Each returns a `Verdict`, which says in one line how the answer stands, and never raises."""
 
 import functools
+import itertools
 import math
+import struct
 from typing import NamedTuple
 
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import losses, models
+from gan_lib import data, losses, models
 
 
 class Verdict(NamedTuple):
@@ -61,6 +63,68 @@ def differ(got, expected, tolerance=1e-5):
     """Whether two numbers or tensors differ, in shape or by more than `tolerance`."""
     got, expected = torch.as_tensor(got).double(), torch.as_tensor(expected).double()
     return got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance)
+
+
+# Lesson 01
+
+
+@check
+def read_labels(answer):
+    """`answer(content)`, the bytes of an IDX file of labels → those labels."""
+    for labels in ([5, 0, 4, 1, 9, 2, 1, 3, 1, 4], [7, 2, 1, 0] * 75):
+        content = struct.pack(">2I", 2049, len(labels)) + bytes(labels)
+        got = [int(label) for label in call(answer, content)]
+        if got == list(content):
+            return "that is the whole file: its header is among the labels."
+        if got == labels[8:]:
+            return "the first 8 labels are missing: a label file has one size, so its header is shorter."
+        if got != labels:
+            return f"{len(labels)} labels that begin {labels[:4]} were read as {len(got)} that begin {got[:4]}."
+
+
+@check
+def way_back(answer):
+    """`answer(x)`, float [N, 1, 28, 28] → uint8 [N, 28, 28], rounded and clipped."""
+    greys = torch.arange(3 * 784).remainder(256).view(3, 28, 28).to(torch.uint8)
+    got = call(answer, data.to_range(greys))
+    if not isinstance(got, torch.Tensor) or got.dtype != torch.uint8:
+        return f"the result should be a tensor of torch.uint8, not {getattr(got, 'dtype', type(got).__name__)}."
+    if got.shape != greys.shape:
+        return f"three pictures should have the shape {list(greys.shape)}, not {list(got.shape)}."
+    off = (greys.int() - got.int()).unique().tolist()
+    if off == [0, 1]:
+        return f"{greys[got != greys].unique().numel()} of the 256 greys come back one too dark: round before you convert."
+    if off != [0]:
+        return f"-1, 0 and 1 should become 0, 128 and 255; greys come back as far off as {max(off, key=abs)}."
+    outside = torch.linspace(-1.5, 1.5, 784).view(1, 1, 28, 28)
+    if not call(answer, outside.clone()).equal(data.to_uint8(outside)):
+        return "what lies a little outside [-1, 1] comes out wrong, white as black perhaps: clamp before you convert."
+
+
+@check
+def one_epoch(answer):
+    """`answer(images, batch_size)` → shuffled batches in [-1, 1], each image at most once, the rest left out."""
+    images, epochs = torch.arange(53, dtype=torch.uint8).view(53, 1, 1).expand(53, 28, 28).contiguous(), []
+    for _ in range(2):
+        batches = list(itertools.islice(call(answer, images, 10), 7))
+        if len(batches) == 7:
+            return "53 pictures in tens make 5 batches, and yours goes on: it is one epoch only."
+        if batches and len(batches[-1]) == 3:
+            return "the last batch has 3 pictures: leave out what does not fill a batch."
+        if len(batches) != 5:
+            return f"53 pictures in tens make 5 batches, not {len(batches)}."
+        for x in batches:
+            if x.shape != (10, 1, 28, 28) or not x.is_floating_point():
+                return f"a batch of ten should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: use data.to_range."
+            if x.abs().max() > 1:
+                return f"a batch should lie in [-1, 1], and one goes from {x.min():.2f} to {x.max():.2f}: use data.to_range."
+        epochs.append(data.to_uint8(torch.cat(batches))[:, 0, 0].tolist())
+        if len(set(epochs[-1])) < 50:
+            return f"of 50 pictures only {len(set(epochs[-1]))} are different, so some came twice: use a permutation."
+        if epochs[-1] == sorted(epochs[-1]):
+            return "the pictures come in the order of the file: shuffle them."
+    if epochs[0] == epochs[1]:
+        return "two epochs have the same order: shuffle anew at each call."
 
 
 # Lesson 02

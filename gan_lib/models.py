@@ -57,7 +57,7 @@ def mlp_relu_discriminator(width=256):
     )  # fmt: skip
 
 
-def dcgan_generator(latent_dim=64, width=64):
+def dcgan_generator(latent_dim=64, width=32):
     """From one pixel with `latent_dim` channels to 28 × 28 with one, by transposed convolutions.
 
     Radford et al. 2015 (arXiv 1511.06434), figure 1, at MNIST's size. Lesson 03.
@@ -74,7 +74,7 @@ def dcgan_generator(latent_dim=64, width=64):
     ).apply(normal_init)  # fmt: skip
 
 
-def dcgan_discriminator(width=64):
+def dcgan_discriminator(width=32):
     """From 28 × 28 down to one number, by strided convolutions; no BatchNorm on the first layer.
 
     Radford et al. 2015 (arXiv 1511.06434), section 3, at MNIST's size. Lesson 03.

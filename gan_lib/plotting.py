@@ -60,18 +60,34 @@ def grid(images, columns=10, ax=None, title=None, width=7):
     return show(tile(images, columns), ax, title, width)
 
 
-def across_epochs(frames, labels, columns=10, ax=None):
-    """One row of digits for each moment of training, the same z down a column.
-
-    `frames` holds a batch of images (as `pixels` takes them) for each of `labels`, which are written beside the rows.
-    """
-    picture = np.concatenate([tile(frame[:columns], columns)[GAP * (i > 0) :] for i, frame in enumerate(frames)])
+def rows(batches, labels, columns=10, ax=None):
+    """Show a row of digits for each of `labels`, which stand beside the rows; `batches` holds the images of each row."""
+    picture = np.concatenate([tile(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
     if ax is None:
         size = (7.8, 7 * picture.shape[0] / picture.shape[1])  # 0.8 inches for the labels
         _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
     show(picture, ax)
     ax.set_yticks([GAP + 14 + (28 + GAP) * i for i in range(len(labels))], labels, fontsize=9)
     ax.tick_params(length=0)
+    return ax
+
+
+def across_epochs(frames, labels, columns=10, ax=None):
+    """`rows` for the moments of training, the same z down a column."""
+    return rows(frames, labels, columns, ax)
+
+
+def histogram(groups, ax=None, bins=60, xlabel=None):
+    """Draw histograms over each other of `groups`, {name: (values [N], colour)}, each as shares of its own group."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 2.6), dpi=100, layout="constrained")
+    groups = {name: (torch.as_tensor(values).cpu().numpy(), color) for name, (values, color) in groups.items()}
+    edges = np.histogram_bin_edges(np.concatenate([values for values, _ in groups.values()]), bins)
+    for name, (values, color) in groups.items():
+        ax.hist(values, edges, weights=np.full(len(values), 1 / len(values)), color=color, alpha=0.7, label=name)
+    ax.set(xlabel=xlabel, ylabel="share")
+    ax.legend(frameon=False, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 

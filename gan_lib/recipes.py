@@ -44,7 +44,7 @@ RECIPES = {
     for recipe in (
         Recipe("mlp-sigmoid", "mlp-sigmoid", latent_dim=128, batch_size=32, betas=(0.9, 0.999)),
         Recipe("mlp", "mlp", batch_size=100, epochs=200, betas=(0.9, 0.999)),
-        Recipe("dcgan", "dcgan", width=64),
+        Recipe("dcgan", "dcgan", width=32),
     )
 }
 
