@@ -10,7 +10,8 @@ import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
 from gan_lib import data
 
@@ -43,7 +44,7 @@ def save_picture(picture, path):
 
 
 def show(picture, ax=None, title=None, width=7):
-    """Show a uint8 picture, `width` inches wide, in grey, with nearest pixels and no axes."""
+    """Show a uint8 picture, grey or [height, width, 3], `width` inches wide, with nearest pixels and no axes."""
     if ax is None:
         size = (width, width * picture.shape[0] / picture.shape[1] + (0.3 if title else 0))
         _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
@@ -61,7 +62,7 @@ def grid(images, columns=10, ax=None, title=None, width=7):
 
 
 def rows(batches, labels, columns=10, ax=None):
-    """Show a row of digits for each of `labels`, which stand beside the rows; `batches` holds the images of each row."""
+    """Show a row of digits for each of `labels`, which stand beside them; `batches` holds the images of each row."""
     picture = np.concatenate([tile(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
     if ax is None:
         size = (7.8, 7 * picture.shape[0] / picture.shape[1])  # 0.8 inches for the labels
@@ -70,6 +71,17 @@ def rows(batches, labels, columns=10, ax=None):
     ax.set_yticks([GAP + 14 + (28 + GAP) * i for i in range(len(labels))], labels, fontsize=9)
     ax.tick_params(length=0)
     return ax
+
+
+def tinted(images, field, columns=10):
+    """Images [N, 1, 28, 28] in [-1, 1], red where `field` (of their shape) is above 0 and blue where it is below.
+
+    Full colour is the 99.5 % quantile of |field| in that image. numpy uint8 [height, width, 3], for `show`. Lesson 04.
+    """
+    scale = field.abs().flatten(1).quantile(0.995, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
+    red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
+    grey = (images + 1) * (1 - red - blue) - 1
+    return np.stack([tile(channel, columns) for channel in (grey + 2 * red, grey, grey + 2 * blue)], -1)
 
 
 def across_epochs(frames, labels, columns=10, ax=None):
@@ -143,7 +155,7 @@ def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):
 def caption(picture, text):
     """The uint8 picture [height, width] with a line of text below it: [height + 20, width]."""
     line = Image.new("L", (picture.shape[1], 20))
-    ImageDraw.Draw(line).text((6, 4), text, fill=255)
+    ImageDraw.Draw(line).text((6, 3), text, fill=255, font=ImageFont.truetype(findfont("DejaVu Sans"), 12))
     return np.concatenate([picture, np.asarray(line)])
 
 
@@ -162,6 +174,7 @@ def load_picture(path):
 
 
 def save_figure(ax, path):
-    """Write the figure that `ax` belongs to as PNG, and close it."""
+    """Write the figure that `ax` belongs to as PNG, making its folder if need be, and close it."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     ax.figure.savefig(path, dpi=100)
     plt.close(ax.figure)

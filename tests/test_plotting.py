@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from imageio_ffmpeg import get_ffmpeg_exe
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from gan_lib import data, plotting
@@ -81,6 +82,29 @@ def test_moments_of_training_stand_under_each_other(images):
     assert (shown.get_array() == plotting.tile(expected, 5)).all()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["epoch 0", "epoch 1", "epoch 9"]
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
+
+
+def test_a_field_tints_images_red_above_zero_and_blue_below():
+    images, field = torch.full((2, 1, 28, 28), -0.2), torch.zeros(2, 1, 28, 28)
+    field[0, 0, 0, 0], field[0, 0, 0, 1], field[0, 0, 0, 2] = 3.0, -3.0, 1.5
+    field[0, 0, 1] = 3.0  # so that 3 is the quantile
+    picture = plotting.tinted(images, field, columns=2)
+    assert picture.shape == (32, 62, 3)
+    assert picture[2, 2].tolist() == [255, 0, 0]
+    assert picture[2, 3].tolist() == [0, 0, 255]
+    assert picture[2, 4].tolist() == pytest.approx([178, 51, 51], abs=1)  # half red, half of 102
+    assert picture[5, 5].tolist() == picture[2, 40].tolist() == [102, 102, 102]
+
+
+def test_a_histogram_has_shares_of_each_group_in_common_bins():
+    groups = {"real": (torch.tensor([0.0, 0.0, 0.0, 1.0]), plotting.REAL), "fake": (torch.tensor([2.0]), plotting.FAKE)}
+    ax = plotting.histogram(groups, bins=2, xlabel="width")
+    assert [[bar.get_height() for bar in group] for group in ax.containers] == [[0.75, 0.25], [0, 1]]
+    assert [[bar.get_x() for bar in group] for group in ax.containers] == [[0, 1], [0, 1]]
+    assert [to_hex(group[0].get_facecolor()).upper() for group in ax.containers] == [plotting.REAL, plotting.FAKE]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["real", "fake"]
+    assert ax.get_xlabel() == "width"
+    assert plotting.histogram(groups, ax) is ax
 
 
 # Curves
