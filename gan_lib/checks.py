@@ -93,7 +93,8 @@ def way_back(answer):
         return f"three pictures should have the shape {list(greys.shape)}, not {list(got.shape)}."
     off = (greys.int() - got.int()).unique().tolist()
     if off == [0, 1]:
-        return f"{greys[got != greys].unique().numel()} of the 256 greys come back one too dark: round before you convert."
+        dark = greys[got != greys].unique().numel()
+        return f"{dark} of the 256 greys come back one too dark: round before you convert."
     if off != [0]:
         return f"-1, 0 and 1 should become 0, 128 and 255; greys come back as far off as {max(off, key=abs)}."
     outside = torch.linspace(-1.5, 1.5, 784).view(1, 1, 28, 28)
@@ -115,9 +116,9 @@ def one_epoch(answer):
             return f"53 pictures in tens make 5 batches, not {len(batches)}."
         for x in batches:
             if x.shape != (10, 1, 28, 28) or not x.is_floating_point():
-                return f"a batch of ten should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: use data.to_range."
+                return f"ten pictures should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: see data.to_range."
             if x.abs().max() > 1:
-                return f"a batch should lie in [-1, 1], and one goes from {x.min():.2f} to {x.max():.2f}: use data.to_range."
+                return f"pixels go from {x.min():.2f} to {x.max():.2f}, and not from -1 to 1: use data.to_range."
         epochs.append(data.to_uint8(torch.cat(batches))[:, 0, 0].tolist())
         if len(set(epochs[-1])) < 50:
             return f"of 50 pictures only {len(set(epochs[-1]))} are different, so some came twice: use a permutation."

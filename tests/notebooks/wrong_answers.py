@@ -33,9 +33,16 @@ def my_to_uint8(x):
 """,
             "clamp before you convert",
         ),
-        ("def my_to_uint8(x):\n    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)\n", "not [3, 1, 28, 28]"),
+        (
+            "def my_to_uint8(x):\n    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)\n",
+            "not [3, 1, 28, 28]",
+        ),
         ("def my_to_uint8(x):\n    return ((x.squeeze(1) + 1) * 127.5).round().clamp(0, 255)\n", "not torch.float32"),
-        ("def my_to_uint8(x):\n    return (x.squeeze(1) * 255).round().clamp(0, 255).to(torch.uint8)\n", "0, 128 and 255"),
+        (
+            "def my_to_uint8(x):\n    return (x.squeeze(1) * 255).round().clamp(0, 255).to(torch.uint8)\n",
+            "0, 128 and 255",
+        ),
+        ("def my_to_uint8(x):\n    return x.squeeze(1).round().clamp(0, 255).to(torch.uint8)\n", "0, 128 and 255"),
     ],
     "one_epoch": [
         (
@@ -78,6 +85,14 @@ def my_epoch(images, batch_size):
         yield images[chosen]
 """,
             "not torch.uint8 [10, 28, 28]",
+        ),
+        (
+            """
+def my_epoch(images, batch_size):
+    for chosen in torch.randperm(len(images)).split(batch_size)[: len(images) // batch_size]:
+        yield images[chosen].unsqueeze(1).float()
+""",
+            "not from -1 to 1",
         ),
         (
             """
