@@ -68,6 +68,7 @@ def rows(batches, labels, columns=10, ax=None):
         size = (7.8, 7 * picture.shape[0] / picture.shape[1])  # 0.8 inches for the labels
         _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
     show(picture, ax)
+    ax.set_anchor("E")  # what the picture leaves free is for the labels
     ax.set_yticks([GAP + 14 + (28 + GAP) * i for i in range(len(labels))], labels, fontsize=9)
     ax.tick_params(length=0)
     return ax

@@ -84,6 +84,14 @@ def test_moments_of_training_stand_under_each_other(images):
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
 
 
+def test_the_labels_of_rows_are_on_the_saved_picture(images, tmp_path):
+    ax = plotting.rows([images[:10]] * 5, ["people", "step 12,345", "two\nlines", "each pixel\non its own", ""])
+    ax.figure.savefig(tmp_path / "x.png")
+    picture = plotting.load_picture(tmp_path / "x.png")
+    assert (picture[:, [0, -1]] == 255).all()
+    assert (picture[:, :70] < 100).any()
+
+
 def test_a_field_tints_images_red_above_zero_and_blue_below():
     images, field = torch.full((2, 1, 28, 28), -0.2), torch.zeros(2, 1, 28, 28)
     field[0, 0, 0, 0], field[0, 0, 0, 1], field[0, 0, 0, 2] = 3.0, -3.0, 1.5
