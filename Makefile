@@ -44,11 +44,12 @@ refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed 
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name
 	$(BIN)/python tools/links.py $(REPO)
 
-# For maintainers, after a change to a net or a recipe: each recipe at its full length, which takes hours on two cores.
+# For maintainers, after a change to a net or a recipe: each recipe at its full length, which takes about an hour on two cores.
 # `export` writes gan_lib/weights/RECIPE.safetensors from the finished run, and its entry in manifest.json.
-weights: $(READY)  ## train the bundled generators anew (hours)
+weights: $(READY)  ## train the bundled generators anew (an hour); an interrupted run goes on
 	for recipe in mlp dcgan; do \
-	  $(BIN)/python -m gan_lib train $$recipe --out runs/weights/$$recipe && \
+	  $(BIN)/python -m gan_lib train $$recipe --out runs/weights/$$recipe \
+	    $$(test -d runs/weights/$$recipe/checkpoints && echo --resume) && \
 	  $(BIN)/python -m gan_lib export runs/weights/$$recipe || exit 1; \
 	done
 

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -115,6 +116,7 @@ def run(path, folder, wrong=WRONG):
 
 
 @functools.cache
-def run_once(path, tmp_path_factory):
+def run_once(path):
     """`run`, for a lesson of the repository, once a session."""
-    return run(path, tmp_path_factory.mktemp(path.stem))
+    with tempfile.TemporaryDirectory() as folder:
+        return run(path, Path(folder))

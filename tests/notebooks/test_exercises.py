@@ -27,8 +27,8 @@ def expected(exercise, kind):
         for kind in execution.answers(entry[2])
     ],
 )
-def test_answer_is_told_how_it_stands(lesson, i, exercise, kind, tmp_path_factory):
-    status, reason = execution.run_once(lesson.path, tmp_path_factory).verdicts[i, kind]
+def test_answer_is_told_how_it_stands(lesson, i, exercise, kind):
+    status, reason = execution.run_once(lesson.path).verdicts[i, kind]
     wanted, fragment = expected(exercise, kind)
     assert status == wanted, reason
     assert fragment in reason

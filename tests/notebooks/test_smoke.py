@@ -10,13 +10,13 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 
 @each_lesson
-def test_lesson_runs(lesson, tmp_path_factory):
-    assert execution.run_once(lesson.path, tmp_path_factory).failures == {}
+def test_lesson_runs(lesson):
+    assert execution.run_once(lesson.path).failures == {}
 
 
 @each_lesson
-def test_lesson_is_quick(lesson, tmp_path_factory):
-    assert 0 < execution.run_once(lesson.path, tmp_path_factory).seconds < 20
+def test_lesson_is_quick(lesson):
+    assert 0 < execution.run_once(lesson.path).seconds < 20
 
 
 @each_lesson

@@ -239,4 +239,264 @@ def my_batch_norm(x, layer):
             "weight + bias",
         ),
     ],
+    # Lesson 04
+    "log_spaced": [
+        (
+            """
+def my_moments(first, last, n):
+    return [round(first + (last - first) * i / (n - 1)) for i in range(n)]
+""",
+            "same distance apart",
+        ),
+        (
+            """
+def my_moments(first, last, n):
+    return np.geomspace(first, last, n).tolist()
+""",
+            "whole numbers",
+        ),
+        (
+            """
+def my_moments(first, last, n):
+    factor = (last / first) ** (1 / n)
+    return [round(first * factor**i) for i in range(n)]
+""",
+            "it should be [1, 10, 100, 1000]",
+        ),
+        (
+            """
+def my_moments(first, last, n):
+    factor = (last / first) ** (1 / (n - 1))
+    return [round(first * factor**i) for i in range(n - 1)]
+""",
+            "3 moments, not 4",
+        ),
+        (
+            """
+def my_moments(first, last, n):
+    factor = (last / first) ** (1 / (n - 1))
+    return [int(first * factor**i) for i in range(n)]
+""",
+            "it should be",
+        ),
+    ],
+    "moving_average": [
+        (
+            """
+def my_average(weights, ema):
+    return torch.stack(weights).mean(0)
+""",
+            "plain mean",
+        ),
+        (
+            """
+def my_average(weights, ema):
+    average = weights[0]
+    for now in weights[1:]:
+        average = ema * average + (1 - ema) * now
+    return average
+""",
+            "from the start",
+        ),
+        (
+            """
+def my_average(weights, ema):
+    average = weights[0]
+    for s, now in enumerate(weights[1:]):
+        decay = min(ema, (1 + s) / (10 + s))
+        average = (1 - decay) * average + decay * now
+    return average
+""",
+            "swapped",
+        ),
+        (
+            """
+def my_average(weights, ema):
+    average = torch.zeros_like(weights[0])
+    for s, now in enumerate(weights):
+        decay = min(ema, (1 + s) / (10 + s))
+        average = decay * average + (1 - decay) * now
+    return average
+""",
+            "differs from the library's",
+        ),
+    ],
+    "pixel_gradient": [
+        (
+            """
+def my_gradient(discriminator, images):
+    images = images.clone().requires_grad_(True)
+    return torch.autograd.grad(discriminator(images).mean(), images)[0]
+""",
+            "gradient of the mean",
+        ),
+        (
+            """
+def my_gradient(discriminator, images):
+    images = images.clone().requires_grad_(True)
+    return torch.autograd.grad(discriminator(images).sigmoid().sum(), images)[0]
+""",
+            "the probability",
+        ),
+        (
+            """
+def my_gradient(discriminator, images):
+    images = images.clone().requires_grad_(True)
+    discriminator(images).sum().backward()
+    return images.grad.abs()
+""",
+            "signs are gone",
+        ),
+        (
+            """
+def my_gradient(discriminator, images):
+    discriminator(images).sum().backward()
+    return images.grad
+""",
+            "it is None",
+        ),
+        (
+            """
+def my_gradient(discriminator, images):
+    return torch.autograd.grad(discriminator(images).sum(), images)[0]
+""",
+            "does not require grad",
+        ),
+    ],
+    # Lesson 05
+    "walk_on_the_sphere": [
+        (
+            """
+def my_slerp(a, b, t):
+    return (1 - t) * a + t * b
+""",
+            "the straight line, which cuts",
+        ),
+        (
+            """
+def my_slerp(a, b, t):
+    straight = (1 - t) * a + t * b
+    return straight / straight.norm() * ((1 - t) * a.norm() + t * b.norm())
+""",
+            "pushed out to the shell",
+        ),
+        (
+            """
+def my_slerp(a, b, t):
+    omega = torch.acos(torch.dot(a, b))
+    return (torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b) / torch.sin(omega)
+""",
+            "not a number",
+        ),
+        (
+            """
+def my_slerp(a, b, t):
+    omega = torch.acos(torch.dot(a, b) / (a.norm() * b.norm()))
+    return (torch.sin(t * omega) * a + torch.sin((1 - t) * omega) * b) / torch.sin(omega)
+""",
+            "goes from b to a",
+        ),
+        (
+            """
+def my_slerp(a, b, t):
+    omega = torch.acos(torch.dot(a, b) / (a.norm() * b.norm()))
+    return torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b
+""",
+            "divide by sin",
+        ),
+    ],
+    "slant_in_degrees": [
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return torch.atan(-cov / var_y)
+""",
+            "radians",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return torch.rad2deg(torch.atan(cov / var_y))
+""",
+            "y points down",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return torch.rad2deg(torch.atan(-cov / var_x))
+""",
+            "variance of x",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return -cov / var_y
+""",
+            "the slope",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return torch.rad2deg(torch.atan(-cov / var_y)).mean()
+""",
+            "a number for each image",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
+    return torch.rad2deg(-cov / (var_x * var_y).sqrt())
+""",
+            "bars drawn with the slants",
+        ),
+    ],
+    "direction_by_least_squares": [
+        (
+            """
+def my_direction(z, values):
+    weights = torch.linalg.lstsq(z, values[:, None]).solution[:, 0]
+    return weights / weights.norm()
+""",
+            "forced through the origin",
+        ),
+        (
+            """
+def my_direction(z, values):
+    design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
+    weights = torch.linalg.lstsq(design, values[:, None]).solution[:, 0]
+    return weights / weights.norm()
+""",
+            "leave out the weight",
+        ),
+        (
+            """
+def my_direction(z, values):
+    design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
+    return torch.linalg.lstsq(design, values[:, None]).solution[:-1, 0]
+""",
+            "its length is 3",
+        ),
+        (
+            """
+def my_direction(z, values):
+    design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
+    weights = torch.linalg.lstsq(design, values[:, None]).solution
+    return weights[:-1] / weights[:-1].norm()
+""",
+            "its shape should be [5]",
+        ),
+        (
+            """
+def my_direction(z, values):
+    covariance = (z * (values - values.mean())[:, None]).mean(0)
+    return covariance / covariance.norm()
+""",
+            "for values that grow along",
+        ),
+    ],
 }

@@ -1,0 +1,39 @@
+"""What README shows works as written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gan_lib import __main__ as command_line
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_snippet_runs(tmp_path, monkeypatch):
+    [snippet] = re.findall(r"```python\n(.*?)```", README, re.S)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(snippet, names)
+    assert names["digits"].shape == (100, 1, 28, 28)
+    assert names["sampler"].sample(2).shape == (2, 1, 28, 28)
+    assert (tmp_path / "digits.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python -m gan_lib (.*?)(?:\s+#.*)?$", README, re.M))
+def test_the_commands_are_understood(line, monkeypatch):
+    done = []
+    for name in ("train", "sample"):
+        monkeypatch.setattr(command_line, name, done.append)
+    try:
+        command_line.main(line.split())
+    except SystemExit as stop:
+        assert stop.code == 0  # --help
+    else:
+        assert len(done) == 1
+
+
+def test_pictures_and_links_are_there():
+    for target in re.findall(r'\]\((?!http)([^)#]+)\)|src="(?!http)([^"]+)"', README):
+        path = Path(__file__).parents[1] / (target[0] or target[1])
+        assert path.exists(), path
