@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import data, losses, models
+from gan_lib import data, latent, losses, models, training
 
 
 class Verdict(NamedTuple):
@@ -245,3 +245,146 @@ def batch_norm_in_eval_mode(answer):
         return "that uses the batch's own mean and variance, as in train mode."
     if differ(got, layer(x)):
         return "it should be (x - running_mean) / sqrt(running_var + eps) · weight + bias, channel by channel."
+
+
+# Lesson 04
+
+
+@check
+def log_spaced(answer):
+    """`answer(first, last, n)` → n whole numbers, each the same factor times the one before."""
+    for first, last, n in ((1, 1000, 4), (10, 5120, 10), (10, 1000, 5), (3, 3000, 13)):
+        got = list(call(answer, first, last, n))
+        exact = [first * (last / first) ** (i / (n - 1)) for i in range(n)]
+        if len(got) != n:
+            return f"for ({first}, {last}, {n}) it gives {len(got)} moments, not {n}."
+        if not differ(got, [first + (last - first) * i / (n - 1) for i in range(n)], 1):
+            return "the moments are the same distance apart; they should be the same factor apart."
+        if not differ(got, exact, 1e-6) and any(step != round(step) for step in got):
+            return "steps are whole numbers: round them."
+        if differ(got, [round(step) for step in exact]):
+            return f"for ({first}, {last}, {n}) it should be {[round(step) for step in exact]}, not {got}."
+
+
+@check
+def moving_average(answer):
+    """`answer(weights, ema)` → the average that `training.update_average` ends with; weights are tensors in time."""
+    rng = torch.Generator().manual_seed(0)
+    net, weights = torch.nn.Linear(3, 1, bias=False), [torch.randn(1, 3, generator=rng) for _ in range(31)]
+    for ema in (0.999, 0.6):
+        net.load_state_dict({"weight": weights[0]})
+        game = training.Game(net, torch.nn.Linear(1, 1), latent_dim=3, ema=ema)
+        for now in weights[1:]:
+            net.load_state_dict({"weight": now})
+            training.update_average(game)
+            game.step += 1
+        got = call(answer, [w.clone() for w in weights], ema)
+        if not differ(got, game.average.weight):
+            continue
+        constant, swapped = weights[0], weights[0]
+        for step, now in enumerate(weights[1:]):
+            constant = torch.lerp(now, constant, ema)
+            swapped = torch.lerp(swapped, now, min(ema, (1 + step) / (10 + step)))
+        if not differ(got, torch.stack(weights).mean(0)):
+            return "that is the plain mean, in which the noise of the first steps never fades."
+        if not differ(got, constant):
+            return "the decay is `ema` from the start; it should be min(ema, (1 + s) / (10 + s))."
+        if not differ(got, swapped):
+            return "the two shares are swapped: the *old average* gets the share `decay`."
+        return f"with ema {ema} it differs from the library's. Is s = 0 at first, and `weights[0]` the start?"
+
+
+@check
+def pixel_gradient(answer):
+    """`answer(discriminator, images)` → the gradient of each logit with respect to its image's pixels."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        discriminator, images = models.mlp_discriminator(16), torch.rand(4, 1, 28, 28) * 2 - 1
+    leaf = images.clone().requires_grad_(True)
+    logits = discriminator(leaf)
+    expected = torch.autograd.grad(logits.sum(), leaf, retain_graph=True)[0]
+    of_probability = torch.autograd.grad(logits.sigmoid().sum(), leaf)[0]
+    got = call(answer, discriminator, images.clone())
+    if got is None:
+        return "it is None: do the images require a gradient, and are they the ones that D saw?"
+    if differ(got.shape, images.shape):
+        return f"its shape should be {list(images.shape)}, like the images', not {list(got.shape)}."
+    if not differ(got, expected / 4, 1e-7):
+        return "it is a quarter of what it should be, for four images: that is the gradient of the mean. Use the sum."
+    if not differ(got, of_probability, 1e-7):
+        return "that is the gradient of D(x), the probability. Leave the sigmoid out."
+    if not differ(got, expected.abs(), 1e-7):
+        return "the signs are gone; more ink and less ink are different wishes."
+    if differ(got, expected, 1e-7):
+        return "the numbers are off: it should be torch.autograd.grad(discriminator(images).sum(), images)[0]."
+
+
+# Lesson 05
+
+
+@check
+def walk_on_the_sphere(answer):
+    """`answer(a, b, t)` → the point that has gone the share t from a to b along the sphere."""
+    a, b = torch.randn(2, 64, generator=torch.Generator().manual_seed(0)) * torch.tensor([[0.9], [1.1]])
+    for t in (0.0, 0.2, 0.5, 0.9):
+        got, straight = call(answer, a, b, t), latent.lerp(a, b, t)
+        if differ(got.shape, a.shape):
+            return f"the point should have the shape {list(a.shape)}, not {list(got.shape)}."
+        if got.isnan().any():
+            return "it is not a number: the cosine of the angle is a·b / (|a| |b|), and no more than 1."
+        if not differ(got, latent.slerp(b, a, t), 1e-3) and t != 0.5:
+            return "it goes from b to a: t = 0 should give a, and t = 1 should give b."
+        if not differ(got, straight, 1e-3) and t == 0.2:
+            return "that is the straight line, which cuts through the inside of the shell."
+        if t == 0.2 and torch.cosine_similarity(got, straight, 0) > 0.9999:
+            return "that is the straight line, pushed out to the shell: it turns fastest in the middle. Weigh a and b by sines."
+        if torch.cosine_similarity(got, latent.slerp(a, b, t), 0) > 0.9999 and differ(got, latent.slerp(a, b, t), 1e-3):
+            return "the way is right and the length is not: divide by sin ω."
+        if differ(got, latent.slerp(a, b, t), 1e-3):
+            return f"at t = {t} the point is off: it should be (sin((1 - t) ω) a + sin(t ω) b) / sin ω."
+
+
+@check
+def slant_in_degrees(answer):
+    """`answer(images)` → slant [N] in degrees."""
+    leans = torch.tensor([-30.0, 0.0, 10.0, 25.0])
+    y, x = torch.arange(28.0).view(1, 28, 1) - 13.5, torch.arange(28.0) - 13.5
+    across = (x + torch.deg2rad(leans).tan().view(-1, 1, 1) * y).abs()
+    bars = ((2.5 - across).clamp(0, 1) * (y.abs() < 10) * 2 - 1).unsqueeze(1)
+    got = call(answer, bars)
+    if differ(got.shape, leans.shape):
+        return f"it should be a number for each image, [{len(bars)}], not {list(got.shape)}."
+    if not differ(got, torch.deg2rad(leans), 0.02):
+        return "that is in radians; the answer should be in degrees."
+    if not differ(got.abs(), torch.deg2rad(leans).tan().abs(), 0.02):
+        return "that is the slope, the tangent of the angle; the arctangent makes an angle of it."
+    if not differ(got, -leans, 1.0):
+        return "the sign is wrong: to the right is positive, and y points down."
+    var_x, _, cov = latent.moments(bars)
+    if not differ(got.abs(), torch.rad2deg(torch.atan(cov / var_x)).abs(), 0.1):
+        return "you divide by the variance of x: x follows y, so the slope is cov / var(y)."
+    if differ(got, leans, 1.0):
+        return f"bars drawn with the slants {leans.tolist()} measure {[round(each, 1) for each in got.tolist()]}."
+
+
+@check
+def direction_by_least_squares(answer):
+    """`answer(z, values)` → the unit vector [d] of the weights in values ≈ w · z + c."""
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(200, 5, generator=rng) @ torch.randn(5, 5, generator=rng) + 0.5
+    direction = torch.tensor([0.6, 0.0, -0.8, 0.0, 0.0])
+    values = 3 * z @ direction + 20
+    got = call(answer, z, values)
+    if got.numel() == 6:
+        return "it has 6 numbers for 5 coordinates: leave out the weight of the column of ones, c."
+    if differ(got.shape, direction.shape):
+        return f"its shape should be [5], like a z, not {list(got.shape)}."
+    if not differ(got, 3 * direction, 0.01):
+        return "its length is 3: divide by the length, for a direction has the length 1."
+    if not differ(got, -direction, 0.01):
+        return "it points the wrong way: along it, the values fall."
+    through_origin = torch.linalg.lstsq(z, values[:, None]).solution[:, 0]
+    if torch.cosine_similarity(got, through_origin, 0) > 0.9999:
+        return "the line is forced through the origin: add a column of ones to z, for the constant c."
+    if differ(got, direction, 0.01):
+        return f"for values that grow along [0.6, 0, -0.8, 0, 0] it gives {[round(each, 2) for each in got.tolist()]}."
