@@ -41,6 +41,8 @@ def gan(capsys):
             status = 0
         except SystemExit as end:
             status = end.code
+        except KeyboardInterrupt:  # which would end pytest itself
+            status = "a traceback"
         return status, *capsys.readouterr()
 
     return call
@@ -162,6 +164,17 @@ def test_a_finished_run_is_resumed_to_nothing(gan, fashion, tmp_path):
     status, out, _ = gan("train", "mlp", "--steps", 2, "--out", "run", *TINY, "--resume")
     assert (status, out.startswith("mlp: 2 steps")) == (0, True)
     assert all(value.equal(before[key]) for key, value in tensors_of(tmp_path / "here" / "run").items())
+
+
+def test_records_of_steps_that_no_checkpoint_holds_are_played_again_and_written_once(gan, fashion, tmp_path):
+    """As after a power cut between the records and the checkpoint."""
+    gan("train", "mlp", "--steps", 2, "--out", "run", *TINY)
+    run = tmp_path / "here" / "run"
+    with open(run / "records.csv", "a") as file:
+        file.write("4,400,1.0,9.0,9.0,0.9,0.9\n")
+    gan("train", "mlp", "--steps", 4, "--out", "run", *TINY, "--resume")
+    assert [row["step"] for row in rows_of(run)] == ["2", "4"]
+    assert float(rows_of(run)[1]["d_loss"]) < 9
 
 
 def test_another_seed_is_another_run(gan, fashion, tmp_path, differences):

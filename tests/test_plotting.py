@@ -173,7 +173,7 @@ def frames(images):
 def ffmpeg(path, *arguments):
     """What ffmpeg itself says of a file: bytes, and text."""
     command = [get_ffmpeg_exe(), "-hide_banner", "-i", path, *arguments]
-    told = subprocess.run(command, capture_output=True)
+    told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     return told.stdout, told.stderr.decode()
 
 

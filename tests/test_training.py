@@ -1,6 +1,7 @@
 """The two steps, the moving average, and `train`: who moves when, and that the same seed gives the same run."""
 
 import ast
+import copy
 import inspect
 import itertools
 import math
@@ -59,6 +60,19 @@ def test_no_gradient_reaches_the_still_net(mover, new_game, images):
     getattr(training, f"{mover}_step")(game, data.to_range(images[:8]), game.noise(8))
     still = game.generator if mover == "discriminator" else game.discriminator
     assert all(parameter.grad is None for parameter in still.parameters())
+
+
+@pytest.mark.parametrize("mover", ["discriminator", "generator"])
+def test_a_step_follows_the_gradient_of_its_own_batch_alone(mover, new_game, images):
+    game = new_game()
+    play(game, images, 2)
+    fresh, real, z = copy.deepcopy(game), data.to_range(images[:8]), game.noise(8)
+    moving = list(getattr(fresh, mover).requires_grad_(True).parameters())
+    logits = fresh.discriminator(real), fresh.discriminator(fresh.generator(z))
+    expected = torch.autograd.grad(getattr(fresh.loss, mover)(*logits), moving)
+    getattr(training, f"{mover}_step")(game, real, z)
+    for parameter, gradient in zip(getattr(game, mover).parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-6)
 
 
 def test_a_step_goes_downhill(new_game, images):
