@@ -41,6 +41,21 @@ def test_the_explorer_shows_the_point_of_its_seed_at_first(sampler):
     assert explorer.status.value == "seed 5"
 
 
+def test_the_explorer_starts_at_a_given_point_and_keeps_its_length(sampler):
+    z = sampler.noise(1, seed=3)[0] * 1.3
+    explorer = widgets.explore(sampler, directions(0, 1), z=z)
+    assert (decode(explorer.image.value) == latent.render(sampler, z).numpy()).all()
+    assert explorer.norm.value == pytest.approx(z.norm().item())
+    assert explorer.status.value == "the given z"
+    explorer.sliders[0].value = 2.0
+    expected = latent.render(sampler, z, directions(0), [2.0], z.norm()).numpy()
+    assert (decode(explorer.image.value) == expected).all()
+    explorer.new_z.click()
+    expected = latent.render(sampler, sampler.noise(1, 1)[0], directions(0), [2.0], z.norm()).numpy()
+    assert (decode(explorer.image.value) == expected).all()
+    assert explorer.status.value == "seed 1"
+
+
 def test_the_picture_is_that_of_the_pure_function_after_every_move(sampler):
     two = directions(2, 7)
     explorer = widgets.explore(sampler, two)

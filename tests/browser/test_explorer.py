@@ -64,7 +64,7 @@ def page(chromium, lab):
 @pytest.fixture
 def explorers(page):
     """A handle for each explorer on the page."""
-    shown = page.locator(".widget-hbox", has=page.locator("img[alt*='at these sliders']"))
+    shown = page.locator(".widget-hbox", has=page.locator("img[alt*='of seed']"))  # those after it start at a given z
     assert shown.count() > 0
     return [Explorer(page, shown.nth(i), i) for i in range(shown.count())]
 
