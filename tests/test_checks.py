@@ -19,7 +19,7 @@ def doubles(answer):
 @pytest.mark.parametrize("stub", [..., lambda x: ...])
 def test_a_stub_is_not_tried_yet(stub):
     assert doubles(stub) == Verdict("not tried yet")
-    assert repr(doubles(stub)) == "Not tried yet: replace the `...` and run the cell again."
+    assert repr(doubles(stub)).startswith("Not tried yet: replace the `...`")
 
 
 def test_a_right_answer_is_right():
