@@ -1,7 +1,7 @@
 # Digits from noise. `make help` lists what there is; CONTRIBUTING.md says more.
 
 PYTHON  ?= python3
-LESSONS ?= 01 02 03 04 05
+LESSONS ?=
 
 BIN   := .venv/bin
 READY := .venv/.installed

@@ -24,7 +24,7 @@ Train a recipe on MNIST and write what it made into a folder:
   samples/epoch_N.png              100 samples after epoch N, always of the same z (N = 0: untrained)
   visualization_across_epochs.png  a row of samples for up to ten moments of training
   progress.gif, progress.mp4       the samples as they change
-  records.csv                      step, images, seconds, d_loss, g_loss, d_real, d_fake, each a mean over 100 steps
+  records.csv                      step, images, seconds, d_loss, g_loss, d_real, d_fake, means since the row before
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 
@@ -57,11 +57,13 @@ class Run:
         paths = sorted(self.folder.glob("samples/epoch_*.png"), key=epoch_of)
         frames = [plotting.untile(plotting.load_picture(path)) for path in paths]
         few = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 10)})
-        ax = plotting.across_epochs([frames[i] for i in few], [f"epoch {epoch_of(paths[i])}" for i in few])
+        ax = plotting.rows([frames[i] for i in few], [f"epoch {epoch_of(paths[i])}" for i in few])
         plotting.save_figure(ax, self.folder / "visualization_across_epochs.png")
         plotting.save_figure(plotting.curves(self.records)[0], self.folder / "curves.png")
+        some = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 60)})
+        labels = [f"epoch {epoch_of(paths[i])}" for i in some]
         for name in ("progress.gif", "progress.mp4"):
-            plotting.save_animation(frames, self.folder / name)
+            plotting.save_animation([frames[i] for i in some], self.folder / name, labels=labels)
 
 
 def epoch_of(path):
@@ -75,14 +77,18 @@ def train(arguments):
     if last and not arguments.resume:
         raise ValueError(f"{out} already holds a run: add --resume to go on with it, or choose another --out.")
     if arguments.resume and not last:
-        raise ValueError(f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out.")
-    game, about = recipe.game(arguments.seed, device), {"data": arguments.data}
+        raise ValueError(
+            f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out."
+        )
+    game, about = recipe.game(arguments.seed or 0, device), {"data": arguments.data}
     if last:
         game, notes = recipes.resume(last, device), checkpoint.header(last)["notes"]
         was = notes["recipe"]["name"], notes.get("data", arguments.data)
         if was != (recipe.name, arguments.data):
             raise ValueError(f"{out} holds a run of {was[0]} on {was[1]}: resume it as that.")
-        recipe = recipes.Recipe(**notes["recipe"])  # as it was, should the one of that name have changed
+        if arguments.seed not in (None, game.seed):
+            raise ValueError(f"{out} holds a run of seed {game.seed}, not {arguments.seed}: leave out --seed.")
+        recipe = recipes.from_json(notes["recipe"])  # as it was, should the one of that name have changed
     images = data.load(arguments.data, device=device).images
     per_epoch = len(images) // game.batch_size
     steps = arguments.steps or (arguments.epochs or recipe.epochs) * per_epoch
@@ -142,11 +148,13 @@ def sample(arguments):
     if not 1 <= arguments.n <= 100_000:
         raise ValueError(f"--n must lie between 1 and 100000, not be {arguments.n}.")
     if out.suffix not in (".png", ".npy", ""):
-        raise ValueError(f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}.")
+        raise ValueError(
+            f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}."
+        )
     sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
     images = data.to_uint8(sampler.sample(arguments.n, arguments.seed)).cpu()
     if out.suffix == ".png":
-        plotting.save_picture(plotting.tile(images, columns=round(arguments.n**0.5) or 1, scale=2), out)
+        plotting.save_picture(plotting.tile(images, columns=round(arguments.n**0.5), scale=2), out)
     elif out.suffix == ".npy":
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, images.numpy())
@@ -189,12 +197,19 @@ def export(arguments):
 
 
 def main(words=None):
-    parser = argparse.ArgumentParser("python -m gan_lib", description="Train GANs on handwritten digits, and sample from them.")
+    parser = argparse.ArgumentParser(
+        "python -m gan_lib", description="Train GANs on handwritten digits, and sample from them."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     as_written = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    lines = [f"  {r.name:12} {r.nets} nets, z of {r.latent_dim}, batch {r.batch_size}, {r.epochs} epochs" for r in recipes.RECIPES.values()]
-    command = commands.add_parser("train", help="train a recipe", description=TRAIN, epilog="recipes:\n" + "\n".join(lines), **as_written)
+    lines = [
+        f"  {r.name:12} {r.nets} nets, z of {r.latent_dim}, batch {r.batch_size}, {r.epochs} epochs"
+        for r in recipes.RECIPES.values()
+    ]
+    command = commands.add_parser(
+        "train", help="train a recipe", description=TRAIN, epilog="recipes:\n" + "\n".join(lines), **as_written
+    )
     command.set_defaults(do=train)
     command.add_argument("recipe", help="one of: " + ", ".join(recipes.RECIPES))
     length = command.add_mutually_exclusive_group()
@@ -202,7 +217,7 @@ def main(words=None):
     length.add_argument("--steps", type=whole(1), help="pairs of steps, in place of epochs")
     command.add_argument("--data", default="mnist", help="one of: " + ", ".join(data.SETS) + " (default: mnist)")
     command.add_argument("--out", help="folder for what the run makes (default: runs/RECIPE)")
-    command.add_argument("--seed", type=whole(0), default=0, help="where every random number comes from (default: 0)")
+    command.add_argument("--seed", type=whole(0), help="where every random number comes from (default: 0)")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     command.add_argument("--resume", action="store_true", help="go on exactly where the run in --out stopped")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -212,7 +227,9 @@ def main(words=None):
     command.add_argument("source", help="a pretrained recipe, a checkpoint file, or the folder of a run")
     command.add_argument("--n", type=int, default=100, help="how many (default: 100)")
     command.add_argument("--seed", type=whole(0), default=0, help="another seed, other digits (default: 0)")
-    command.add_argument("--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs")
+    command.add_argument(
+        "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"
+    )
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser("export", help="put a run's generator into gan_lib/weights (for maintainers)")

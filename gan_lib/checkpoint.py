@@ -9,7 +9,6 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 
 from gan_lib.files import write_atomically
 from gan_lib.training import Record
@@ -44,7 +43,7 @@ def load(game, path):
     unchanged.
     """
     about = header(path)
-    tensors = safetensors.torch.load_file(path)
+    tensors = safetensors.torch.load(Path(path).read_bytes())  # not mapped: the file may be replaced
     state = {name: {} for name in (*NETS, *OPTIMIZERS)}
     for key, value in tensors.items():
         name, _, rest = key.partition(".")
@@ -81,7 +80,9 @@ def header(path):
         with safetensors.safe_open(path, "pt") as file:
             return json.loads(file.metadata()["gan_lib"])
     except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file.") from error
+        raise ValueError(
+            f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
+        ) from error
 
 
 def latest(folder):
@@ -96,9 +97,12 @@ def save_records(records, path):
 
 
 def load_records(path):
-    """The records that `save_records` wrote; [] where there is no such file."""
+    """The records that `save_records` wrote; [] where there is no such file. Raises `ValueError` where it is another file."""
     if not Path(path).exists():
         return []
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
+    try:
+        return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -1,5 +1,6 @@
 """The exercises' self-checks. Each returns a `Verdict`, which says in one line how the answer stands, and never raises."""
 
+import copy
 import functools
 import itertools
 import math
@@ -21,7 +22,7 @@ class Verdict(NamedTuple):
     def __repr__(self):
         return {
             "right": "Right.",
-            "not tried yet": "Not tried yet: replace the `...` and run the cell again.",
+            "not tried yet": "Not tried yet: replace the `...` above, run that cell, and then this one again.",
             "not yet": f"Not yet, because {self.reason}",
         }[self.status]
 
@@ -56,6 +57,8 @@ def call(function, *arguments):
     result = function(*arguments)
     if result is ...:
         raise NotTried
+    if result is None:
+        raise ValueError("your function returned None; is there a return?")
     return result
 
 
@@ -116,7 +119,9 @@ def one_epoch(answer):
             return f"53 pictures in tens make 5 batches, not {len(batches)}."
         for x in batches:
             if x.shape != (10, 1, 28, 28) or not x.is_floating_point():
-                return f"ten pictures should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: see data.to_range."
+                return (
+                    f"ten pictures should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: see data.to_range."
+                )
             if x.abs().max() > 1:
                 return f"pixels go from {x.min():.2f} to {x.max():.2f}, and not from -1 to 1: use data.to_range."
         epochs.append(data.to_uint8(torch.cat(batches))[:, 0, 0].tolist())
@@ -149,7 +154,9 @@ def losses_from_softplus(answer):
     if differ(g_loss, losses.non_saturating_g(REAL_LOGITS, FAKE_LOGITS)):
         return "g_loss is off: G wants its fakes called real, so they should cost softplus(-a), as a mean."
     with torch.no_grad():
-        if not all(torch.isfinite(torch.as_tensor(loss)) for loss in answer(torch.tensor([-200.0]), torch.tensor([200.0]))):
+        if not all(
+            torch.isfinite(torch.as_tensor(loss)) for loss in answer(torch.tensor([-200.0]), torch.tensor([200.0]))
+        ):
             return "a logit of 200 makes it infinite: leave log and sigmoid to softplus."
 
 
@@ -164,6 +171,12 @@ def generator_step(answer):
     before = {name: parameters_to_vector(net.parameters()).clone() for name, net in parts.items()}
     d_before = discriminator(generator(z)).mean()
     g_optimizer = torch.optim.Adam(generator.parameters(), 1e-3)
+    ours = copy.deepcopy(generator)
+    our_optimizer = torch.optim.Adam(ours.parameters(), 1e-3)
+    our_loss = losses.non_saturating_g(None, discriminator(ours(z)))
+    our_loss.backward()
+    our_optimizer.step()
+    discriminator.zero_grad()
     g_loss = call(answer, generator, discriminator, g_optimizer, z)
     moved = {name: not torch.equal(parameters_to_vector(net.parameters()), before[name]) for name, net in parts.items()}
     if moved["D"]:
@@ -172,13 +185,17 @@ def generator_step(answer):
         return "G did not move. Is there a detach, or a missing backward or step?"
     if discriminator(generator(z)).mean() < d_before:
         return "G moved the wrong way: D calls its fakes real less than before. Which label does G want for them?"
-    if not isinstance(g_loss, torch.Tensor | float):
+    if differ(parameters_to_vector(generator.parameters()), parameters_to_vector(ours.parameters())):
+        return "G moved, but not as one step on -log D(G(z)) moves it: label 1 for all of these fakes, and nothing negated."
+    if not isinstance(g_loss, torch.Tensor | float) or differ(torch.as_tensor(g_loss).detach(), our_loss.detach()):
         return "the step should return g_loss."
     first = parameters_to_vector(generator.parameters()).clone()
     for p in generator.parameters():
         p.grad = torch.full_like(p, 1e3)
     call(answer, generator, discriminator, g_optimizer, z)
-    if (parameters_to_vector(generator.parameters()) - first).abs().max() > 1e-2 or generator[0].weight.grad.abs().max() > 500:
+    if (parameters_to_vector(generator.parameters()) - first).abs().max() > 1e-2 or generator[
+        0
+    ].weight.grad.abs().max() > 500:
         return "old gradients are added to the new ones: call zero_grad before backward."
 
 
@@ -222,8 +239,11 @@ def transposed_convolution(answer):
         expected = torch.nn.functional.conv_transpose2d(x[None, None], kernel[None, None], stride=stride)[0, 0]
         got = call(answer, x, kernel, stride)
         if got.shape != expected.shape:
-            return f"a {height} × {width} input should give {list(expected.shape)}, not {list(got.shape)} (kernel {size}, stride {stride})."
-        if not differ(got, torch.nn.functional.conv_transpose2d(x[None, None], kernel.flip(0, 1)[None, None], stride=stride)[0, 0]):
+            sizes = f"{list(expected.shape)}, not {list(got.shape)} (kernel {size}, stride {stride})"
+            return f"a {height} × {width} input should give {sizes}."
+        if not differ(
+            got, torch.nn.functional.conv_transpose2d(x[None, None], kernel.flip(0, 1)[None, None], stride=stride)[0, 0]
+        ):
             return "the kernel is flipped: stamp it down as it is."
         if differ(got, expected):
             return "the sizes are right and the numbers are not: where stamps overlap, they should add up."

@@ -125,7 +125,9 @@ def pick_device(name="auto"):
     if name == "auto":
         return torch.device("cuda" if works("cuda") else "cpu")
     if not works(name):
-        raise ValueError(f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto.")
+        raise ValueError(
+            f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto."
+        )
     return torch.device(name)
 
 

@@ -4,6 +4,8 @@ The features are those of a small digit classifier of this package (`digit_net`)
 on photographs, and its distances say little about digits. Introduced in lesson 06.
 """
 
+import functools
+
 import torch
 from torch import nn
 
@@ -23,6 +25,7 @@ def untrained_digit_net():
     )  # fmt: skip
 
 
+@functools.cache
 def digit_net(device="cpu"):
     """The trained classifier, frozen, in eval mode. Made by `python tools/train_digit_net.py`."""
     net = untrained_digit_net()
@@ -33,7 +36,7 @@ def digit_net(device="cpu"):
 @torch.no_grad()
 def features_and_logits(images, net=None, chunk=1000):
     """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net."""
-    net = net or digit_net(images.device)
+    net = digit_net(images.device) if net is None else net
     features = torch.cat([net[:-1](part) for part in images.split(chunk)])
     return features, net[-1](features)
 

@@ -96,7 +96,9 @@ def find_directions(sampler, attributes=ATTRIBUTES, n=5000, seed=0):
 
 def coordinates(sampler, n=8):
     """The first n axes of z as directions, for a generator of which nothing is known yet."""
-    return [Direction(f"z[{i}]", row, 0.0) for i, row in enumerate(torch.eye(sampler.latent_dim, device=sampler.device)[:n])]
+    return [
+        Direction(f"z[{i}]", row, 0.0) for i, row in enumerate(torch.eye(sampler.latent_dim, device=sampler.device)[:n])
+    ]
 
 
 @torch.no_grad()
@@ -112,7 +114,9 @@ def render(sampler, z, directions=(), strengths=(), norm=None):
 
     `z` is float [latent_dim].
     """
-    moved = z + sum((s * direction.vector for s, direction in zip(strengths, directions, strict=True)), torch.zeros_like(z))
+    moved = z + sum(
+        (s * direction.vector for s, direction in zip(strengths, directions, strict=True)), torch.zeros_like(z)
+    )
     if norm is not None:
         moved = moved * (norm / moved.norm().clamp(min=1e-6))
     return data.to_uint8(sampler(moved.unsqueeze(0)))[0]

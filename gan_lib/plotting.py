@@ -62,7 +62,10 @@ def grid(images, columns=10, ax=None, title=None, width=7):
 
 
 def rows(batches, labels, columns=10, ax=None):
-    """Show a row of digits for each of `labels`, which stand beside them; `batches` holds the images of each row."""
+    """Show a row of digits for each of `labels`, which stand beside them; `batches` holds the images of each row.
+
+    With the same z in every batch, and the moments of training as rows, each column is one digit growing up.
+    """
     picture = np.concatenate([tile(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
     if ax is None:
         size = (7.8, 7 * picture.shape[0] / picture.shape[1])  # 0.8 inches for the labels
@@ -83,11 +86,6 @@ def tinted(images, field, columns=10):
     red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
     grey = (images + 1) * (1 - red - blue) - 1
     return np.stack([tile(channel, columns) for channel in (grey + 2 * red, grey, grey + 2 * blue)], -1)
-
-
-def across_epochs(frames, labels, columns=10, ax=None):
-    """`rows` for the moments of training, the same z down a column."""
-    return rows(frames, labels, columns, ax)
 
 
 def histogram(groups, ax=None, bins=60, xlabel=None):
@@ -146,8 +144,8 @@ def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):
     fps = max(1.0, len(pictures) / seconds)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith(".gif"):
-        coarse = (np.stack(pictures) + 8.5) // 17 * 17  # 0, 17, ... 255
-        imageio.imwrite(path, coarse.astype(np.uint8), duration=1000 / fps, loop=0)
+        coarse = ((np.arange(256) + 8.5) // 17 * 17).astype(np.uint8)  # 0, 17, ... 255
+        imageio.imwrite(path, coarse[np.stack(pictures)], duration=1000 / fps, loop=0)
     else:
         colour = np.stack(pictures)[..., None].repeat(3, -1)
         imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)

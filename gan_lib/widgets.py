@@ -38,10 +38,14 @@ class Explorer(widgets.HBox):
         radius = math.sqrt(sampler.latent_dim)
         wide, style = widgets.Layout(width="360px"), {"description_width": "90px"}
         self.sliders = [
-            widgets.FloatSlider(0, min=-4, max=4, step=0.1, description=d.name, layout=wide, style=style, continuous_update=True)
+            widgets.FloatSlider(
+                0, min=-4, max=4, step=0.1, description=d.name, layout=wide, style=style, continuous_update=True
+            )
             for d in directions
         ]
-        self.norm = widgets.FloatSlider(radius, min=0, max=2 * radius, step=0.1, description="|z|", layout=wide, style=style)
+        self.norm = widgets.FloatSlider(
+            radius, min=0, max=2 * radius, step=0.1, description="|z|", layout=wide, style=style
+        )
         self.new_z, self.reset = widgets.Button(description="new z"), widgets.Button(description="sliders to 0")
         self.image, self.status = widgets.HTML(layout=widgets.Layout(min_width=f"{size + 8}px")), widgets.HTML()
         self.size = size
@@ -120,7 +124,11 @@ class Live:
     def __init__(self, game, n, every):
         self.game, self.every, self.records = game, every, []
         self.z = game.sampler().noise(n)
-        self.line, self.samples, self.curves = widgets.HTML("waiting for the first record"), widgets.HTML(), widgets.HTML()
+        self.line, self.samples, self.curves = (
+            widgets.HTML("waiting for the first record"),
+            widgets.HTML(),
+            widgets.HTML(),
+        )
         self.widget = widgets.VBox([self.line, widgets.HBox([self.samples, self.curves])])
         self.on_screen = getattr(get_ipython(), "kernel", None) is not None
 
@@ -132,6 +140,8 @@ class Live:
     def update(self, record):
         """Take one `training.Record`; redraw, or print a line where there is no notebook around."""
         self.records.append(record)
+        if (len(self.records) - 1) % self.every:
+            return
         line = (
             f"step {record.step:,} · {record.seconds:.0f} s · d_loss {record.d_loss:.3f} · g_loss {record.g_loss:.3f} · "
             f"D(x) {record.d_real:.2f} · D(G(z)) {record.d_fake:.2f}"
@@ -141,14 +151,13 @@ class Live:
             return
         self.line.value = line
         self.curves.value = curves_svg(self.records)
-        if (len(self.records) - 1) % self.every == 0:
-            self.samples.value = img(tile(self.game.sampler()(self.z), 8), 240, f"samples at step {record.step}")
+        self.samples.value = img(tile(self.game.sampler()(self.z), 8), 240, f"samples at step {record.step}")
 
 
 def live(game, n=32, every=1):
     """A dashboard that follows training: samples of one fixed z, both losses, D(x) and D(G(z)).
 
-    `show = widgets.live(game)`, display it, then call `show.update(record)` in the loop over `training.train`. The samples are
-    drawn anew at every `every`-th record. Outside a notebook it prints a line a record instead.
+    `show = widgets.live(game)`, display it, then call `show.update(record)` in the loop over `training.train`. It is
+    drawn anew at every `every`-th record. Outside a notebook it prints a line instead.
     """
     return Live(game, n, every)

@@ -76,7 +76,7 @@ def test_a_picture_goes_into_the_axes_it_is_given(images):
 
 def test_moments_of_training_stand_under_each_other(images):
     frames = [images[10 * i :][:10] for i in range(3)]
-    ax = plotting.across_epochs(frames, ["epoch 0", "epoch 1", "epoch 9"], columns=5)
+    ax = plotting.rows(frames, ["epoch 0", "epoch 1", "epoch 9"], columns=5)
     (shown,) = ax.get_images()
     expected = torch.cat([frame[:5] for frame in frames])
     assert (shown.get_array() == plotting.tile(expected, 5)).all()

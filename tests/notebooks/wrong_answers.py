@@ -160,6 +160,17 @@ def my_generator_step(generator, discriminator, g_optimizer, z):
         (
             """
 def my_generator_step(generator, discriminator, g_optimizer, z):
+    g_loss = -cross_entropy(discriminator(generator(z)), 0.0)
+    g_optimizer.zero_grad()
+    g_loss.backward()
+    g_optimizer.step()
+    return g_loss
+""",
+            "nothing negated",
+        ),
+        (
+            """
+def my_generator_step(generator, discriminator, g_optimizer, z):
     g_loss = cross_entropy(discriminator(generator(z)), 1.0)
     g_loss.backward()
     g_optimizer.step()
@@ -219,7 +230,10 @@ def my_transposed_convolution(x, kernel, stride):
         ),
     ],
     "transposed_size": [
-        ("def my_size(size, kernel, stride, padding):\n    return (size + 2 * padding - kernel) // stride + 1\n", "ordinary convolution"),
+        (
+            "def my_size(size, kernel, stride, padding):\n    return (size + 2 * padding - kernel) // stride + 1\n",
+            "ordinary convolution",
+        ),
         ("def my_size(size, kernel, stride, padding):\n    return size * stride + kernel - 2 * padding\n", "size - 1"),
     ],
     "batch_norm_in_eval_mode": [
