@@ -128,6 +128,8 @@ def test_a_run_has_its_samples_each_epoch_and_up_to_ten_checkpoints_and_the_last
     assert {path.name for path in (run / "samples").iterdir()} == {f"epoch_{i}.png" for i in range(26)}
     assert steps_in(run) == [0, *range(6, 49, 6), 50]  # every third epoch of two steps
     assert [row["step"] for row in rows_of(run)] == [str(2 * i) for i in range(1, 26)]
+    height = plotting.load_picture(run / "visualization_across_epochs.png").shape[0]
+    assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(gan, fashion, tmp_path, differences):
