@@ -52,6 +52,8 @@ weights: $(READY)  ## train the bundled generators anew (an hour); an interrupte
 	    $$(test -d runs/weights/$$recipe/checkpoints && echo --resume) && \
 	  $(BIN)/python -m gan_lib export runs/weights/$$recipe || exit 1; \
 	done
+	cd runs/weights/dcgan && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
+	  epoch_10.png epoch_20.png) ../../../samples/
 
 clean:  ## delete runs/ and caches; .venv stays
 	rm -rf runs notebooks/runs build *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage

@@ -77,6 +77,14 @@ def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_ga
     assert not one.noise(4).equal(one.noise(4))
 
 
+def test_a_loaded_game_does_not_depend_on_the_file_any_more(saved, new_game, state_of, differences):
+    loaded = checkpoint.load(new_game(), saved)
+    before = state_of(loaded)
+    with open(saved, "r+b") as file:  # written over in place
+        file.write(bytes(saved.stat().st_size))
+    assert differences(state_of(loaded), before) == []
+
+
 # The header
 
 
@@ -197,6 +205,13 @@ def test_no_file_is_no_records(tmp_path):
     assert checkpoint.load_records(tmp_path / "records.csv") == []
     checkpoint.save_records([], tmp_path / "records.csv")
     assert checkpoint.load_records(tmp_path / "records.csv") == []
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
+def test_a_foreign_file_of_records_is_refused(text, tmp_path):
+    (tmp_path / "records.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"is not a records\.csv of gan_lib: move it away to go on without it"):
+        checkpoint.load_records(tmp_path / "records.csv")
 
 
 def test_a_copy_of_the_file_is_all_one_needs(saved, tmp_path, new_game):

@@ -130,6 +130,8 @@ def test_a_run_has_its_samples_each_epoch_and_up_to_ten_checkpoints_and_the_last
     assert [row["step"] for row in rows_of(run)] == [str(2 * i) for i in range(1, 26)]
     height = plotting.load_picture(run / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
+    with Image.open(run / "progress.gif") as gif:
+        assert gif.n_frames == 26
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(gan, fashion, tmp_path, differences):
@@ -377,6 +379,13 @@ def test_a_run_is_not_resumed_on_other_data(gan, fashion):
     gan("train", "mlp", "--steps", 1, "--out", "run", *TINY)
     expected = "gan_lib: run holds a run of mlp on fashion-mnist: resume it as that.\n"
     assert gan("train", "mlp", "--steps", 2, "--out", "run", "--resume") == (1, "", expected)
+
+
+def test_a_run_is_not_resumed_with_another_seed(gan, fashion):
+    gan("train", "mlp", "--steps", 1, "--seed", 3, "--out", "run", *TINY)
+    status, _, err = gan("train", "mlp", "--steps", 2, "--seed", 4, "--out", "run", *TINY, "--resume")
+    assert (status, err) == (1, "gan_lib: run holds a run of seed 3, not 4: leave out --seed.\n")
+    assert gan("train", "mlp", "--steps", 2, "--seed", 3, "--out", "run", *TINY, "--resume")[0] == 0
 
 
 @pytest.mark.parametrize(

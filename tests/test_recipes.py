@@ -119,9 +119,16 @@ def test_every_recipe_makes_digits_shaped_images_and_takes_them(name):
 @ALL
 def test_a_recipe_comes_back_from_json(name):
     recipe = RECIPES[name]
-    back = Recipe(**json.loads(json.dumps(dataclasses.asdict(recipe))))
-    assert dataclasses.replace(back, betas=tuple(back.betas)) == recipe
+    back = recipes.from_json(json.loads(json.dumps(dataclasses.asdict(recipe))))
+    assert back == recipe
     assert adam(back.game()) == adam(recipe.game())
+
+
+@pytest.mark.parametrize("change", [{"nets": "vae"}, {"loss": "hinge"}, {"dropout": 0.1}, {"betas": 0.5}])
+def test_a_recipe_of_another_version_is_refused(change):
+    fields = dataclasses.asdict(RECIPES["mlp"]) | change
+    with pytest.raises(ValueError, match="This version of gan_lib does not know the recipe in the file"):
+        recipes.from_json(fields)
 
 
 def test_a_variant_is_another_recipe_and_leaves_the_first_alone():
