@@ -160,8 +160,8 @@ SAME = {
         "generator_step": same_steps,
     },
     "03": {
-        "generator": same_net(lambda: models.dcgan_generator(width=16), "normal_init"),
-        "discriminator": same_net(lambda: models.dcgan_discriminator(width=16), "normal_init"),
+        "generator": same_net(lambda: models.dcgan_generator(width=24), "normal_init"),
+        "discriminator": same_net(lambda: models.dcgan_discriminator(width=24), "normal_init"),
     },
 }
 
