@@ -372,7 +372,8 @@ def slant_in_degrees(answer):
     leans = torch.tensor([-30.0, 0.0, 10.0, 25.0])
     y, x = torch.arange(28.0).view(1, 28, 1) - 13.5, torch.arange(28.0) - 13.5
     across = (x + torch.deg2rad(leans).tan().view(-1, 1, 1) * y).abs()
-    bars = ((2.5 - across).clamp(0, 1) * (y.abs() < 10) * 2 - 1).unsqueeze(1)
+    half = torch.tensor([2.5, 2.5, 2.5, 8.5]).view(-1, 1, 1)  # a fat one: its longest axis is not its slant
+    bars = ((half - across).clamp(0, 1) * (y.abs() < 10) * 2 - 1).unsqueeze(1)
     got = call(answer, bars)
     if differ(got.shape, leans.shape):
         return f"it should be a number for each image, [{len(bars)}], not {list(got.shape)}."

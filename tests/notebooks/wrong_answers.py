@@ -424,6 +424,14 @@ def my_slerp(a, b, t):
             """
 def my_slant(images):
     var_x, var_y, cov = moments(images)
+    return torch.rad2deg(0.5 * torch.atan2(-2 * cov, var_y - var_x))
+""",
+            "bars drawn with the slants",
+        ),
+        (
+            """
+def my_slant(images):
+    var_x, var_y, cov = moments(images)
     return torch.atan(-cov / var_y)
 """,
             "radians",
