@@ -80,9 +80,10 @@ def train(arguments):
         raise ValueError(
             f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out."
         )
-    game, about = recipe.game(arguments.seed or 0, device), {"data": arguments.data}
+    game = recipes.resume(last, device) if last else recipe.game(arguments.seed or 0, device)
+    about = {"data": arguments.data}
     if last:
-        game, notes = recipes.resume(last, device), checkpoint.header(last)["notes"]
+        notes = checkpoint.header(last)["notes"]
         was = notes["recipe"]["name"], notes.get("data", arguments.data)
         if was != (recipe.name, arguments.data):
             raise ValueError(f"{out} holds a run of {was[0]} on {was[1]}: resume it as that.")
