@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test outcomes lint refresh links weights clean help
+.PHONY: setup run lab test outcomes lint refresh links reference clean help
 
 # The last line of the set-up writes READY. A .venv without it is an unfinished set-up, and is begun anew;
 # one with an older READY is brought up to date.
@@ -40,19 +40,17 @@ lint: $(READY)  ## check style and formatting, of notebooks too
 
 refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed copies and pictures
 	$(BIN)/python tools/lessons.py refresh all
+	$(BIN)/python tools/reference.py
 
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name
 	$(BIN)/python tools/links.py $(REPO)
 
-# For maintainers, after a change to a net or a recipe: each recipe at its full length, which takes about an hour on two cores.
-# `export` writes gan_lib/weights/RECIPE.safetensors from the finished run, and its entry in manifest.json.
-weights: $(READY)  ## train the bundled generators anew (an hour); an interrupted run goes on
-	for recipe in mlp dcgan; do \
-	  $(BIN)/python -m gan_lib train $$recipe --out runs/weights/$$recipe \
-	    $$(test -d runs/weights/$$recipe/checkpoints && echo --resume) && \
-	  $(BIN)/python -m gan_lib export runs/weights/$$recipe || exit 1; \
-	done
-	cd runs/weights/dcgan && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
+# For maintainers, after a change to a net or a recipe. `export` writes gan_lib/weights/RECIPE.safetensors from a finished
+# run, and its entry in manifest.json.
+reference: $(READY)  ## make the reference runs, the results and the bundled generators anew (many hours; goes on)
+	$(BIN)/python tools/reference.py all
+	for recipe in mlp dcgan best; do $(BIN)/python -m gan_lib export runs/reference/$$recipe-0 || exit 1; done
+	cd runs/reference/dcgan-0 && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
 	  epoch_10.png epoch_20.png) ../../../samples/
 
 clean:  ## delete runs/ and caches; .venv stays

@@ -1,20 +1,15 @@
-"""The command line: `python -m gan_lib train | sample | export`. `--help` after any of them says more."""
+"""The command line: `python -m gan_lib train | sample | measure | export`. `--help` after any of them says more."""
 
 import argparse
-import contextlib
 import hashlib
 import json
-import os
-import shlex
-import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
-from tqdm import tqdm
+import torch
 
-from gan_lib import checkpoint, data, models, plotting, recipes, training
+from gan_lib import checkpoint, data, evaluation, models, plotting, recipes, runs, training
 from gan_lib.files import write_atomically
 
 TRAIN = """\
@@ -71,77 +66,13 @@ def epoch_of(path):
 
 
 def train(arguments):
-    recipe, out = recipes.get(arguments.recipe), Path(arguments.out or f"runs/{arguments.recipe}")
-    device = data.pick_device(arguments.device)
-    last = checkpoint.latest(out / "checkpoints")
-    if last and not arguments.resume:
-        raise ValueError(f"{out} already holds a run: add --resume to go on with it, or choose another --out.")
-    if arguments.resume and not last:
-        raise ValueError(
-            f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out."
-        )
-    game = recipes.resume(last, device) if last else recipe.game(arguments.seed or 0, device)
-    about = {"data": arguments.data}
-    if last:
-        notes = checkpoint.header(last)["notes"]
-        was = notes["recipe"]["name"], notes.get("data", arguments.data)
-        if was != (recipe.name, arguments.data):
-            raise ValueError(f"{out} holds a run of {was[0]} on {was[1]}: resume it as that.")
-        if arguments.seed not in (None, game.seed):
-            raise ValueError(f"{out} holds a run of seed {game.seed}, not {arguments.seed}: leave out --seed.")
-        recipe = recipes.from_json(notes["recipe"])  # as it was, should the one of that name have changed
-    images = data.load(arguments.data, device=device).images
-    per_epoch = len(images) // game.batch_size
-    steps = arguments.steps or (arguments.epochs or recipe.epochs) * per_epoch
-    epochs = -(-steps // per_epoch)
-
-    run = Run(out, game, recipe, about)
-    plotting.save_picture(plotting.tile(images[:100]), out / "real_images.png")
-    if game.step == 0:
-        run.save(0, keep=True)
-    bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=arguments.quiet)
-    try:
-        with bar, interrupts() as asked:
-            while game.step < steps and not asked:
-                epoch = game.step // per_epoch + 1
-                end = min(epoch * per_epoch, steps)
-                for record in training.train(game, images, end - game.step):
-                    run.records.append(record)
-                    bar.update(record.step - bar.n)
-                    bar.set_postfix_str(
-                        f"epoch {epoch}/{epochs}, d_loss {record.d_loss:.3f}, g_loss {record.g_loss:.3f}, "
-                        f"D(x) {record.d_real:.2f}, D(G(z)) {record.d_fake:.2f}"
-                    )
-                    if asked:
-                        break
-                run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)
-    except training.Diverged as error:
-        raise training.Diverged(f"{error} The last good checkpoint is {run.saved}.") from error
-    run.draw()
-    if game.step < steps:
-        again = ["python", "-m", "gan_lib", "train", recipe.name, "--steps", str(steps), "--data", arguments.data]
-        again += ["--out", str(out), "--device", arguments.device, "--resume"]
-        print(f"Stopped after step {game.step} of {steps}; everything is in {out}. To go on:", file=sys.stderr)
-        print(f"  {shlex.join(again)}", file=sys.stderr)
-        raise SystemExit(130)
+    recipe, out = recipes.get(arguments.recipe), arguments.out or f"runs/{arguments.recipe}"
+    run = runs.train(
+        recipe, out, dataset=arguments.data, device=arguments.device, seed=arguments.seed, epochs=arguments.epochs,
+        steps=arguments.steps, resume=arguments.resume, quiet=arguments.quiet,
+    )  # fmt: skip
+    game = run.game
     print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
-
-
-@contextlib.contextmanager
-def interrupts():
-    """A list that is empty until Ctrl-C: so the run stops at a record, with no step cut in two. A second one is final."""
-    asked = []
-
-    def ask(number, _):
-        signal.signal(signal.SIGINT, before)
-        os.write(2, b"\nStopping at the next record ...\n")  # print could be what was interrupted
-        asked.append(number)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def sample(arguments):
@@ -173,6 +104,63 @@ def sampler_of(source, device):
     if path.name == source and not path.suffix and not path.exists():
         return recipes.pretrained(source, device)
     return recipes.resume(path, device).sampler()
+
+
+def measure(arguments):
+    n, seeds, device = arguments.n, range(arguments.seeds), data.pick_device(arguments.device)
+    if not 1000 <= n <= 60_000:
+        raise ValueError(f"--n must lie between 1000 and 60000, not be {n}.")
+    if arguments.source.endswith(".npy"):
+        piles = [load_images(arguments.source).to(device)]
+        n = len(piles[0])
+        what = f"{n} images of {arguments.source}"
+    else:
+        sampler = sampler_of(arguments.source, device)
+        piles = (sampler.sample(n, seed) for seed in seeds)
+        what = f"{n} samples of {arguments.source}"
+    scores = [evaluation.score(images) for images in piles]
+    floor = [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]
+    if arguments.json:
+        every = {"source": arguments.source, "n": n, "scores": scores, "floor": floor}
+        print(json.dumps(every | {key: [score._asdict() for score in every[key]] for key in ("scores", "floor")}))
+        return
+    times = f", {len(seeds)} times: mean ± standard deviation" if len(seeds) > 1 else ""
+    print(f"{what} against the 10000 test digits{times}")
+    print(f"{'':12}{'samples':>20}{'training digits':>20}")
+    for field, meaning in MEANINGS.items():
+        columns = [mean_and_spread([getattr(score, field) for score in pile]) for pile in (scores, floor)]
+        print(f"{field:12}{columns[0]:>20}{columns[1]:>20}   {meaning}")
+
+
+MEANINGS = {
+    "frechet": "Fréchet distance of the features; training digits give the floor",
+    "kernel": "kernel distance of the features; unbiased around 0",
+    "precision": "share of samples that lie among real digits",
+    "recall": "share of real digits that lie among samples",
+    "density": "how deep among real digits the samples lie",
+    "coverage": "share of real digits with a sample beside them",
+    "classes": "of ten, those that are not missing",
+    "kl": "divergence of the shares of the classes, in nats",
+    "confidence": "how sure the digit net is, on average",
+    "novelty": "distance to the nearest training digit; test digits: 1, copies: 0",
+}
+
+
+def load_images(path):
+    """The images of a .npy, uint8 [N, 28, 28], brought to [-1, 1]. Nothing in the file is unpickled."""
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise ValueError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
+    return data.to_range(torch.from_numpy(images))
+
+
+def mean_and_spread(values):
+    """As text: the mean, and the standard deviation where there are several values."""
+    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0
+    return f"{mean:.3g}" + (f" ± {spread:.2g}" if spread else "")
 
 
 def export(arguments):
@@ -231,6 +219,14 @@ def main(words=None):
     command.add_argument(
         "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"
     )
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+    command = commands.add_parser("measure", help="say how good a generator is, in numbers")
+    command.set_defaults(do=measure)
+    command.add_argument("source", help="a pretrained recipe, a checkpoint, a run's folder, or a .npy of images")
+    command.add_argument("--n", type=int, default=10_000, help="samples for each score (default: 10000)")
+    command.add_argument("--seeds", type=whole(1), default=1, help="how often, with other noise (default: 1)")
+    command.add_argument("--json", action="store_true", help="print every score as JSON")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser("export", help="put a run's generator into gan_lib/weights (for maintainers)")

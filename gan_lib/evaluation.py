@@ -5,6 +5,7 @@ on photographs, and its distances say little about digits. Introduced in lesson 
 """
 
 import functools
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -46,16 +47,72 @@ def class_counts(images):
     return features_and_logits(images)[1].argmax(1).bincount(minlength=10)
 
 
-def frechet_distance(a, b):
-    """|mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of features a [N, d] and b [M, d], in float64.
+class Gaussian(NamedTuple):
+    """The mean [d] and the covariance [d, d] of features, float64."""
 
-    Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Zero for equal statistics; compare only for equal N, beside the floor.
+    mean: torch.Tensor
+    cov: torch.Tensor
+
+
+def gaussian(features):
+    """The statistics of features [N, d] that `frechet_distance` compares."""
+    features = features.double()
+    return Gaussian(features.mean(0), torch.atleast_2d(features.T.cov()))  # [1, 1] for d = 1, too
+
+
+def frechet_distance(a, b):
+    """|mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of two `Gaussian`s.
+
+    Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Zero for equal statistics. That of two samples is never zero, and falls
+    with their size: compare only for equal sizes, and beside the floor, which is the distance of real digits to real digits.
     """
-    a, b = a.double(), b.double()
-    cov_a, cov_b = torch.atleast_2d(a.T.cov()), torch.atleast_2d(b.T.cov())  # [d, d], for d = 1 too
-    roots = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
-    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots.sum()
+    roots = torch.linalg.eigvals(a.cov @ b.cov).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
+    distance = (a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum()
     return distance.item()
+
+
+def kernel_distance(a, b, chunk=1000):
+    """The squared maximum mean discrepancy of features a [N, d] and b [M, d] under the kernel k(x, y) = (x·y / d + 1)³.
+
+    mean k(a, a') + mean k(b, b') - 2 mean k(a, b), with no point paired with itself: unbiased, so it can be below zero.
+    Bińkowski et al. 2018 (arXiv 1801.01401), eq. 4. All pairs are taken, so nothing is drawn at random.
+    """
+
+    def total(x, y):
+        return sum((part @ y.T / y.shape[1] + 1).pow_(3).sum(1).double().sum() for part in x.split(chunk))
+
+    def itself(x):
+        return (x.double().square().sum(1) / x.shape[1] + 1).pow(3).sum()
+
+    n, m = len(a), len(b)
+    within = (total(a, a) - itself(a)) / (n * (n - 1)) + (total(b, b) - itself(b)) / (m * (m - 1))
+    return (within - 2 * total(a, b) / (n * m)).item()
+
+
+def radii(features, k=5, chunk=1000):
+    """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N]."""
+    parts = [torch.cdist(part, features).topk(k + 1, largest=False).values[:, k] for part in features.split(chunk)]
+    return torch.cat(parts)  # the nearest of all is the point itself
+
+
+def precision_recall_density_coverage(real, fake, k=5, chunk=1000):
+    """Four shares from balls around features, real [N, d] and fake [M, d]; a ball reaches to the k-th nearest neighbour.
+
+    Precision: of the fakes, how many lie in some real ball. Recall: of the real, how many lie in some fake ball
+    (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density: in how many real balls a fake lies, over k, on average;
+    it can exceed 1. Coverage: of the real balls, how many hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5).
+    """
+    real_radii, fake_radii = radii(real, k, chunk), radii(fake, k, chunk)
+    hits = torch.zeros(len(fake), device=fake.device)  # real balls around each fake
+    recalled = covered = 0
+    for part, reach in zip(real.split(chunk), real_radii.split(chunk), strict=True):
+        distances = torch.cdist(part, fake)
+        inside = distances < reach.unsqueeze(1)
+        hits += inside.sum(0)
+        covered += inside.any(1).sum()
+        recalled += (distances < fake_radii).any(1).sum()
+    shares = (hits > 0).float().mean(), recalled / len(real), hits.mean() / k, covered / len(real)
+    return tuple(share.item() for share in shares)
 
 
 @torch.no_grad()
@@ -75,3 +132,78 @@ def nearest(images, reference, k=1, chunk=10_000):
     best = torch.cat(scores, 1).topk(k, largest=False).indices
     indices = torch.cat(places, 1).gather(1, best)
     return (flat.unsqueeze(1) - data.to_range(reference[indices]).flatten(2)).norm(dim=2), indices
+
+
+class Score(NamedTuple):
+    """How good images are, measured against the 10,000 test digits. Lesson 06."""
+
+    frechet: float  # Fréchet distance of the features; 0 is best, the floor is what real digits get
+    kernel: float  # kernel distance of the features, unbiased around 0
+    precision: float  # share of the images that lie among real digits
+    recall: float  # share of real digits that lie among the images
+    density: float  # how deep among real digits the images lie; real ones get 1
+    coverage: float  # share of real digits with an image beside them
+    classes: int  # of ten, those with at least a tenth of the images that they have among real digits
+    kl: float  # KL divergence of the shares of the classes from those among real digits, in nats
+    confidence: float  # mean probability of the class that the digit net chooses, in [0, 1]
+    novelty: float  # median distance to the nearest training digit, as a multiple of that of test digits; copies get 0
+
+
+class RealDigits(NamedTuple):
+    """What `score` has to know of the real digits."""
+
+    features: torch.Tensor  # [10000, 128]
+    gaussian: Gaussian
+    shares: torch.Tensor  # of the ten classes, as the digit net reads them
+    nearest: torch.Tensor  # median distance to the nearest training digit
+
+
+@functools.cache
+def real_digits(device="cpu"):
+    """The `RealDigits` of the 10,000 test digits, worked out once."""
+    images = data.to_range(data.load(train=False, device=device).images)
+    features, logits = features_and_logits(images)
+    return RealDigits(features, gaussian(features), class_shares(logits), nearest_training_digit(images))
+
+
+def class_shares(logits):
+    """The share of each class among logits [N, 10], by the largest of each row: float [10]."""
+    return logits.argmax(1).bincount(minlength=10) / len(logits)
+
+
+def classes(logits, real_shares):
+    """How many of the ten classes have at least a tenth of their share among real digits."""
+    return (class_shares(logits) >= real_shares / 10).sum().item()
+
+
+def nearest_training_digit(images, among=1000):
+    """The median distance of the first `among` images to their nearest training digits, over the pixels in [-1, 1]."""
+    return nearest(images[:among], data.load(device=images.device).images)[0].median()
+
+
+def score(images):
+    """The `Score` of images [N, 1, 28, 28] in [-1, 1], N at least 1,000.
+
+    Raises `ValueError` where there are fewer: the covariance of 128 features means little then.
+    """
+    if len(images) < 1000:
+        raise ValueError(f"A score needs at least 1,000 images, better 10,000; these are {len(images)}.")
+    real = real_digits(images.device)
+    features, logits = features_and_logits(images)
+    shares = class_shares(logits)
+    return Score(
+        frechet_distance(gaussian(features), real.gaussian),
+        kernel_distance(features, real.features),
+        *precision_recall_density_coverage(real.features, features),
+        classes(logits, real.shares),
+        torch.xlogy(shares, shares / real.shares).sum().item(),
+        logits.softmax(1).amax(1).mean().item(),
+        (nearest_training_digit(images) / real.nearest).item(),
+    )
+
+
+def floor(n=10_000, seed=0, device="cpu"):
+    """The `Score` of n training digits, drawn with `seed`: no generator can be expected to do better."""
+    images = data.load(device=device).images
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:n]
+    return score(data.to_range(images[chosen.to(device)]))

@@ -11,6 +11,7 @@ Introduced in lesson 02.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch.nn.functional import softplus
 
 
@@ -54,6 +55,17 @@ def relativistic_d(real_logits, fake_logits):
 def relativistic_g(real_logits, fake_logits):
     """-mean log sigmoid(D(G(z)) - D(x)): the same with the pair swapped."""
     return softplus(real_logits - fake_logits).mean()
+
+
+def zero_centred_penalties(discriminator, real, fake):
+    """R1 + R2 = mean |dD(x)/dx|² + mean |dD(G(z))/dG(z)|², D as logits: steep slopes of D at either kind of image cost.
+
+    Images are [N, 1, 28, 28]. D must have no BatchNorm, or the images of a batch would share their slopes.
+    Mescheder et al. 2018 (arXiv 1801.04406), eq. 9 and 10, without the factor gamma / 2.
+    """
+    images = torch.cat([real, fake]).detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return 2 * slopes.square().flatten(1).sum(1).mean()  # half of the images are real: twice the mean is the sum of two
 
 
 LOSSES = {

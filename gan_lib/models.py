@@ -89,6 +89,15 @@ def dcgan_discriminator(width=32):
     ).apply(normal_init)  # fmt: skip
 
 
+def plain_discriminator(width=32):
+    """The DCGAN's without BatchNorm, so that each image has its own logit and slope, as the penalties of losses.py want."""
+    layers = [layer for layer in dcgan_discriminator(width) if not isinstance(layer, nn.BatchNorm2d)]
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):  # N(0, 0.02) counts on BatchNorm to bring the scale back
+            layer.reset_parameters()
+    return nn.Sequential(*layers)
+
+
 def normal_init(layer):
     """Convolutions from N(0, 0.02), BatchNorm's scale from N(1, 0.02). Radford et al. 2015, section 4."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -101,6 +110,7 @@ PAIRS = {
     "mlp": (mlp_generator, mlp_discriminator),
     "mlp-sigmoid": (mlp_sigmoid_generator, mlp_relu_discriminator),
     "dcgan": (dcgan_generator, dcgan_discriminator),
+    "dcgan-plain": (dcgan_generator, plain_discriminator),
 }
 
 

@@ -14,6 +14,7 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_lib import data
+from gan_lib import reference as bands
 
 REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"
 GAP = 2  # pixels between two digits of a grid
@@ -102,8 +103,11 @@ def histogram(groups, ax=None, bins=60, xlabel=None):
     return ax
 
 
-def curves(records, axes=None):
+def curves(records, axes=None, reference=None):
     """Draw d_loss and g_loss, and beside them D(x) and D(G(z)), over the steps of `records`. Returns the two axes.
+
+    With the name of a recipe as `reference` (one of `reference.names()`), grey bands show where five runs of it went, and
+    a sentence above the figure says where this run left them, if it did.
 
     The dashed lines are where the game stands when D cannot tell (D = 1/2 everywhere): log 4 and log 2 for the
     cross-entropy losses (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1), and 1/2.
@@ -120,13 +124,24 @@ def curves(records, axes=None):
             ax.axhline(level, color=THEORY, linestyle="--", linewidth=1)
             ax.text(1.01, level, name, color=THEORY, va="center", fontsize=9, transform=ax.get_yaxis_transform())
         for field, color, label in lines:
+            if reference is not None:
+                shade(ax, bands.band(reference, field), records[-1].step)
             ax.plot([r.step for r in records], [getattr(r, field) for r in records], color=color, label=label)
         ax.set(xlabel="step", title=title)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # minimax goes below 0
         ax.set_ylim(lowest, 1 if title == "what D believes" else None)
         ax.legend(frameon=False, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
+    if reference is not None:
+        axes[0].figure.suptitle(bands.remark(records, reference), fontsize=10)
     return axes
+
+
+def shade(ax, band, end):
+    """Draw a `reference.Band` in grey, as far as step `end`."""
+    rows = [row for row in zip(*band, strict=True) if row[0] <= end]
+    if rows:
+        ax.fill_between(*zip(*rows, strict=True), color=THEORY, alpha=0.35, linewidth=0)
 
 
 def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):

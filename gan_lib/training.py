@@ -22,13 +22,14 @@ class Game:
     """
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"], batch_size=64,
-                 g_lr=2e-4, d_lr=2e-4, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
+                 gamma=0.0, penalty_every=1, g_lr=2e-4, d_lr=2e-4, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
         self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
+        self.gamma, self.penalty_every = gamma, penalty_every
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.step, self.seconds = 0, 0.0
 
@@ -65,9 +66,17 @@ def discriminator_step(game, real, z):
     real_logits, fake_logits = game.discriminator(real), game.discriminator(fake)
     d_loss = game.loss.discriminator(real_logits, fake_logits)
     game.d_optimizer.zero_grad()
-    d_loss.backward()
+    (d_loss + penalty(game, real, fake)).backward()
     game.d_optimizer.step()
     return d_loss.detach(), real_logits.detach(), fake_logits.detach()
+
+
+def penalty(game, real, fake):
+    """gamma / 2 · (R1 + R2) for D at these images; taken at every k-th step only, it counts k times. 0 where gamma is 0."""
+    k = game.penalty_every
+    if game.gamma == 0 or game.step % k:
+        return 0.0
+    return k * game.gamma / 2 * losses.zero_centred_penalties(game.discriminator, real, fake)
 
 
 def generator_step(game, real, z):

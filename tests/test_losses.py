@@ -4,9 +4,18 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import binary_cross_entropy
 
-from gan_lib.losses import LOSSES, cross_entropy_d, minimax_g, non_saturating_g, relativistic_d, relativistic_g
+from gan_lib.losses import (
+    LOSSES,
+    cross_entropy_d,
+    minimax_g,
+    non_saturating_g,
+    relativistic_d,
+    relativistic_g,
+    zero_centred_penalties,
+)
 
 REAL, FAKE = [1.2, -0.7, 3.1], [-0.4, 2.2, 0.9]
 
@@ -125,3 +134,33 @@ def test_losses_are_finite_at_logits_of_a_thousand(name):
     for function in LOSSES[name][:2]:
         for a, b in ((1000.0, -1000.0), (-1000.0, 1000.0)):
             assert function(torch.tensor([a]), torch.tensor([b])).isfinite()
+
+
+# The penalties on slopes
+
+REAL_IMAGES, FAKE_IMAGES = torch.rand(5, 1, 28, 28), torch.rand(5, 1, 28, 28) * 3
+
+
+def test_of_a_linear_discriminator_they_are_twice_its_squared_weights():
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0))
+    expected = 2 * sum(w * w for w in discriminator[1].weight.flatten().tolist())
+    assert zero_centred_penalties(discriminator, REAL_IMAGES, FAKE_IMAGES).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_they_are_the_mean_squared_slopes_at_real_images_plus_those_at_fakes():
+    """D(x) = |x|² / 2 has the slope x."""
+    found = zero_centred_penalties(lambda x: x.square().flatten(1).sum(1) / 2, REAL_IMAGES, FAKE_IMAGES)
+    of_real, of_fake = (mean(image.square().sum().item() for image in pile) for pile in (REAL_IMAGES, FAKE_IMAGES))
+    assert found.item() == pytest.approx(of_real + of_fake, rel=1e-5)
+    assert of_fake > 5 * of_real
+
+
+def test_their_gradient_reaches_every_weight_of_the_discriminator_and_no_image():
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, 3, 4, 2), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(507, 1), nn.Flatten(0)
+    )
+    fake = FAKE_IMAGES.clone().requires_grad_(True)
+    zero_centred_penalties(discriminator, REAL_IMAGES, fake).backward()
+    assert discriminator[0].weight.grad.abs().min() > 0
+    assert discriminator[3].weight.grad.abs().max() > 0
+    assert fake.grad is None

@@ -103,8 +103,26 @@ def test_an_unpaired_generator_step_does_not_look_at_real_images(new_game):
     assert training.generator_step(game, None, game.noise(8))[1] is None
 
 
+def test_a_penalty_counts_k_times_at_every_kth_step_and_stays_out_of_the_loss_returned(new_game, images):
+    real, plain = data.to_range(images[:8]), new_game()
+    z = plain.noise(8)
+    without = training.discriminator_step(plain, real, z)[0]
+    moved = {}
+    for step in (0, 1, 2, 3):
+        game = new_game(gamma=2.0, penalty_every=3)
+        game.step = step
+        slopes = losses.zero_centred_penalties(game.discriminator, real, game.generator(z))
+        expected = 3 * 2.0 / 2 * slopes.item() if step in (0, 3) else 0.0
+        found = torch.as_tensor(training.penalty(game, real, game.generator(z)))
+        assert found.item() == pytest.approx(expected, rel=1e-5)
+        assert training.discriminator_step(game, real, z)[0].equal(without)
+        moved[step] = [p.detach().clone() for p in game.discriminator.parameters()]
+    same = [all(a.equal(b) for a, b in zip(moved[i], plain.discriminator.parameters(), strict=True)) for i in range(4)]
+    assert same == [False, True, True, False]
+
+
 def test_the_steps_are_each_others_mirror():
-    """With the players' names swapped the two read the same, but for the logits they need and what they return."""
+    """With the players' names swapped the two read the same, but for the logits they need, D's penalty, and what they return."""
 
     def statements(step):
         (function,) = ast.parse(inspect.getsource(step)).body
@@ -114,7 +132,9 @@ def test_the_steps_are_each_others_mirror():
     swapped = lambda line: re.sub(r"generator|discriminator|\b[gd]_", lambda word: other[word[0]], line)
     d, g = statements(training.discriminator_step), statements(training.generator_step)
     different = [i for i, (a, b) in enumerate(zip(d, g, strict=True)) if swapped(a) != b]
-    assert [d[i].split(" =")[0] for i in different] == ["fake", "real_logits, fake_logits", d[-1]]
+    assert [d[i].split(" =")[0] for i in different] == ["fake", "real_logits, fake_logits", d[6], d[-1]]
+    assert d[6] == "(d_loss + penalty(game, real, fake)).backward()"
+    assert g[6] == "g_loss.backward()"
     assert d[different[0]] == g[different[0]] == "fake = game.generator(z)"
 
 

@@ -3,6 +3,7 @@
     python tools/lessons.py run 03 06       # or: all
     python tools/lessons.py outcomes all    # holds what each lesson prints to tests/notebooks/outcomes.toml
     python tools/lessons.py refresh all     # renews notebooks/ and samples/lessons/, if every lesson succeeded
+    python tools/lessons.py seeds all       # five times each, with seeds 0 to 4: renews tests/notebooks/seeds.json
 
 Each notebook runs with its own defaults, in the repository's top folder: what it makes in `runs/lesson_NN/` then lies
 beside its executed copy, `runs/NN_*.ipynb`, whose links to `../samples/` work as they do in `notebooks/`.
@@ -53,7 +54,7 @@ def find(root, numbers):
     return [path for number, path in lessons.items() if number in wanted]
 
 
-def execute(notebook, root, timeout=600):
+def execute(notebook, root, timeout=600, parameters=None):
     """Run one lesson; no cell may take longer than `timeout` seconds. Whatever happens is in the `Result`."""
     runs = root / "runs"
     result = Result(notebook, runs / notebook.name, runs / f"lesson_{notebook.name[:2]}" / "hero.png")
@@ -63,8 +64,9 @@ def execute(notebook, root, timeout=600):
     start = time.perf_counter()
     try:
         executed = papermill.execute_notebook(
-            notebook, result.copy, cwd=root, kernel_name="python3", execution_timeout=timeout, progress_bar=False
-        )
+            notebook, result.copy, parameters, cwd=root, kernel_name="python3", execution_timeout=timeout,
+            progress_bar=False,
+        )  # fmt: skip
         result.outcome = outcome_of(executed)
     except ValueError as error:  # not a notebook, or without an outcome
         result.errors = [str(error)]
@@ -158,6 +160,32 @@ def renew(results, root):
             shutil.copy(result.hero, pictures / f"{result.notebook.name[:2]}.png")
 
 
+def run_all(notebooks, root, timeout):
+    """Run each lesson once with its own defaults."""
+    results = []
+    for notebook in (bar := tqdm(notebooks, unit="lesson")):
+        bar.set_description(notebook.stem)
+        results.append(execute(notebook, root, timeout))
+    return results
+
+
+def run_seeds(notebooks, root, timeout, seeds=range(5)):
+    """Run each lesson once for each seed and note the outcomes in tests/notebooks/seeds.json: {lesson: {key: [five]}}.
+
+    The bounds of outcomes.toml stand on these. A lesson of which one run failed keeps its old entry.
+    """
+    path, results = root / "tests" / "notebooks" / "seeds.json", []
+    for notebook in (bar := tqdm(notebooks, unit="lesson")):
+        bar.set_description(notebook.stem)
+        runs = [execute(notebook, root, timeout, {"seed": seed}) for seed in seeds]
+        results += runs
+        if not any(run.errors for run in runs):
+            found = json.loads(path.read_text()) if path.exists() else {}
+            found[notebook.stem] = {key: [run.outcome[key] for run in runs] for key in runs[0].outcome}
+            path.write_text(json.dumps(found, indent=1) + "\n")
+    return results
+
+
 def table(results):
     """A line for each lesson, its seconds and its outcome, and one for each thing that went wrong."""
     width = max(len(result.notebook.stem) for result in results)
@@ -172,7 +200,7 @@ def table(results):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "outcomes", "refresh"])
+    parser.add_argument("command", choices=["run", "outcomes", "refresh", "seeds"])
     parser.add_argument("lessons", nargs="*", metavar="NN", help='numbers of lessons, or "all" (01 to 05)')
     parser.add_argument("--execution-timeout", type=int, default=600, metavar="S", help="seconds a cell may take (600)")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="the repository")
@@ -185,15 +213,14 @@ def main(arguments=None):
     except (ValueError, OSError) as error:
         parser.error(str(error))
 
-    results = []
-    for notebook in (bar := tqdm(notebooks, unit="lesson")):
-        bar.set_description(notebook.stem)
-        try:
-            results.append(execute(notebook, options.root, options.execution_timeout))
-        except KeyboardInterrupt:
-            bar.close()
-            logging.disable()  # or asyncio reports the cell that was cut off
-            sys.exit("Stopped.")
+    try:
+        if options.command == "seeds":
+            results = run_seeds(notebooks, options.root, options.execution_timeout)
+        else:
+            results = run_all(notebooks, options.root, options.execution_timeout)
+    except KeyboardInterrupt:
+        logging.disable()  # or asyncio reports the cell that was cut off
+        sys.exit("Stopped.")
     if options.command == "outcomes":
         for result in results:
             result.errors += [] if result.errors else broken_bounds(result.outcome, bounds.get(result.notebook.stem))

@@ -1,0 +1,116 @@
+"""Runs to hold yours against: what five seeds of each recipe gave. Introduced in lesson 02.
+
+`python tools/reference.py` makes the files in gan_lib/reference/: RECIPE.csv, the course of each run in up to 60 rows of
+means, and results.json, the scores of the finished generators.
+"""
+
+import csv
+import json
+import math
+from importlib import resources
+from statistics import fmean, stdev, variance
+from typing import NamedTuple
+
+FOLDER = resources.files("gan_lib") / "reference"
+LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+REACH = 4  # standard deviations from the mean of the seeds to the edge of the band
+PATIENCE = 3  # rows in a row outside it, and a run has left it
+
+
+class Band(NamedTuple):
+    """Between which values the reference runs went, row by row."""
+
+    steps: list  # the last step of each row
+    low: list
+    high: list
+
+
+def names():
+    """The recipes that have reference runs."""
+    return sorted(path.name.removesuffix(".csv") for path in FOLDER.iterdir() if path.name.endswith(".csv"))
+
+
+def course(recipe):
+    """The rows of RECIPE.csv by step, in order: {step: [a dict of floats for each seed]}; what is not known is nan."""
+    if recipe not in names():
+        raise ValueError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
+    by_step = {}
+    with (FOLDER / f"{recipe}.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            by_step.setdefault(int(row["step"]), []).append({key: float(value or "nan") for key, value in row.items()})
+    return by_step
+
+
+def band(recipe, field):
+    """The mean of the seeds ± 4 standard deviations, of d_loss, g_loss, d_real or d_fake.
+
+    Five seeds tell little of a deviation, so that of a row is pooled with the five rows before it and after it.
+    """
+    rows = [[seed[field] for seed in seeds] for seeds in course(recipe).values()]
+    spreads = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
+    low = [fmean(row) - REACH * spread for row, spread in zip(rows, spreads, strict=True)]
+    high = [fmean(row) + REACH * spread for row, spread in zip(rows, spreads, strict=True)]
+    return Band(list(course(recipe)), low, high)
+
+
+def means_until(records, field, steps):
+    """The mean of a field of `records` from each of `steps` to the next, as far as the records reach."""
+    means, start = [], 0
+    for end in steps:
+        inside, before = [], start
+        for record in records:
+            if start < record.step <= end:
+                inside += [getattr(record, field)] * (record.step - before)  # a record is a mean over the steps since
+                before = record.step
+        if before < end:
+            break
+        means.append(fmean(inside))
+        start = end
+    return means
+
+
+def remark(records, recipe):
+    """A sentence that says where the run of `records` first left the band of `recipe`, or that it did not."""
+    left = []
+    for field, label in LABELS.items():
+        edges = band(recipe, field)
+        means = means_until(records, field, edges.steps)
+        outside = [not low <= mean <= high for mean, low, high in zip(means, edges.low, edges.high, strict=False)]
+        for i in range(len(outside) - PATIENCE + 1):
+            if all(outside[i : i + PATIENCE]):
+                side = "above" if means[i] > edges.high[i] else "below"
+                here = f"{label} is {means[i]:.2f}, {side} the {edges.low[i]:.2f} to {edges.high[i]:.2f} of the band"
+                left.append((edges.steps[i], here))
+                break
+    if left:
+        step, here = min(left)
+        return f"This run leaves the band of {recipe} about step {step}: {here}."
+    if not means:
+        return f"This run is too short to be held against the band of {recipe}."
+    return f"This run stays inside the band of {recipe}."
+
+
+def results():
+    """results.json: {"floor": [score …], "recipes": {name: {"parameters", "epochs", "ms_a_step", "scores": [score …]}}}."""
+    return json.loads((FOLDER / "results.json").read_text())
+
+
+def table():
+    """`results` as a Markdown table, a row for each recipe and the floor above them: means ± standard deviations."""
+    fields = ("frechet", "precision", "recall", "density", "coverage", "classes")
+    heads = ("recipe", "parameters", "minutes", "Fréchet distance", *fields[1:])
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
+    found = results()
+    lines.append(["*real digits*", "", "", *scored(found["floor"], fields)])
+    for name, about in found["recipes"].items():
+        minutes = about["steps"] * about["ms_a_step"] / 60_000
+        lines.append([f"`{name}`", f"{about['parameters']:,}", f"{minutes:.1f}", *scored(about["scores"], fields)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def scored(scores, fields):
+    """The cells of `table` for these scores; a spread that rounds to nothing is left out."""
+    for field in fields:
+        values = [score[field] for score in scores]
+        mean, spread = f"{fmean(values):.2f}", f"{stdev(values):.2f}"
+        yield mean.removesuffix(".00") if spread == "0.00" else f"{mean} ± {spread}"

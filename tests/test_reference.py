@@ -1,0 +1,144 @@
+"""The reference runs: bands and sentences on made-up runs, and real runs, good and broken, against the real bands."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from statistics import stdev
+
+import pytest
+import torch
+
+from gan_lib import data, losses, reference, training
+from gan_lib.recipes import RECIPES
+from gan_lib.training import Record
+
+BALANCE = {"d_loss": 1.2, "g_loss": 1.1, "d_real": 0.6, "d_fake": 0.4}
+
+
+def record(step, **changes):
+    return Record(step, 100 * step, 0.1 * step, **BALANCE | changes)
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    """Three seeds of a recipe "tiny", ten rows of 100 steps, whose values differ by 0.01 from seed to seed."""
+    lines = ["seed,step,d_loss,g_loss,d_real,d_fake,frechet,classes"]
+    for seed in range(3):
+        for row in range(10):
+            values = ",".join(f"{value + 0.01 * seed + 0.1 * row:.2f}" for value in BALANCE.values())
+            lines.append(f"{seed},{100 * row + 100},{values},{'3.5,10' if row == 9 else ','}")
+    (tmp_path / "tiny.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def course_of_seed_1(**changes):
+    rising = {key: value + 0.01 for key, value in BALANCE.items()}
+    return [
+        record(100 * row + 100, **{key: value + 0.1 * row for key, value in rising.items()} | changes)
+        for row in range(10)
+    ]
+
+
+def test_what_is_not_known_of_a_row_is_nan(made_up):
+    rows = reference.course("tiny")
+    assert list(rows) == list(range(100, 1001, 100))
+    assert [seed["frechet"] for seed in rows[1000]] == [3.5] * 3
+    assert all(math.isnan(seed["classes"]) for seed in rows[900])
+
+
+def test_a_recipe_without_runs_is_named_with_those_that_have_some(made_up):
+    with pytest.raises(ValueError, match=r"There are no reference runs of 'dcgna'; choose one of: tiny\."):
+        reference.band("dcgna", "d_loss")
+
+
+def test_the_band_is_the_mean_and_four_deviations_to_either_side(made_up):
+    band = reference.band("tiny", "g_loss")
+    spread = stdev([0.0, 0.01, 0.02])
+    assert band.steps == list(range(100, 1001, 100))
+    for row, (low, high) in enumerate(zip(band.low, band.high, strict=True)):
+        assert low == pytest.approx(1.1 + 0.01 + 0.1 * row - 4 * spread)
+        assert high == pytest.approx(1.1 + 0.01 + 0.1 * row + 4 * spread)
+
+
+def test_the_deviation_is_pooled_over_neighbouring_rows(made_up):
+    """In row 10 the seeds agree exactly; its band is as wide as the variance of rows 5 to 10 allows."""
+    text = (made_up / "tiny.csv").read_text().splitlines()
+    text = [line.replace(",2.01,", ",2.00,").replace(",2.02,", ",2.00,") if ",1000," in line else line for line in text]
+    (made_up / "tiny.csv").write_text("\n".join(text))
+    band = reference.band("tiny", "g_loss")
+    assert (band.high[9] - band.low[9]) / 8 == pytest.approx(0.01 * math.sqrt(5 / 6))
+
+
+def test_records_are_averaged_over_the_steps_that_they_cover():
+    records = [record(40, d_loss=1.0), record(100, d_loss=2.0), record(200, d_loss=5.0), record(250, d_loss=7.0)]
+    assert reference.means_until(records, "d_loss", [100, 200, 300]) == [pytest.approx(1.6), 5.0]
+    assert reference.means_until([], "d_loss", [100]) == []
+
+
+def test_a_run_like_the_others_stays_inside(made_up):
+    assert reference.remark(course_of_seed_1(), "tiny") == "This run stays inside the band of tiny."
+
+
+def test_a_run_that_leaves_is_told_when_where_and_to_which_side(made_up):
+    records = course_of_seed_1()
+    records = [r._replace(d_fake=0.05) if r.step >= 400 else r for r in records]
+    assert reference.remark(records, "tiny") == (
+        "This run leaves the band of tiny about step 400: D(G(z)) is 0.05, below the 0.67 to 0.75 of the band."
+    )
+
+
+def test_the_first_to_leave_is_the_one_that_is_told(made_up):
+    records = [r._replace(d_fake=0.05, g_loss=9.0 if r.step >= 200 else r.g_loss) for r in course_of_seed_1()]
+    assert "about step 100: D(G(z)) is 0.05" in reference.remark(records, "tiny")
+
+
+def test_two_rows_outside_are_forgiven_and_three_are_not(made_up):
+    for rows, leaves in ((2, False), (3, True)):
+        records = course_of_seed_1()
+        records = [r._replace(d_loss=0.0) if 300 <= r.step < 300 + 100 * rows else r for r in records]
+        assert ("leaves" in reference.remark(records, "tiny")) == leaves
+
+
+def test_a_run_shorter_than_a_row_is_not_judged(made_up):
+    assert reference.remark([record(3)], "tiny") == "This run is too short to be held against the band of tiny."
+
+
+def test_a_run_longer_than_the_reference_is_judged_as_far_as_that_goes(made_up):
+    records = [*course_of_seed_1(), record(1100, d_loss=50.0), record(1200, d_loss=50.0), record(1300, d_loss=50.0)]
+    assert "stays inside" in reference.remark(records, "tiny")
+
+
+# Real runs against the real bands
+
+
+def swapped_labels(real_logits, fake_logits):
+    return losses.cross_entropy_d(fake_logits, real_logits)
+
+
+QUICK = RECIPES["mlp-quick"]
+BROKEN = {
+    "images in [0, 1]": {},
+    "learning rates twenty times too high": {"g_lr": 20 * QUICK.g_lr, "d_lr": 20 * QUICK.d_lr},
+    "real and fake labels swapped": {"loss": "swapped"},
+}
+
+
+def first_steps(recipe, steps, seed=5):
+    """The records of a run with a seed that is not among those of the reference."""
+    return list(training.train(recipe.game(seed), data.load().images, steps))
+
+
+def test_a_good_run_of_another_seed_stays_inside():
+    assert reference.remark(first_steps(QUICK, 800), "mlp-quick") == "This run stays inside the band of mlp-quick."
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_run_is_called_out(how, monkeypatch):
+    monkeypatch.setitem(losses.LOSSES, "swapped", losses.Loss(swapped_labels, losses.non_saturating_g))
+    if how == "images in [0, 1]":
+        monkeypatch.setattr(data, "to_range", lambda images: images.unsqueeze(-3) / 255)
+    records = first_steps(dataclasses.replace(QUICK, **BROKEN[how]), 400)
+    print(reference.remark(records, "mlp-quick"))
+    assert "leaves the band of mlp-quick about step 100" in reference.remark(records, "mlp-quick")

@@ -1,0 +1,129 @@
+"""Make the reference runs: train recipes over several seeds, measure them, write gan_lib/reference/.
+
+    python tools/reference.py mlp-quick dcgan-quick     # five seeds each: about ten minutes on two cores
+    python tools/reference.py all                       # every recipe: many hours
+    python tools/reference.py                           # nothing but the table in README.md, from results.json
+
+A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
+"""
+
+import argparse
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+from gan_lib import checkpoint, data, evaluation, recipes, reference, runs, training
+from gan_lib.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "gan_lib" / "reference"
+RUNS = ROOT / "runs" / "reference"
+SAMPLES = 10_000  # for each score
+SEED = 1000  # of the noise for the scores: far from the seeds of the runs
+MARKS = ("<!-- results: written by tools/reference.py -->", "<!-- /results -->")
+COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
+
+
+def finished_run(recipe, seed):
+    """The folder of the run, trained if need be."""
+    folder = RUNS / f"{recipe.name}-{seed}"
+    last = checkpoint.latest(folder / "checkpoints")
+    if last is None or checkpoint.header(last)["step"] < recipe.epochs * (60_000 // recipe.batch_size):
+        runs.train(recipe, folder, seed=seed, resume=last is not None)
+    return folder
+
+
+def samples_of(path):
+    return recipes.resume(path, data.pick_device()).sampler().sample(SAMPLES, SEED)
+
+
+def course(folder, seed):
+    """The rows of one run for RECIPE.csv; each checkpoint's distance stands in the row that covers its step."""
+    records = checkpoint.load_records(folder / "records.csv")
+    last = records[-1].step
+    every = 100 * -(-last // 6000)  # at most 60 rows
+    steps = [*range(every, last + 1, every)]
+    rows = {step: {"seed": seed, "step": step} for step in steps}
+    for field in reference.LABELS:
+        for step, mean in zip(steps, reference.means_until(records, field, steps), strict=True):
+            rows[step][field] = f"{mean:.4f}"
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        step = checkpoint.header(path)["step"]
+        row = rows.get(-(-step // every) * every) or rows[steps[-1]]
+        if step > 0:
+            features, logits = evaluation.features_and_logits(samples_of(path))
+            real = evaluation.real_digits(features.device)
+            row["frechet"] = f"{evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian):.3f}"
+            row["classes"] = evaluation.classes(logits, real.shares)
+    return list(rows.values())
+
+
+def write_course(recipe, seeds):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for seed in seeds:
+        writer.writerows(course(RUNS / f"{recipe.name}-{seed}", seed))
+    write_atomically(FOLDER / f"{recipe.name}.csv", text.getvalue().encode())
+
+
+def ms_a_step(recipe, steps=200):
+    """Milliseconds for one pair of steps on this machine: the median of five times `steps`, after a warm-up."""
+    game, images, times = recipe.game(), data.load().images, []
+    for _ in range(6):
+        start = time.perf_counter()
+        list(training.train(game, images, steps // 5))
+        times.append((time.perf_counter() - start) / (steps // 5))
+    return round(1000 * sorted(times[1:])[2], 1)
+
+
+def update(results, recipe, seeds, timed):
+    """Train, measure and write what belongs to one recipe."""
+    folders = [finished_run(recipe, seed) for seed in seeds]
+    write_course(recipe, seeds)
+    entry = results["recipes"].setdefault(recipe.name, {})
+    generator = recipe.game().generator
+    entry["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
+    entry["steps"] = checkpoint.header(checkpoint.latest(folders[0] / "checkpoints"))["step"]
+    if timed or "ms_a_step" not in entry:
+        entry["ms_a_step"] = ms_a_step(recipe)
+    finals = [checkpoint.latest(folder / "checkpoints") for folder in folders]
+    entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+
+
+def write_table():
+    """Put `reference.table()` between its two marks in README.md."""
+    text = (ROOT / "README.md").read_text()
+    before, rest = text.split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    write_atomically(ROOT / "README.md", f"{before}{MARKS[0]}\n{reference.table()}\n{MARKS[1]}{after}".encode())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", help=f"all, or of: {', '.join(recipes.RECIPES)}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--train-only", action="store_true", help="leave gan_lib/reference/ as it is")
+    parser.add_argument("--time", action="store_true", help="time a step anew; the machine must be idle")
+    arguments = parser.parse_args()
+    chosen = recipes.RECIPES if "all" in arguments.recipes else arguments.recipes
+    chosen = [recipes.get(name) for name in chosen]
+    if arguments.train_only:
+        for recipe in chosen:
+            for seed in arguments.seeds:
+                finished_run(recipe, seed)
+        return
+    path = FOLDER / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {"recipes": {}}
+    results.setdefault("floor", [evaluation.floor(SAMPLES, seed)._asdict() for seed in range(5)])
+    for recipe in chosen:
+        update(results, recipe, arguments.seeds, arguments.time)
+        write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
+        print(f"{recipe.name}: measured over {len(arguments.seeds)} runs")
+    write_table()
+
+
+if __name__ == "__main__":
+    main()
