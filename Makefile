@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)  ## install everything into .venv (the other targets do this by themselves, once)
 
-run: $(READY)  ## run lessons 01 to 05, copies and samples go to runs/ (LESSONS="03 06" or all for others)
+run: $(READY)  ## run lessons 01 to 06, copies and samples go to runs/ (LESSONS="03 06" or all for others)
 	$(BIN)/python tools/lessons.py run $(LESSONS)
 
 lab: $(READY)  ## open JupyterLab at lesson 01

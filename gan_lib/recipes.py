@@ -29,8 +29,14 @@ class Recipe:
     epochs: int = 20
     g_lr: float = 2e-4  # as Radford et al.; with the moving average, short runs gain from 1e-3 and more
     d_lr: float = 2e-4
+    anneal: bool = False  # let both fall to a hundredth over the second half of the epochs (training.anneal)
     betas: tuple = (0.5, 0.999)  # β1 = 0.5 forgets old gradients sooner, for the opponent moves meanwhile
     ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
+
+    @property
+    def steps(self):
+        """The pairs of steps in its epochs of 60,000 images."""
+        return self.epochs * (60_000 // self.batch_size)
 
     def game(self, seed=0, device="cpu"):
         """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
@@ -41,7 +47,7 @@ class Recipe:
             discriminator = make_discriminator(self.d_width or self.width).to(device)
         return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss], gamma=self.gamma,
                     penalty_every=self.penalty_every, batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr,
-                    betas=self.betas, ema=self.ema, seed=seed)  # fmt: skip
+                    betas=self.betas, ema=self.ema, horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
 
 
 RECIPES = {
@@ -63,6 +69,7 @@ RECIPES = {
             epochs=16,
             g_lr=2e-3,
             d_lr=1e-3,
+            anneal=True,  # at rates this high the last bit of quality comes when they fall
             betas=(0.0, 0.99),
         ),
         # What the lessons train while you wait: higher rates, for the first minute of a run.
@@ -105,7 +112,7 @@ def save(game, recipe, path, **notes):
 def pretrained(name, device="cpu"):
     """The averaged generator that the recipe `name` gave, as a frozen `models.Sampler`.
 
-    Made by `make weights`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
+    Made by `make reference`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
     by its SHA-256. Raises `ValueError` where there are no weights of that name, or they are damaged.
     """
     there = [key for key, about in manifest().items() if "recipe" in about]

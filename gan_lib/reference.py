@@ -98,19 +98,21 @@ def results():
 def table():
     """`results` as a Markdown table, a row for each recipe and the floor above them: means ± standard deviations."""
     fields = ("frechet", "precision", "recall", "density", "coverage", "classes")
-    heads = ("recipe", "parameters", "minutes", "Fréchet distance", *fields[1:])
+    heads = ("recipe", "parameters", "minutes", "runs", "Fréchet distance", *fields[1:])
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
     found = results()
-    lines.append(["*real digits*", "", "", *scored(found["floor"], fields)])
+    lines.append(["*real digits*", "", "", str(len(found["floor"])), *scored(found["floor"], fields)])
     for name, about in found["recipes"].items():
         minutes = about["steps"] * about["ms_a_step"] / 60_000
-        lines.append([f"`{name}`", f"{about['parameters']:,}", f"{minutes:.1f}", *scored(about["scores"], fields)])
+        size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
+        lines.append([f"`{name}`", size, f"{minutes:.1f}", runs, *scored(about["scores"], fields)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def scored(scores, fields):
-    """The cells of `table` for these scores; a spread that rounds to nothing is left out."""
+    """The cells of `table` for these scores; a spread that rounds to nothing, or that of one run, is left out."""
     for field in fields:
         values = [score[field] for score in scores]
-        mean, spread = f"{fmean(values):.2f}", f"{stdev(values):.2f}"
-        yield mean.removesuffix(".00") if spread == "0.00" else f"{mean} ± {spread}"
+        mean = f"{fmean(values):.3g}" if field == "classes" else f"{fmean(values):.2f}"
+        spread = f"{stdev(values):.2f}" if len(values) > 1 else "0.00"
+        yield mean if spread == "0.00" else f"{mean} ± {spread}"

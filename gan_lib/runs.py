@@ -4,6 +4,7 @@ What `python -m gan_lib train` does, and what made the reference runs.
 """
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import signal
@@ -43,8 +44,9 @@ class Run:
         few = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 10)})
         ax = plotting.rows([frames[i] for i in few], [f"epoch {epoch_of(paths[i])}" for i in few])
         plotting.save_figure(ax, self.folder / "visualization_across_epochs.png")
-        ours = self.about["data"] == "mnist" and self.recipe == recipes.RECIPES.get(self.recipe.name)
-        band = self.recipe.name if ours and self.recipe.name in reference.names() else None
+        known = recipes.RECIPES.get(self.recipe.name, self.recipe)
+        same = self.about["data"] == "mnist" and known == dataclasses.replace(self.recipe, epochs=known.epochs)
+        band = known.name if same and known.name in reference.names() else None
         plotting.save_figure(plotting.curves(self.records, reference=band)[0], self.folder / "curves.png")
         some = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 60)})
         labels = [f"epoch {epoch_of(paths[i])}" for i in some]
@@ -64,6 +66,7 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
     `resume` do not fit together, `training.Diverged`, and `SystemExit` after Ctrl-C, with everything saved.
     """
     out, device = Path(out), data.pick_device(device)
+    recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs)
     last = checkpoint.latest(out / "checkpoints")
     if last and not resume:
         raise ValueError(f"{out} already holds a run: add --resume to go on with it, or choose another --out.")

@@ -22,7 +22,8 @@ class Game:
     """
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"], batch_size=64,
-                 gamma=0.0, penalty_every=1, g_lr=2e-4, d_lr=2e-4, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
+                 gamma=0.0, penalty_every=1, g_lr=2e-4, d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999,
+                 seed=0):  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
@@ -30,6 +31,7 @@ class Game:
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.gamma, self.penalty_every = gamma, penalty_every
+        self.rates, self.horizon = (g_lr, d_lr), horizon
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.step, self.seconds = 0, 0.0
 
@@ -101,6 +103,14 @@ def update_average(game):
         average.copy_(current)
 
 
+def anneal(game):
+    """Learning rates hold for half of `game.horizon` steps, then fall linearly to a hundredth. Without a horizon they hold."""
+    if game.horizon is not None:
+        factor = min(1.0, max(0.01, 2 - 2 * game.step / game.horizon))
+        for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = factor * rate
+
+
 def train(game, images, steps, record_every=100):
     """Play `steps` pairs of steps on uint8 `images` [M, 28, 28]; yield a `Record` every `record_every` and at the end.
 
@@ -111,6 +121,7 @@ def train(game, images, steps, record_every=100):
     end = game.step + steps
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
     for real in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
+        anneal(game)
         d_loss, real_logits, fake_logits = discriminator_step(game, real, game.noise(len(real)))
         g_loss, _, _ = generator_step(game, real, game.noise(len(real)))
         update_average(game)

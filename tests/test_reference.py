@@ -3,11 +3,9 @@
 import dataclasses
 import json
 import math
-from pathlib import Path
 from statistics import stdev
 
 import pytest
-import torch
 
 from gan_lib import data, losses, reference, training
 from gan_lib.recipes import RECIPES
@@ -108,6 +106,23 @@ def test_a_run_shorter_than_a_row_is_not_judged(made_up):
 def test_a_run_longer_than_the_reference_is_judged_as_far_as_that_goes(made_up):
     records = [*course_of_seed_1(), record(1100, d_loss=50.0), record(1200, d_loss=50.0), record(1300, d_loss=50.0)]
     assert "stays inside" in reference.remark(records, "tiny")
+
+
+def test_the_table_shows_means_and_spreads_over_runs_beside_the_floor(tmp_path, monkeypatch):
+    def scores(*distances):
+        rest = {"precision": 0.9, "recall": 0.8, "density": 1.0, "coverage": 0.7, "classes": 10}
+        return [{"frechet": distance, **rest} for distance in distances]
+
+    several = {"parameters": 1234567, "steps": 6000, "ms_a_step": 10.0, "scores": scores(1.0, 1.5, 2.0)}
+    results = {"floor": scores(0.1, 0.1), "recipes": {"several": several, "one": several | {"scores": scores(3.0)}}}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    head, line, floor, several, one = reference.table().splitlines()
+    assert head.startswith("| recipe | parameters | minutes | runs | Fréchet distance | precision |")
+    assert line.count("|") == head.count("|")
+    assert floor == "| *real digits* |  |  | 2 | 0.10 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"
+    assert several == "| `several` | 1,234,567 | 1.0 | 3 | 1.50 ± 0.50 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"
+    assert one == "| `one` | 1,234,567 | 1.0 | 1 | 3.00 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"
 
 
 # Real runs against the real bands

@@ -200,6 +200,30 @@ def test_refresh_copies_back_only_if_all_succeeded(ran):
     nbformat.validate(refreshed)
 
 
+def test_seeds_run_a_lesson_once_for_each_and_note_what_it_printed(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "tests" / "notebooks").mkdir(parents=True)
+    noted = tmp_path / "tests" / "notebooks" / "seeds.json"
+    noted.write_text('{"02_other": {"a": [1]}, "01_seeded": {"a": [1]}}')
+    cells = [
+        new_code_cell("seed = 7", metadata={"tags": ["parameters"]}),
+        new_code_cell("print('{\"twice\": %d}' % (2 * seed))", metadata={"tags": ["outcome"]}),
+    ]
+    nbformat.write(
+        new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), tmp_path / "notebooks" / "01_seeded.ipynb"
+    )
+    lessons.run_seeds(lessons.find(tmp_path, ["01"]), tmp_path, 60, range(2))
+    assert json.loads(noted.read_text()) == {"02_other": {"a": [1]}, "01_seeded": {"twice": [0, 2]}}
+
+    cells[1].source = "raise OSError"
+    nbformat.write(
+        new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), tmp_path / "notebooks" / "01_seeded.ipynb"
+    )
+    before = noted.read_text()
+    assert lessons.run_seeds(lessons.find(tmp_path, ["01"]), tmp_path, 60, range(1))[0].errors
+    assert noted.read_text() == before
+
+
 def test_refresh_refuses_paths_of_this_machine(ran):
     root = ran[0]
     results = results_of(root)

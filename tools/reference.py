@@ -30,7 +30,7 @@ def finished_run(recipe, seed):
     """The folder of the run, trained if need be."""
     folder = RUNS / f"{recipe.name}-{seed}"
     last = checkpoint.latest(folder / "checkpoints")
-    if last is None or checkpoint.header(last)["step"] < recipe.epochs * (60_000 // recipe.batch_size):
+    if last is None or checkpoint.header(last)["step"] < recipe.steps:
         runs.train(recipe, folder, seed=seed, resume=last is not None)
     return folder
 
