@@ -82,7 +82,8 @@ def ms_a_step(recipe, steps=200):
 def update(results, recipe, seeds, timed):
     """Train, measure and write what belongs to one recipe."""
     folders = [finished_run(recipe, seed) for seed in seeds]
-    write_course(recipe, seeds)
+    if len(seeds) > 2:  # fewer make no band
+        write_course(recipe, seeds)
     entry = results["recipes"].setdefault(recipe.name, {})
     generator = recipe.game().generator
     entry["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
@@ -120,6 +121,7 @@ def main():
     results.setdefault("floor", [evaluation.floor(SAMPLES, seed)._asdict() for seed in range(5)])
     for recipe in chosen:
         update(results, recipe, arguments.seeds, arguments.time)
+        results["recipes"] = {name: results["recipes"][name] for name in recipes.RECIPES if name in results["recipes"]}
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
         print(f"{recipe.name}: measured over {len(arguments.seeds)} runs")
     write_table()
