@@ -27,44 +27,6 @@ Ctrl-C stops, writes all of these, and says how to go on.
 """
 
 
-class Run:
-    """A folder with what a training run makes."""
-
-    def __init__(self, folder, game, recipe, about):
-        self.folder, self.game, self.recipe, self.about = Path(folder), game, recipe, about
-        self.z = game.sampler().noise(100)
-        self.saved = checkpoint.latest(self.folder / "checkpoints")
-        self.records = [r for r in checkpoint.load_records(self.folder / "records.csv") if r.step <= game.step]
-
-    def save(self, epoch, keep):
-        """Samples, records and a checkpoint; the checkpoint before goes, unless it was to be kept."""
-        pixels = plotting.pixels(self.game.sampler()(self.z))
-        plotting.save_picture(plotting.tile(pixels), self.folder / "samples" / f"epoch_{epoch}.png")
-        checkpoint.save_records(self.records, self.folder / "records.csv")
-        path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
-        recipes.save(self.game, self.recipe, path, keep=keep, **self.about)
-        if self.saved and self.saved != path and not checkpoint.header(self.saved)["notes"].get("keep", True):
-            self.saved.unlink()
-        self.saved = path
-
-    def draw(self):
-        """The pictures of the whole run, from the samples of its epochs."""
-        paths = sorted(self.folder.glob("samples/epoch_*.png"), key=epoch_of)
-        frames = [plotting.untile(plotting.load_picture(path)) for path in paths]
-        few = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 10)})
-        ax = plotting.rows([frames[i] for i in few], [f"epoch {epoch_of(paths[i])}" for i in few])
-        plotting.save_figure(ax, self.folder / "visualization_across_epochs.png")
-        plotting.save_figure(plotting.curves(self.records)[0], self.folder / "curves.png")
-        some = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 60)})
-        labels = [f"epoch {epoch_of(paths[i])}" for i in some]
-        for name in ("progress.gif", "progress.mp4"):
-            plotting.save_animation([frames[i] for i in some], self.folder / name, labels=labels)
-
-
-def epoch_of(path):
-    return int(path.stem.split("_")[1])
-
-
 def train(arguments):
     recipe, out = recipes.get(arguments.recipe), arguments.out or f"runs/{arguments.recipe}"
     run = runs.train(

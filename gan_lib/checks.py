@@ -411,3 +411,72 @@ def direction_by_least_squares(answer):
         return "the line is forced through the origin: add a column of ones to z, for the constant c."
     if differ(got, direction, 0.01):
         return f"for values that grow along [0.6, 0, -0.8, 0, 0] it gives {[round(each, 2) for each in got.tolist()]}."
+
+
+# Lesson 06
+
+
+@check
+def bell_to_bell(answer):
+    """`answer(a, b)` → (mean a - mean b)² + (std a - std b)², for values a [N] and b [M]."""
+    rng = torch.Generator().manual_seed(0)
+    a, b = 2 + 3 * torch.randn(4000, generator=rng), 5 + torch.randn(5000, generator=rng)
+    mean, std, variance = ((f(a) - f(b)).item() for f in (torch.mean, torch.std, torch.var))
+    got, expected = torch.as_tensor(call(answer, a, b)), mean**2 + std**2
+    if got.numel() != 1:
+        return f"it should be one number for the two piles, not {got.numel()}."
+    for wrong, reason in (
+        (mean**2, "that compares the means alone; a pile that is too narrow should pay, too."),
+        (abs(mean) + abs(std), "square each gap before you add them: it is the mean of the *squared* moves."),
+        ((mean + std) ** 2, "square each gap by itself: the term with a single t has mean 0."),
+        (math.sqrt(expected), "that is the root of it; leave the square."),
+        (mean**2 + variance**2, "the second gap is that of the standard deviations; you took the variances."),
+        (mean**2 + variance, "(s_a - s_b)² is not s_a² - s_b²: take the gap first, then square it."),
+        (mean**2 + (a.var() + b.var()).item(), "each value keeps its place in the order, so the spreads subtract."),
+    ):
+        if not differ(got.reshape(()), wrong, 0.02):
+            return reason
+    if differ(got.reshape(()), expected, 0.02):
+        return f"for means {mean:.2f} and standard deviations {std:.2f} apart it gives {got.item():.2f}, not {expected:.2f}."
+
+
+@check
+def coverage_from_distances(answer):
+    """`answer(distances, radii)` → the share of the rows of distances [N, M] with an entry below the row's radius."""
+    rng = torch.Generator().manual_seed(0)
+    distances, radii = torch.rand(40, 25, generator=rng), 0.08 * torch.rand(40, generator=rng)
+    inside = distances < radii.unsqueeze(1)
+    share = inside.any(1).double().mean()
+    got = torch.as_tensor(call(answer, distances.clone(), radii.clone())).double()
+    if got.numel() != 1:
+        return f"it should be one share for the pile, not {got.numel()} numbers."
+    for wrong, reason in (
+        (inside.any(0).double().mean(), "that is the share of the *fakes* that lie in a ball: precision. Count balls."),
+        (inside.any(1).sum(), "that is how many balls hold a fake; a share is the mean."),
+        (inside.double().mean(), "that is the share of all pairs; a ball counts once, for one fake or for ten."),
+        (1 - share, "that is the share of the balls that are empty."),
+        ((distances.mean(1) < radii).double().mean(), "the *nearest* fake decides, not the mean of all."),
+    ):
+        if not differ(got.reshape(()), wrong):
+            return reason
+    if differ(got.reshape(()), share):
+        return f"where {inside.any(1).sum()} of 40 balls hold a fake, it gives {got.item():.2f}, not {share:.2f}."
+
+
+@check
+def four_piles(answer):
+    """Who made each pile, {letter: name}."""
+    piles = {"A": "collapsed", "B": "honest", "C": "real", "D": "memoriser"}
+    if not isinstance(answer, dict) or set(answer) != set(piles):
+        return 'it should be a dictionary with the letters A, B, C and D: {"A": "real", ...}.'
+    if sorted(map(str, answer.values())) != sorted(piles.values()):
+        return f"each of the names {', '.join(sorted(piles.values()))} belongs to one letter."
+    said = {name: letter for letter, name in answer.items()}
+    if answer["D"] != "memoriser":
+        return f"{said['memoriser']} is no copier: it keeps as far from the training digits as test digits do. Copies lie near."
+    if answer["A"] != "collapsed":
+        return (
+            f"{said['collapsed']} does not draw too little: it covers most of the real balls. Whose are mostly empty?"
+        )
+    if answer != piles:
+        return "real and honest are swapped: real digits lie at the floor, whatever your eye says."

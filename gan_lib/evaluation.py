@@ -8,28 +8,15 @@ import functools
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
-from gan_lib import data
+from gan_lib import data, models
 from gan_lib.files import bundled_weights
-
-
-def untrained_digit_net():
-    """A digit classifier: images [N, 1, 28, 28] in [-1, 1] → 10 logits; what enters its last layer are the features."""
-    return nn.Sequential(  #                                                          x [N, 1, 28, 28]
-        nn.Conv2d(1, 32, 5, stride=2, padding=2), nn.BatchNorm2d(32), nn.ReLU(),  #     [N, 32, 14, 14]
-        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 14, 14]
-        nn.MaxPool2d(2),  #                                                             [N, 64, 7, 7]
-        nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 7, 7]
-        nn.Flatten(), nn.Linear(64 * 49, 128), nn.BatchNorm1d(128), nn.ReLU(),  #       [N, 128] the features
-        nn.Linear(128, 10),  #                                                          [N, 10] the logits
-    )  # fmt: skip
 
 
 @functools.cache
 def digit_net(device="cpu"):
     """The trained classifier, frozen, in eval mode. Made by `python tools/train_digit_net.py`."""
-    net = untrained_digit_net()
+    net = models.digit_classifier()
     net.load_state_dict(bundled_weights("digit-net")[0])
     return net.eval().requires_grad_(False).to(device)
 

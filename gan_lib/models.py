@@ -90,12 +90,15 @@ def dcgan_discriminator(width=32):
 
 
 def plain_discriminator(width=32):
-    """The DCGAN's without BatchNorm, so that each image has its own logit and slope, as the penalties of losses.py want."""
-    layers = [layer for layer in dcgan_discriminator(width) if not isinstance(layer, nn.BatchNorm2d)]
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d):  # N(0, 0.02) counts on BatchNorm to bring the scale back
-            layer.reset_parameters()
-    return nn.Sequential(*layers)
+    """The same without BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want."""
+    return nn.Sequential(  #                                                              x [N, 1, 28, 28]
+        nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  #                 [N, 2 width, 7, 7]
+        nn.LeakyReLU(0.2),  #                                                               [N, 2 width, 7, 7]
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False),  #             [N, 4 width, 4, 4]
+        nn.LeakyReLU(0.2),  #                                                               [N, 4 width, 4, 4]
+        nn.Conv2d(4 * width, 1, 4), nn.Flatten(0),  #                                       [N]
+    )  # fmt: skip
 
 
 def normal_init(layer):
@@ -104,6 +107,18 @@ def normal_init(layer):
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+def digit_classifier():
+    """A classifier: images [N, 1, 28, 28] in [-1, 1] → 10 logits; evaluation.py takes what enters its last layer."""
+    return nn.Sequential(  #                                                          x [N, 1, 28, 28]
+        nn.Conv2d(1, 32, 5, stride=2, padding=2), nn.BatchNorm2d(32), nn.ReLU(),  #     [N, 32, 14, 14]
+        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 14, 14]
+        nn.MaxPool2d(2),  #                                                             [N, 64, 7, 7]
+        nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 7, 7]
+        nn.Flatten(), nn.Linear(64 * 49, 128), nn.BatchNorm1d(128), nn.ReLU(),  #       [N, 128] the features
+        nn.Linear(128, 10),  #                                                          [N, 10] the logits
+    )  # fmt: skip
 
 
 PAIRS = {

@@ -124,7 +124,7 @@ def curves(records, axes=None, reference=None):
             ax.axhline(level, color=THEORY, linestyle="--", linewidth=1)
             ax.text(1.01, level, name, color=THEORY, va="center", fontsize=9, transform=ax.get_yaxis_transform())
         for field, color, label in lines:
-            if reference is not None:
+            if reference is not None and records:
                 shade(ax, bands.band(reference, field), records[-1].step)
             ax.plot([r.step for r in records], [getattr(r, field) for r in records], color=color, label=label)
         ax.set(xlabel="step", title=title)

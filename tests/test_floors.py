@@ -19,10 +19,12 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "training",
     "checkpoint",
     "evaluation",
+    "reference",
     "recipes",
     "latent",
     "plotting",
     "checks",
+    "runs",
     "widgets",
     "__main__",
 ]
@@ -32,7 +34,7 @@ HOMES = {  # the only modules that may import a library
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
     "torchvision": {"data"},
-    "tqdm": {"__main__"},
+    "tqdm": {"runs"},
     "argparse": {"__main__"},
 }
 FOLDER = Path(gan_lib.__file__).parent
@@ -65,6 +67,14 @@ def calls(source):
         for node in ast.walk(top):
             if isinstance(node, ast.Call):
                 yield ast.unparse(node.func), getattr(top, "name", "")
+
+
+def dangerous(source):
+    """The calls that could unpickle or run what a file holds; `np.load` is none if it is told not to."""
+    found = {function for function, _ in calls(source)} & {"torch.load", "torch.save", "eval", "exec"}
+    loads = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    loads = [node for node in loads if ast.unparse(node.func) in ("np.load", "numpy.load")]
+    return found | {ast.unparse(node) for node in loads if "allow_pickle=False" not in map(ast.unparse, node.keywords)}
 
 
 def test_every_module_stands_on_a_floor():
@@ -109,16 +119,22 @@ def test_importing_a_module_does_not_bring_what_it_does_not_need(module, absent)
 
 
 @MODULE
-def test_nothing_prints_but_the_command_line_and_the_dashboard(name):
+def test_nothing_prints_but_the_command_line_its_runs_and_the_dashboard(name):
     printing = {around for function, around in calls(SOURCES[name]) if function == "print"}
-    assert printing <= {"__main__": {"train", "sample", "export"}, "widgets": {"Live"}}.get(name, set())
+    allowed = {"__main__": {"train", "sample", "measure", "export"}, "runs": {"train"}, "widgets": {"Live"}}
+    assert printing <= allowed.get(name, set())
+
+
+def test_a_call_that_could_unpickle_is_seen():
+    assert dangerous("torch.load(path)\nnp.load(path, allow_pickle=False)") == {"torch.load"}
+    assert dangerous("np.load(path)") == {"np.load(path)"}
+    assert dangerous("def f():\n    np.load(path, allow_pickle=True)") == {"np.load(path, allow_pickle=True)"}
 
 
 @MODULE
 def test_nothing_is_unpickled_or_run(name):
-    """A checkpoint or a weights file can't run code when it is opened."""
-    called = {function for function, _ in calls(SOURCES[name])}
-    assert called & {"torch.load", "torch.save", "eval", "exec", "np.load", "numpy.load"} == set()
+    """A checkpoint, a weights file or an array can't run code when it is opened."""
+    assert dangerous(SOURCES[name]) == set()
     libraries = {module.split(".")[0] for module in imports(ast.parse(SOURCES[name]))}
     assert libraries & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"} == set()
 
@@ -140,14 +156,15 @@ def undocumented(module):
 def test_everything_public_says_what_it_is(name):
     module = importlib.import_module(f"gan_lib.{name}")
     assert module.__doc__
-    commands = {"train", "sample", "export", "main", "epoch_of"} if name == "__main__" else set()  # --help says it
-    assert set(undocumented(module)) - commands == set()
+    # what these do, --help says, or the name
+    known = {"__main__": {"train", "sample", "measure", "export", "main"}, "runs": {"epoch_of"}}
+    assert set(undocumented(module)) - known.get(name, set()) == set()
 
 
 def test_the_package_is_small_enough_to_read():
     lines = {name: len(source.splitlines()) for name, source in SOURCES.items() if name != "checks"}  # grows by lesson
     assert {name: count for name, count in lines.items() if count > (300 if name == "__main__" else 200)} == {}
-    assert sum(lines.values()) < 1800
+    assert sum(lines.values()) < 2100
 
 
 def test_the_package_itself_holds_its_version_and_nothing_else():

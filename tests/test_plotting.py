@@ -12,7 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from gan_lib import data, plotting
+from gan_lib import data, plotting, reference
 from gan_lib.training import Record
 
 RECORDS = [
@@ -252,3 +252,21 @@ def test_one_frame_is_a_moving_picture_too(name, count, frames, tmp_path):
     plotting.save_animation(frames[:1], tmp_path / name)
     pictures = read(tmp_path / name)
     assert pictures.reshape(-1, *pictures.shape[-2:]).shape == (count, 64, 364)
+
+
+def test_curves_with_a_reference_have_bands_as_far_as_the_run_goes_and_a_sentence():
+    records = [Record(step, 100 * step, 1.0, 1.2, 1.1, 0.6, 0.4) for step in range(100, 1001, 100)]
+    axes = plotting.curves(records, reference="mlp-quick")
+    assert [len(ax.collections) for ax in axes] == [2, 2]
+    for ax, field in zip(axes, ("d_loss", "d_real"), strict=True):
+        band = reference.band("mlp-quick", field)
+        corners = ax.collections[0].get_paths()[0].vertices
+        assert (corners[:, 0].min(), corners[:, 0].max()) == (100, 1000)
+        assert corners[:, 1].min() == pytest.approx(min(band.low[:10]))
+        assert corners[:, 1].max() == pytest.approx(max(band.high[:10]))
+    assert axes[0].figure.get_suptitle() == reference.remark(records, "mlp-quick")
+
+
+def test_curves_of_no_records_can_have_a_reference():
+    axes = plotting.curves([], reference="mlp-quick")
+    assert "too short" in axes[0].figure.get_suptitle()

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from gan_lib import data, evaluation
+from gan_lib import data, evaluation, models
 
 WEIGHTS = Path(evaluation.__file__).parent / "weights"
 
@@ -43,7 +43,7 @@ def main():
 
     torch.manual_seed(arguments.seed)
     train, test = data.load(), data.load(train=False)
-    net = evaluation.untrained_digit_net()
+    net = models.digit_classifier()
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
     steps, began = arguments.epochs * (len(train.images) // 128), time.perf_counter()
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02)
