@@ -86,7 +86,7 @@ def measure(arguments):
         every = {"source": arguments.source, "n": n, "scores": scores, "floor": floor}
         print(json.dumps(every | {key: [score._asdict() for score in every[key]] for key in ("scores", "floor")}))
         return
-    times = f", {len(seeds)} times: mean ± standard deviation" if len(seeds) > 1 else ""
+    times = f", {len(scores)} times: mean ± standard deviation" if len(scores) > 1 else ""
     print(f"{what} against the 10000 test digits{times}")
     print(f"{'':12}{'samples':>20}{'training digits':>20}")
     for field, meaning in MEANINGS.items():
@@ -111,12 +111,12 @@ MEANINGS = {
 def load_images(path):
     """The images of a .npy, uint8 [N, 28, 28], brought to [-1, 1]. Nothing in the file is unpickled."""
     try:
-        images = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects, and more images than the file holds
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
-    return data.to_range(torch.from_numpy(images))
+    return data.to_range(torch.from_numpy(np.array(images)))
 
 
 def mean_and_spread(values):

@@ -22,7 +22,7 @@ def digit_net(device="cpu"):
 
 
 @torch.no_grad()
-def features_and_logits(images, net=None, chunk=1000):
+def features_and_logits(images, net=None, chunk=250):
     """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net."""
     net = digit_net(images.device) if net is None else net
     features = torch.cat([net[:-1](part) for part in images.split(chunk)])
@@ -58,7 +58,7 @@ def frechet_distance(a, b):
     return distance.item()
 
 
-def kernel_distance(a, b, chunk=1000):
+def kernel_distance(a, b, chunk=250):
     """The squared maximum mean discrepancy of features a [N, d] and b [M, d] under the kernel k(x, y) = (x·y / d + 1)³.
 
     mean k(a, a') + mean k(b, b') - 2 mean k(a, b), with no point paired with itself: unbiased, so it can be below zero.
@@ -76,13 +76,13 @@ def kernel_distance(a, b, chunk=1000):
     return (within - 2 * total(a, b) / (n * m)).item()
 
 
-def radii(features, k=5, chunk=1000):
+def radii(features, k=5, chunk=250):
     """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N]."""
     parts = [torch.cdist(part, features).topk(k + 1, largest=False).values[:, k] for part in features.split(chunk)]
     return torch.cat(parts)  # the nearest of all is the point itself
 
 
-def precision_recall_density_coverage(real, fake, k=5, chunk=1000):
+def precision_recall_density_coverage(real, fake, k=5, chunk=250):
     """Four shares from balls around features, real [N, d] and fake [M, d]; a ball reaches to the k-th nearest neighbour.
 
     Precision: of the fakes, how many lie in some real ball. Recall: of the real, how many lie in some fake ball
@@ -107,8 +107,7 @@ def nearest(images, reference, k=1, chunk=10_000):
     """The k of `reference` (uint8 [M, 28, 28]) nearest to each of `images` ([N, 1, 28, 28] in [-1, 1]), nearest first.
 
     Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search needs one
-    matrix product a chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then taken without that rounding.
-    Introduced in lesson 05.
+    matrix product a chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then taken without that rounding. Lesson 05.
     """
     flat, scores, places = images.flatten(1), [], []
     for start in range(0, len(reference), chunk):
@@ -128,7 +127,7 @@ class Score(NamedTuple):
     kernel: float  # kernel distance of the features, unbiased around 0
     precision: float  # share of the images that lie among real digits
     recall: float  # share of real digits that lie among the images
-    density: float  # how deep among real digits the images lie; real ones get 1
+    density: float  # how deep among real digits the images lie; training digits get 0.9
     coverage: float  # share of real digits with an image beside them
     classes: int  # of ten, those with at least a tenth of the images that they have among real digits
     kl: float  # KL divergence of the shares of the classes from those among real digits, in nats
@@ -145,9 +144,14 @@ class RealDigits(NamedTuple):
     nearest: torch.Tensor  # median distance to the nearest training digit
 
 
-@functools.cache
 def real_digits(device="cpu"):
-    """The `RealDigits` of the 10,000 test digits, worked out once."""
+    """The `RealDigits` of the 10,000 test digits, worked out once for each device."""
+    return known_of_real_digits(torch.empty(0, device=device).device)  # "cuda" and "cuda:0" are one
+
+
+@functools.cache
+def known_of_real_digits(device):
+    """What `real_digits` keeps."""
     images = data.to_range(data.load(train=False, device=device).images)
     features, logits = features_and_logits(images)
     return RealDigits(features, gaussian(features), class_shares(logits), nearest_training_digit(images))

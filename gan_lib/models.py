@@ -150,6 +150,6 @@ class Sampler:
         return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
     @torch.no_grad()
-    def sample(self, n, seed=0, chunk=1000):
+    def sample(self, n, seed=0, chunk=250):
         """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small."""
         return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])

@@ -91,7 +91,7 @@ def remark(records, recipe):
 
 
 def results():
-    """results.json: {"floor": [score …], "recipes": {name: {"parameters", "epochs", "ms_a_step", "scores": [score …]}}}."""
+    """results.json: {"floor": [score …], "recipes": {name: {"parameters", "steps", "ms_a_step", "scores": [score …]}}}."""
     return json.loads((FOLDER / "results.json").read_text())
 
 

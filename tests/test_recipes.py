@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, files, models, recipes, training
+from gan_lib import checkpoint, files, losses, models, recipes, training
 from gan_lib.recipes import RECIPES, Recipe
 
 ALL = pytest.mark.parametrize("name", RECIPES)
@@ -92,10 +92,57 @@ def test_dcgan_is_as_described():
     assert (game.batch_size, RECIPES["dcgan"].epochs) == (64, 20)
 
 
-@ALL
-def test_every_recipe_trains_by_binary_cross_entropy(name):
+def differs(name, other):
+    """What two recipes do not share, but for the name: {field: the first's}."""
+    one, two = dataclasses.asdict(RECIPES[name]), dataclasses.asdict(RECIPES[other])
+    return {field: value for field, value in one.items() if value != two[field] and field != "name"}
+
+
+def test_mlp_quick_is_as_described():
+    """The nets of mlp; Adam 1e-3, β1 0.5; 10 epochs."""
+    game = RECIPES["mlp-quick"].game()
+    assert differs("mlp-quick", "mlp") == {"g_lr": 1e-3, "d_lr": 1e-3, "betas": (0.5, 0.999), "epochs": 10}
+    for net in ("generator", "discriminator"):
+        quick, slow = getattr(game, net), getattr(RECIPES["mlp"].game(), net)
+        assert (kinds(quick), sizes(quick)) == (kinds(slow), sizes(slow))
+    assert adam(game) == [(1e-3, (0.5, 0.999))] * 2
+    assert (game.latent_dim, game.batch_size, game.ema) == (64, 100, 0.999)
+
+
+def test_dcgan_quick_is_as_described():
+    """The layers of dcgan, three quarters as wide; Adam 2e-3 for G and 1e-3 for D, β1 0.5; batch 32, 2 epochs."""
+    game = RECIPES["dcgan-quick"].game()
+    assert differs("dcgan-quick", "dcgan") == {"width": 24, "batch_size": 32, "epochs": 2, "g_lr": 2e-3, "d_lr": 1e-3}
+    for net in ("generator", "discriminator"):
+        assert kinds(getattr(game, net)) == kinds(getattr(RECIPES["dcgan"].game(), net))
+    assert [size for pair in sizes(game.generator) for size in pair] == [64, 96, 96, 48, 48, 24, 24, 1]
+    assert [size for pair in sizes(game.discriminator) for size in pair] == [1, 24, 24, 48, 48, 96, 96, 1]
+    assert adam(game) == [(2e-3, (0.5, 0.999)), (1e-3, (0.5, 0.999))]
+    assert (game.latent_dim, game.batch_size, game.ema) == (64, 32, 0.999)
+
+
+def test_best_is_as_described():
+    """The objective of R3GAN on a DCGAN's layers: relativistic, R1 and R2 at every 4th step, no BatchNorm in D, β1 0.
+
+    D is narrower than G; rates fall at the end of 16 epochs; batch 32.
+    """
+    recipe = RECIPES["best"]
+    game = recipe.game()
+    assert (game.loss, game.gamma, game.penalty_every) == (losses.LOSSES["relativistic"], 1.0, 4)
+    assert kinds(game.generator) == kinds(RECIPES["dcgan"].game().generator)
+    assert kinds(game.discriminator) == ["Conv2d", "LeakyReLU"] * 3 + ["Conv2d"]
+    assert (sizes(game.generator)[-1], sizes(game.discriminator)[0]) == ((48, 1), (1, 32))
+    assert adam(game) == [(2e-3, (0.0, 0.99)), (1e-3, (0.0, 0.99))]
+    assert (game.latent_dim, game.batch_size, game.horizon) == (64, 32, 16 * 60_000 // 32)
+    assert [name for name in RECIPES if RECIPES[name].game().horizon is not None] == ["best"]
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "best"])
+def test_every_other_recipe_trains_by_binary_cross_entropy_alone(name):
     """The two losses of its game equal sigmoid and BCE, label 1 for real, and 1 for fake where G is judged."""
-    loss = RECIPES[name].game().loss
+    game = RECIPES[name].game()
+    loss = game.loss
+    assert game.gamma == 0
     real, fake = torch.tensor([1.2, -0.7, 3.1]), torch.tensor([-0.4, 2.2, 0.9])
     ones, zeros = torch.ones(3), torch.zeros(3)
     d = binary_cross_entropy(real.sigmoid(), ones) + binary_cross_entropy(fake.sigmoid(), zeros)
@@ -144,8 +191,10 @@ def test_a_variant_is_another_recipe_and_leaves_the_first_alone():
 
 def test_names_are_keys_and_an_unknown_one_is_refused_with_a_list():
     assert all(recipes.get(name).name == name for name in RECIPES)
-    with pytest.raises(ValueError, match="no recipe called 'dcgna'; choose one of: mlp-sigmoid, mlp, dcgan"):
+    with pytest.raises(ValueError, match="no recipe called 'dcgna'; choose one of: ") as told:
         recipes.get("dcgna")
+    assert str(told.value).endswith("choose one of: " + ", ".join(RECIPES) + ".")
+    assert {"mlp-sigmoid", "mlp", "dcgan", "best", "mlp-quick", "dcgan-quick"} <= RECIPES.keys()
 
 
 @ALL

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import gan_lib
-from gan_lib import models, training
+from gan_lib import evaluation, models, training
 from tests.notebooks import contract, example
 from tests.notebooks.example import code
 
@@ -152,6 +152,18 @@ def same_steps(lesson, name):
     assert not mine["generator"][0].weight.equal(world(lesson, "generator", device=cpu)["generator"][0].weight)
 
 
+def same_distance(lesson, name):
+    """Lesson 06's distance of two piles of features is `evaluation`'s, of their statistics; few features too."""
+    rng = torch.Generator().manual_seed(0)
+    for n in (300, 12):
+        a, b = (
+            torch.randn(n, 20, generator=rng) * torch.rand(20, generator=rng),
+            torch.rand(200, 20, generator=rng) ** 2,
+        )
+        theirs = evaluation.frechet_distance(evaluation.gaussian(a), evaluation.gaussian(b))
+        assert world(lesson, name)[name](a, b) == pytest.approx(theirs, rel=1e-6)
+
+
 SAME = {
     "02": {
         "generator": same_net(models.mlp_generator),
@@ -163,6 +175,7 @@ SAME = {
         "generator": same_net(lambda: models.dcgan_generator(width=24), "normal_init"),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24), "normal_init"),
     },
+    "06": {"distance": same_distance},
 }
 
 
@@ -192,7 +205,7 @@ def test_lesson_defines_what_the_package_exports(lesson, name, compare):
 
 
 def test_lessons_write_out_what_they_then_import():
-    assert {lesson.number for lesson in LESSONS if entries(lesson)} >= {"02", "03", "05"}
+    assert {lesson.number for lesson in LESSONS if entries(lesson)} >= {"02", "03", "05", "06"}
     assert SAME.keys() <= {lesson.number for lesson in LESSONS}
 
 

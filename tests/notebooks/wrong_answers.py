@@ -521,4 +521,141 @@ def my_direction(z, values):
             "for values that grow along",
         ),
     ],
+    # Lesson 06
+    "bell_to_bell": [
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()) ** 2
+""",
+            "the means alone",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()).abs() + (a.std() - b.std()).abs()
+""",
+            "*squared* moves",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return ((a.mean() - b.mean()) + (a.std() - b.std())) ** 2
+""",
+            "each gap by itself",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return ((a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2).sqrt()
+""",
+            "the root of it",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()) ** 2 + (a.var() - b.var()) ** 2
+""",
+            "you took the variances",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()) ** 2 + a.var() - b.var()
+""",
+            "is not s_a² - s_b²",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()) ** 2 + a.var() + b.var()
+""",
+            "the spreads subtract",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a.mean() - b.mean()) ** 2 + 2 * (a.std() - b.std()) ** 2
+""",
+            "standard deviations 1.97 apart it gives",
+        ),
+        (
+            """
+def my_distance(a, b):
+    return (a - b.mean()) ** 2
+""",
+            "one number",
+        ),
+    ],
+    "coverage_from_distances": [
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances < radii[:, None]).any(0).float().mean()
+""",
+            "precision",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances.min(1).values < radii).sum()
+""",
+            "a share is the mean",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances < radii[:, None]).float().mean()
+""",
+            "the share of all pairs",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances.min(1).values > radii).float().mean()
+""",
+            "empty",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances.mean(1) < radii).float().mean()
+""",
+            "not the mean of all",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances < radii).any(1).float().mean()
+""",
+            "it raised RuntimeError",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return distances.min(1).values < radii
+""",
+            "not 40 numbers",
+        ),
+        (
+            """
+def my_coverage(distances, radii):
+    return (distances.min(1).values < radii.mean()).float().mean()
+""",
+            "of 40 balls hold a fake",
+        ),
+    ],
+    "four_piles": [
+        (
+            'my_answer = {"A": "real", "B": "honest", "C": "collapsed", "D": "memoriser"}\n',
+            "C does not draw too little",
+        ),
+        ('my_answer = {"A": "collapsed", "B": "honest", "C": "memoriser", "D": "real"}\n', "C is no copier"),
+        (
+            'my_answer = {"A": "collapsed", "B": "real", "C": "honest", "D": "memoriser"}\n',
+            "real and honest are swapped",
+        ),
+        ('my_answer = {"A": "real", "B": "real", "C": "real", "D": "real"}\n', "belongs to one letter"),
+        ('my_answer = ["collapsed", "honest", "real", "memoriser"]\n', "a dictionary with the letters"),
+    ],
 }

@@ -1,0 +1,221 @@
+"""A run in a folder: what it keeps, how it goes on bit for bit, and how it ends at Ctrl-C."""
+
+import dataclasses
+import shlex
+import signal
+
+import pytest
+import safetensors.torch
+from PIL import Image
+
+from gan_lib import checkpoint, data, plotting, recipes, reference, runs, training
+
+TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
+
+
+@pytest.fixture(autouse=True)
+def _few_images(monkeypatch, images):
+    """Every data set has 210 images, of which a batch of 100 makes epochs of two steps."""
+    many = images.repeat(5, 1, 1)[:210]
+    monkeypatch.setattr(data, "load", lambda *_, **__: data.Digits(many, many[:, 0, 0].long()))
+
+
+@pytest.fixture
+def train(tmp_path):
+    """`train(name, ...)` is `runs.train` of a tiny recipe into a folder of that name."""
+
+    def call(name, recipe=TINY, **words):
+        return runs.train(recipe, tmp_path / name, **{"device": "cpu", "quiet": True} | words)
+
+    return call
+
+
+def steps_in(run):
+    return sorted(checkpoint.header(path)["step"] for path in (run.folder / "checkpoints").iterdir())
+
+
+def tensors_of(run):
+    return safetensors.torch.load_file(checkpoint.latest(run.folder / "checkpoints"))
+
+
+def records_of(run):
+    """What the run wrote down, but for the clock."""
+    return [record._replace(seconds=0) for record in checkpoint.load_records(run.folder / "records.csv")]
+
+
+def test_a_run_comes_back_with_its_game_its_records_and_its_last_checkpoint(train, tmp_path, differences, state_of):
+    run = train("run", seed=4, steps=5)
+    assert (run.folder, run.game.step, run.game.seed) == (tmp_path / "run", 5, 4)
+    assert [record.step for record in run.records] == [2, 4, 5]
+    assert run.records == checkpoint.load_records(run.folder / "records.csv")
+    assert run.saved == run.folder / "checkpoints" / "step_0000005.safetensors"
+    assert differences(state_of(recipes.resume(run.saved)), state_of(run.game)) == []
+    assert checkpoint.header(run.saved)["notes"]["recipe"]["name"] == "tiny"
+
+
+@pytest.mark.parametrize(("words", "step"), [({}, 6), ({"epochs": 2}, 4), ({"steps": 3}, 3)])
+def test_a_run_is_as_long_as_told_or_as_its_recipe_says(words, step, train):
+    assert train("run", **words).game.step == step
+
+
+def test_a_run_has_its_samples_each_epoch_and_up_to_ten_checkpoints_and_the_last(train):
+    run = train("run", epochs=25)
+    assert {path.name for path in (run.folder / "samples").iterdir()} == {f"epoch_{i}.png" for i in range(26)}
+    assert steps_in(run) == [0, *range(6, 49, 6), 50]  # every third epoch of two steps
+    assert [record.step for record in records_of(run)] == [2 * i for i in range(1, 26)]
+    height = plotting.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
+    assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
+    with Image.open(run.folder / "progress.gif") as gif:
+        assert gif.n_frames == 26
+
+
+def test_the_samples_of_all_epochs_are_of_the_same_z(train):
+    run = train("run", steps=2)
+    for epoch, step in ((0, 0), (1, 2)):
+        sampler = recipes.resume(run.folder / "checkpoints" / f"step_{step:07d}.safetensors").sampler()
+        samples = plotting.untile(plotting.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
+        assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(train, differences):
+    """Broken off in the middle of the second epoch; samples, records and every tensor are the same bit for bit."""
+    recipe = dataclasses.replace(TINY, nets="dcgan")
+    train("twice", recipe, seed=5, steps=3)
+    twice, once = train("twice", recipe, steps=9, resume=True), train("once", recipe, seed=5, steps=9)
+    assert differences(tensors_of(once), tensors_of(twice)) == []
+    assert [record.step for record in records_of(twice)] == [2, 3, 4, 6, 8, 9]
+    assert [record for record in records_of(twice) if record.step not in (3, 4)] == [
+        record for record in records_of(once) if record.step != 4
+    ]
+    for name in ("samples/epoch_1.png", "samples/epoch_5.png", "real_images.png", "progress.gif"):
+        assert (once.folder / name).read_bytes() == (twice.folder / name).read_bytes()
+
+
+def test_a_resumed_run_keeps_its_seed_and_its_recipe(train, differences):
+    """Even where a later version of the package calls another recipe by that name."""
+    once = train("once", seed=7, steps=4)
+    train("run", seed=7, steps=2)
+    other = dataclasses.replace(TINY, width=24, g_lr=1.0)
+    for steps in (3, 4):
+        run = train("run", other, steps=steps, resume=True)
+        assert (run.recipe, run.game.seed) == (TINY, 7)
+    notes = checkpoint.header(checkpoint.latest(run.folder / "checkpoints"))["notes"]
+    assert (notes["recipe"]["width"], notes["recipe"]["g_lr"]) == (6, TINY.g_lr)
+    assert differences(tensors_of(run), tensors_of(once)) == []
+
+
+def test_records_of_steps_that_no_checkpoint_holds_are_played_again_and_written_once(train):
+    """As after a power cut between the records and the checkpoint."""
+    run = train("run", steps=2)
+    with open(run.folder / "records.csv", "a") as file:
+        file.write("4,400,1.0,9.0,9.0,0.9,0.9\n")
+    records = records_of(train("run", steps=4, resume=True))
+    assert [record.step for record in records] == [2, 4]
+    assert records[1].d_loss < 9
+
+
+def test_a_finished_run_whose_records_were_moved_away_is_resumed_without_them(train, monkeypatch):
+    """As `checkpoint.load_records` advises, where they are damaged; beside a reference, too."""
+    monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
+    monkeypatch.setattr(reference, "names", lambda: ["tiny"])
+    monkeypatch.setattr(reference, "band", lambda *_: reference.Band([1, 2], [0.0, 0.0], [1.0, 1.0]))
+    run = train("run", steps=2)
+    (run.folder / "records.csv").unlink()
+    assert train("run", steps=2, resume=True).records == []
+
+
+def test_another_seed_is_another_run(train, differences):
+    one, other = (tensors_of(train(f"run{seed}", seed=seed, steps=1)) for seed in (1, 2))
+    assert "generator.0.weight" in differences(one, other)
+
+
+def test_only_a_run_of_a_recipe_as_it_is_and_on_mnist_is_drawn_beside_its_reference(train, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
+    monkeypatch.setattr(reference, "names", lambda: ["mlp", "tiny"])
+    beside, curves = [], plotting.curves
+    monkeypatch.setattr(plotting, "curves", lambda records, reference: beside.append(reference) or curves(records))
+    train("as it is", steps=1, seed=2)
+    train("on others", steps=1, dataset="kmnist")
+    train("variant", dataclasses.replace(TINY, width=7), steps=1)
+    train("unknown", dataclasses.replace(TINY, name="unknown"), steps=1)
+    monkeypatch.setattr(reference, "names", lambda: ["mlp"])
+    train("without", steps=1)
+    assert beside == ["tiny", None, None, None, None]
+
+
+# Ctrl-C
+
+
+def test_the_first_ctrl_c_asks_and_the_second_insists():
+    before = signal.getsignal(signal.SIGINT)
+    with runs.interrupts() as asked:
+        assert not asked
+        signal.raise_signal(signal.SIGINT)
+        assert asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_afterwards_ctrl_c_means_what_it_did_even_if_it_never_came_or_the_run_failed():
+    before = signal.getsignal(signal.SIGINT)
+    with runs.interrupts():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(ValueError, match="failed"), runs.interrupts():
+        raise ValueError("failed")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_after_ctrl_c_a_run_stops_at_the_next_record_with_all_saved_and_says_how_to_go_on(
+    train, tmp_path, monkeypatch, capsys, differences
+):
+    """The signal comes within step 3, of which the record is that of step 4, the end of the second epoch."""
+    before, play = signal.getsignal(signal.SIGINT), training.discriminator_step
+
+    def play_and_interrupt(game, *more):
+        if game.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return play(game, *more)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(training, "discriminator_step", play_and_interrupt)
+        with pytest.raises(SystemExit) as ended:
+            train("a run", steps=7)
+    assert ended.value.code == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    told, command = capsys.readouterr().err.splitlines()
+    assert told == f"Stopped after step 4 of 7; everything is in {tmp_path / 'a run'}. To go on:"
+    words = ["python", "-m", "gan_lib", "train", "tiny", "--steps", "7", "--data", "mnist"]
+    assert shlex.split(command) == [*words, "--out", str(tmp_path / "a run"), "--device", "cpu", "--resume"]
+    for name in ("samples/epoch_2.png", "curves.png", "visualization_across_epochs.png", "progress.mp4"):
+        assert (tmp_path / "a run" / name).stat().st_size > 100
+    assert recipes.resume(checkpoint.latest(tmp_path / "a run" / "checkpoints")).step == 4
+    assert differences(tensors_of(train("a run", steps=7, resume=True)), tensors_of(train("once", steps=7))) == []
+
+
+def test_a_ctrl_c_at_the_last_record_changes_nothing(train, monkeypatch):
+    play = training.generator_step
+
+    def play_and_interrupt(game, *more):
+        if game.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return play(game, *more)
+
+    monkeypatch.setattr(training, "generator_step", play_and_interrupt)
+    assert train("run", steps=3).game.step == 3
+
+
+# What is refused
+
+
+def test_a_run_is_not_resumed_as_another(train):
+    train("run", seed=3, steps=1)
+    for change, sentence in (
+        ({"seed": 4}, "holds a run of seed 3, not 4: leave out --seed"),
+        ({"dataset": "kmnist"}, "holds a run of tiny on mnist: resume it as that"),
+        ({"recipe": dataclasses.replace(TINY, name="other")}, "holds a run of tiny on mnist: resume it as that"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            train("run", **{"steps": 2, "resume": True} | change)
+    assert train("run", seed=3, steps=2, resume=True).game.step == 2
