@@ -46,11 +46,12 @@ def band(recipe, field):
 
     Five seeds tell little of a deviation, so that of a row is pooled with the five rows before it and after it.
     """
-    rows = [[seed[field] for seed in seeds] for seeds in course(recipe).values()]
+    by_step = course(recipe)
+    rows = [[seed[field] for seed in seeds] for seeds in by_step.values()]
     spreads = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
     low = [fmean(row) - REACH * spread for row, spread in zip(rows, spreads, strict=True)]
     high = [fmean(row) + REACH * spread for row, spread in zip(rows, spreads, strict=True)]
-    return Band(list(course(recipe)), low, high)
+    return Band(list(by_step), low, high)
 
 
 def means_until(records, field, steps):
