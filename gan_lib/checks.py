@@ -437,7 +437,8 @@ def bell_to_bell(answer):
         if not differ(got.reshape(()), wrong, 0.02):
             return reason
     if differ(got.reshape(()), expected, 0.02):
-        return f"for means {mean:.2f} and standard deviations {std:.2f} apart it gives {got.item():.2f}, not {expected:.2f}."
+        apart = f"means {abs(mean):.2f} and standard deviations {abs(std):.2f} apart"
+        return f"for {apart} it gives {got.item():.2f}, not {expected:.2f}."
 
 
 @check

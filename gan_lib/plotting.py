@@ -106,8 +106,8 @@ def histogram(groups, ax=None, bins=60, xlabel=None):
 def curves(records, axes=None, reference=None):
     """Draw d_loss and g_loss, and beside them D(x) and D(G(z)), over the steps of `records`. Returns the two axes.
 
-    With the name of a recipe as `reference` (one of `reference.names()`), grey bands show where five runs of it went, and
-    a sentence above the figure says where this run left them, if it did.
+    With the name of a recipe as `reference` (one of `reference.names()`), pale bands show where its other runs went (their
+    mean ± 4 standard deviations), and a sentence above the figure says where this run left them, if it did.
 
     The dashed lines are where the game stands when D cannot tell (D = 1/2 everywhere): log 4 and log 2 for the
     cross-entropy losses (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1), and 1/2.
@@ -125,7 +125,7 @@ def curves(records, axes=None, reference=None):
             ax.text(1.01, level, name, color=THEORY, va="center", fontsize=9, transform=ax.get_yaxis_transform())
         for field, color, label in lines:
             if reference is not None and records:
-                shade(ax, bands.band(reference, field), records[-1].step)
+                shade(ax, bands.band(reference, field), records[-1].step, color)
             ax.plot([r.step for r in records], [getattr(r, field) for r in records], color=color, label=label)
         ax.set(xlabel="step", title=title)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # minimax goes below 0
@@ -137,11 +137,11 @@ def curves(records, axes=None, reference=None):
     return axes
 
 
-def shade(ax, band, end):
-    """Draw a `reference.Band` in grey, as far as step `end`."""
+def shade(ax, band, end, color):
+    """Draw a `reference.Band`, pale, as far as step `end`."""
     rows = [row for row in zip(*band, strict=True) if row[0] <= end]
     if rows:
-        ax.fill_between(*zip(*rows, strict=True), color=THEORY, alpha=0.35, linewidth=0)
+        ax.fill_between(*zip(*rows, strict=True), color=color, alpha=0.18, linewidth=0)
 
 
 def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):

@@ -1,4 +1,4 @@
-"""Runs to hold yours against: what five seeds of each recipe gave. Introduced in lesson 02.
+"""Runs to hold yours against: what several seeds of each recipe gave. Introduced in lesson 02.
 
 `python tools/reference.py` makes the files in gan_lib/reference/: RECIPE.csv, the course of each run in up to 60 rows of
 means, and results.json, the scores of the finished generators.
@@ -92,7 +92,7 @@ def remark(records, recipe):
 
 
 def results():
-    """results.json: {"floor": [score …], "recipes": {name: {"parameters", "steps", "ms_a_step", "scores": [score …]}}}."""
+    """results.json: {"floor": [score …], "recipes": {name: {seeds, parameters, steps, ms_a_step, "scores": [score …]}}}."""
     return json.loads((FOLDER / "results.json").read_text())
 
 
