@@ -1,16 +1,14 @@
 """The command line: `python -m gan_lib train | sample | measure | export`. `--help` after any of them says more."""
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, data, evaluation, models, plotting, recipes, runs, training
-from gan_lib.files import write_atomically
+from gan_lib import checkpoint, data, evaluation, plotting, recipes, runs, training
+from gan_lib.files import save_bundled_weights
 
 TRAIN = """\
 Train a recipe on MNIST and write what it made into a folder:
@@ -103,6 +101,7 @@ MEANINGS = {
     "coverage": "share of real digits with a sample beside them",
     "classes": "of ten, those that are not missing",
     "kl": "divergence of the shares of the classes, in nats",
+    "imbalance": "largest gap of a class's share, as a part of it",
     "confidence": "how sure the digit net is, on average",
     "novelty": "distance to the nearest training digit; test digits: 1, copies: 0",
 }
@@ -129,22 +128,13 @@ def export(arguments):
     path = checkpoint.latest(Path(arguments.run) / "checkpoints")
     if path is None:
         raise ValueError(f"{arguments.run} holds no checkpoint.")
-    game, header = recipes.resume(path), checkpoint.header(path)
-    recipe = header["notes"]["recipe"]
-    content = safetensors.torch.save({k: v.contiguous() for k, v in game.average.state_dict().items()})
-    folder = Path(models.__file__).parent / "weights"
-    write_atomically(folder / f"{recipe['name']}.safetensors", content)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest[recipe["name"]] = {
-        "command": f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",
-        "recipe": recipe,
-        "seed": game.seed,
-        "steps": game.step,
-        "seconds": round(game.seconds),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    write_atomically(folder / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
-    print(f"{recipe['name']}: {len(content) / 1e6:.1f} MB written to {folder}")
+    game, recipe = recipes.resume(path), checkpoint.header(path)["notes"]["recipe"]
+    size = save_bundled_weights(
+        recipe["name"], game.average.state_dict(),
+        command=f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",
+        recipe=recipe, seed=game.seed, steps=game.step, seconds=round(game.seconds),
+    )  # fmt: skip
+    print(f"{recipe['name']}: {size / 1e6:.1f} MB written into gan_lib/weights")
 
 
 def main(words=None):

@@ -82,14 +82,16 @@ def radii(features, k=5, chunk=250):
     return torch.cat(parts)  # the nearest of all is the point itself
 
 
-def precision_recall_density_coverage(real, fake, k=5, chunk=250):
+def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=None):
     """Four shares from balls around features, real [N, d] and fake [M, d]; a ball reaches to the k-th nearest neighbour.
 
     Precision: of the fakes, how many lie in some real ball. Recall: of the real, how many lie in some fake ball
     (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density: in how many real balls a fake lies, over k, on average;
     it can exceed 1. Coverage: of the real balls, how many hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5).
+    `real_radii` [N], where they are known, are not worked out again.
     """
-    real_radii, fake_radii = radii(real, k, chunk), radii(fake, k, chunk)
+    real_radii = radii(real, k, chunk) if real_radii is None else real_radii
+    fake_radii = radii(fake, k, chunk)
     hits = torch.zeros(len(fake), device=fake.device)  # real balls around each fake
     recalled = covered = 0
     for part, reach in zip(real.split(chunk), real_radii.split(chunk), strict=True):
@@ -131,6 +133,7 @@ class Score(NamedTuple):
     coverage: float  # share of real digits with an image beside them
     classes: int  # of ten, those with at least a tenth of the images that they have among real digits
     kl: float  # KL divergence of the shares of the classes from those among real digits, in nats
+    imbalance: float  # the largest gap of a class's share from that among real digits, as a part of the latter
     confidence: float  # mean probability of the class that the digit net chooses, in [0, 1]
     novelty: float  # median distance to the nearest training digit, as a multiple of that of test digits; copies get 0
 
@@ -139,22 +142,18 @@ class RealDigits(NamedTuple):
     """What `score` has to know of the real digits."""
 
     features: torch.Tensor  # [10000, 128]
+    radii: torch.Tensor  # [10000], to the fifth neighbour
     gaussian: Gaussian
     shares: torch.Tensor  # of the ten classes, as the digit net reads them
     nearest: torch.Tensor  # median distance to the nearest training digit
 
 
-def real_digits(device="cpu"):
-    """The `RealDigits` of the 10,000 test digits, worked out once for each device."""
-    return known_of_real_digits(torch.empty(0, device=device).device)  # "cuda" and "cuda:0" are one
-
-
 @functools.cache
-def known_of_real_digits(device):
-    """What `real_digits` keeps."""
+def real_digits(device):
+    """The `RealDigits` of the 10,000 test digits, worked out once for each device."""
     images = data.to_range(data.load(train=False, device=device).images)
     features, logits = features_and_logits(images)
-    return RealDigits(features, gaussian(features), class_shares(logits), nearest_training_digit(images))
+    return RealDigits(features, radii(features), gaussian(features), class_shares(logits), nearness(images))
 
 
 def class_shares(logits):
@@ -162,12 +161,12 @@ def class_shares(logits):
     return logits.argmax(1).bincount(minlength=10) / len(logits)
 
 
-def classes(logits, real_shares):
+def classes(shares, real_shares):
     """How many of the ten classes have at least a tenth of their share among real digits."""
-    return (class_shares(logits) >= real_shares / 10).sum().item()
+    return (shares >= real_shares / 10).sum().item()
 
 
-def nearest_training_digit(images, among=1000):
+def nearness(images, among=1000):
     """The median distance of the first `among` images to their nearest training digits, over the pixels in [-1, 1]."""
     return nearest(images[:among], data.load(device=images.device).images)[0].median()
 
@@ -185,11 +184,12 @@ def score(images):
     return Score(
         frechet_distance(gaussian(features), real.gaussian),
         kernel_distance(features, real.features),
-        *precision_recall_density_coverage(real.features, features),
-        classes(logits, real.shares),
+        *precision_recall_density_coverage(real.features, features, real_radii=real.radii),
+        classes(shares, real.shares),
         torch.xlogy(shares, shares / real.shares).sum().item(),
+        (shares / real.shares - 1).abs().max().item(),
         logits.softmax(1).amax(1).mean().item(),
-        (nearest_training_digit(images) / real.nearest).item(),
+        (nearness(images) / real.nearest).item(),
     )
 
 

@@ -89,15 +89,26 @@ def dcgan_discriminator(width=32):
     ).apply(normal_init)  # fmt: skip
 
 
+def mapped_generator(latent_dim=64, width=32):
+    """A DCGAN's generator behind one more layer, which may bend z before it is drawn: from one digit to the next is a
+    short way then, and few z land between. A mapping network (Karras et al. 2018, arXiv 1812.04948) at its shortest.
+    """
+    return nn.Sequential(  #                                  z [N, latent_dim]
+        nn.Linear(latent_dim, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.2),  # [N, 128]
+        *dcgan_generator(128, width),  #                        [N, 1, 28, 28] in [-1, 1]
+    )  # fmt: skip
+
+
 def plain_discriminator(width=32):
-    """The same without BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want."""
+    """No BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want. And a hidden layer
+    after the convolutions: a sum over patches can't see a digit that is torn in two.
+    """
     return nn.Sequential(  #                                                              x [N, 1, 28, 28]
         nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
-        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  #                 [N, 2 width, 7, 7]
-        nn.LeakyReLU(0.2),  #                                                               [N, 2 width, 7, 7]
-        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False),  #             [N, 4 width, 4, 4]
-        nn.LeakyReLU(0.2),  #                                                               [N, 4 width, 4, 4]
-        nn.Conv2d(4 * width, 1, 4), nn.Flatten(0),  #                                       [N]
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #          [N, 2 width, 7, 7]
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), nn.LeakyReLU(0.2),  #      [N, 4 width, 4, 4]
+        nn.Flatten(), nn.Linear(16 * 4 * width, 128), nn.LeakyReLU(0.2),  #                 [N, 128]
+        nn.Linear(128, 1), nn.Flatten(0),  #                                                [N]
     )  # fmt: skip
 
 
@@ -125,7 +136,7 @@ PAIRS = {
     "mlp": (mlp_generator, mlp_discriminator),
     "mlp-sigmoid": (mlp_sigmoid_generator, mlp_relu_discriminator),
     "dcgan": (dcgan_generator, dcgan_discriminator),
-    "dcgan-plain": (dcgan_generator, plain_discriminator),
+    "mapped": (mapped_generator, plain_discriminator),
 }
 
 

@@ -96,11 +96,14 @@ def generator_step(game, real, z):
 
 @torch.no_grad()
 def update_average(game):
-    """average ← decay · average + (1 - decay) · generator; buffers (BatchNorm's statistics) are copied."""
+    """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
     decay = min(game.ema, (1 + game.step) / (10 + game.step))
-    torch._foreach_lerp_(list(game.average.parameters()), list(game.generator.parameters()), 1 - decay)
-    for average, current in zip(game.average.buffers(), game.generator.buffers(), strict=True):
-        average.copy_(current)
+    torch._foreach_lerp_(weights_and_statistics(game.average), weights_and_statistics(game.generator), 1 - decay)
+
+
+def weights_and_statistics(net):
+    """The parameters and buffers of a net, but for BatchNorm's count of batches."""
+    return [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]
 
 
 def anneal(game):

@@ -359,23 +359,23 @@ def test_the_floor_is_the_score_of_training_digits_drawn_with_the_seed(monkeypat
 
 def test_novelty_tells_training_digits_from_test_digits(digits, some_training_digits):
     pile = torch.cat([some_training_digits[:5], data.to_range(digits.images[:5])])
-    assert evaluation.nearest_training_digit(pile, among=5) == 0
-    assert evaluation.nearest_training_digit(pile.flip(0), among=5) > 1
+    assert evaluation.nearness(pile, among=5) == 0
+    assert evaluation.nearness(pile.flip(0), among=5) > 1
     expected = evaluation.nearest(pile[5:], data.load().images)[0].median()
-    assert evaluation.nearest_training_digit(pile[5:]) == pytest.approx(expected.item())
+    assert evaluation.nearness(pile[5:]) == pytest.approx(expected.item())
 
 
 def test_novelty_is_of_a_thousand_images(monkeypatch):
     monkeypatch.setattr(evaluation, "nearest", lambda images, _: (images[:, 0, 0, :1], None))
     pile = torch.cat([torch.zeros(1000, 1, 28, 28), torch.ones(2000, 1, 28, 28)])
-    assert evaluation.nearest_training_digit(pile) == 0
+    assert evaluation.nearness(pile) == 0
 
 
 def test_a_missing_class_is_counted_and_costs_its_share(digits, monkeypatch):
     """All test digits but those read as 7: KL is log(1 / (1 - share)). The slow numbers are left out."""
     nothing = {"frechet_distance": 0, "kernel_distance": 0, "precision_recall_density_coverage": (0, 0, 0, 0)}
     for name, value in nothing.items():
-        monkeypatch.setattr(evaluation, name, lambda *_, value=value: value)
+        monkeypatch.setattr(evaluation, name, lambda *_, value=value, **__: value)
     made, share = real_digits().features, real_digits().shares[7].item()
     logits = evaluation.digit_net()[-1](made)
     kept = logits.argmax(1) != 7
@@ -384,6 +384,7 @@ def test_a_missing_class_is_counted_and_costs_its_share(digits, monkeypatch):
     assert share == pytest.approx((digits.labels == 7).float().mean().item(), abs=0.002)
     assert got.classes == 9
     assert got.kl == pytest.approx(math.log(1 / (1 - share)), abs=1e-5)
+    assert got.imbalance == pytest.approx(1, abs=1e-5)  # the 7s, all of them; the others' shares grew by less
     assert got.novelty == pytest.approx(1, abs=0.05)  # of other test digits than those that set the scale
 
 
@@ -392,7 +393,7 @@ def test_a_class_counts_from_a_tenth_of_its_share():
     for sevens, expected in ((0, 9), (9, 9), (10, 10), (11, 10)):
         reads = torch.cat([torch.full((sevens,), 7), torch.arange(1000 - sevens) % 7])  # no 8, no 9
         logits = torch.nn.functional.one_hot(reads, 10).float()
-        assert evaluation.classes(logits, shares) == expected - 2
+        assert evaluation.classes(evaluation.class_shares(logits), shares) == expected - 2
 
 
 def test_one_digit_repeated_is_precise_and_scores_badly(digits):

@@ -269,7 +269,7 @@ def test_every_pretrained_recipe_can_be_sampled(gan):
 def cheap_score(images):
     """Numbers that depend on the images alone, and take no time."""
     return evaluation.Score(
-        images.mean().item(), images.std().item(), *[0.25] * 4, 10, 0.5, 0.75, images[0].sum().item()
+        images.mean().item(), images.std().item(), *[0.25] * 4, 10, 0.5, 0.1, 0.75, images[0].sum().item()
     )
 
 

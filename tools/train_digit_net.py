@@ -6,20 +6,15 @@ Small random rotations, scalings, shears and shifts stand in for more data; a mo
 """
 
 import argparse
-import hashlib
-import json
 import time
-from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from gan_lib import data, evaluation, models
-
-WEIGHTS = Path(evaluation.__file__).parent / "weights"
+from gan_lib.files import save_bundled_weights
 
 
 def jitter(images):
@@ -62,20 +57,11 @@ def main():
 
     logits = evaluation.features_and_logits(data.to_range(test.images), average.module.eval())[1]
     accuracy = (logits.argmax(1) == test.labels).double().mean().item()
-    content = safetensors.torch.save({k: v.contiguous() for k, v in average.module.state_dict().items()})
-    (WEIGHTS / "digit-net.safetensors").write_bytes(content)
-    manifest = WEIGHTS / "manifest.json"
-    entries = json.loads(manifest.read_text()) if manifest.exists() else {}
-    entries["digit-net"] = {
-        "command": "python tools/train_digit_net.py",
-        "epochs": arguments.epochs,
-        "seed": arguments.seed,
-        "seconds": round(time.perf_counter() - began),
-        "test_accuracy": accuracy,
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    manifest.write_text(json.dumps(entries, indent=2) + "\n")
-    print(f"{accuracy:.2%} of the 10,000 test digits read correctly; {len(content) / 1e6:.1f} MB written")
+    size = save_bundled_weights(
+        "digit-net", average.module.state_dict(), command="python tools/train_digit_net.py", epochs=arguments.epochs,
+        seed=arguments.seed, seconds=round(time.perf_counter() - began), test_accuracy=accuracy,
+    )  # fmt: skip
+    print(f"{accuracy:.2%} of the 10,000 test digits read correctly; {size / 1e6:.1f} MB written")
 
 
 if __name__ == "__main__":
