@@ -29,7 +29,7 @@ class Recipe:
     epochs: int = 20
     g_lr: float = 2e-4  # as Radford et al.; with the moving average, short runs gain from 1e-3 and more
     d_lr: float = 2e-4
-    anneal: bool = False  # let both fall to a hundredth over the second half of the epochs (training.anneal)
+    anneal: bool = False  # let both fall to a hundredth after a quarter of the epochs (training.anneal)
     betas: tuple = (0.5, 0.999)  # β1 = 0.5 forgets old gradients sooner, for the opponent moves meanwhile
     ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
 

@@ -107,9 +107,9 @@ def weights_and_statistics(net):
 
 
 def anneal(game):
-    """Learning rates hold for half of `game.horizon` steps, then fall linearly to a hundredth. Without a horizon they hold."""
+    """Learning rates hold for a quarter of `game.horizon` steps, then fall linearly to a hundredth; without one they hold."""
     if game.horizon is not None:
-        factor = min(1.0, max(0.01, 2 - 2 * game.step / game.horizon))
+        factor = min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
         for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
             optimizer.param_groups[0]["lr"] = factor * rate
 

@@ -124,7 +124,7 @@ def test_dcgan_quick_is_as_described():
 def test_best_is_as_described():
     """The objective of R3GAN on a DCGAN's layers: relativistic, R1 and R2 at every 4th step, no BatchNorm in D, β1 0.
 
-    A hidden layer stands before G's convolutions and after D's; D is narrower than G; rates fall at the end of 24 epochs.
+    A hidden layer stands before G's convolutions and after D's; D is narrower than G; rates fall over the last 18 of 24 epochs.
     """
     recipe = RECIPES["best"]
     game = recipe.game()

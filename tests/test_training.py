@@ -140,10 +140,10 @@ def test_the_steps_are_each_others_mirror():
 # The learning rates
 
 
-def test_rates_hold_for_half_the_horizon_and_then_fall_to_a_hundredth(new_game):
+def test_rates_hold_for_a_quarter_of_the_horizon_and_then_fall_to_a_hundredth(new_game):
     game = new_game(batch_size=10, epochs=1, anneal=True, g_lr=2e-3, d_lr=1e-3)
     assert game.horizon == 6000
-    for step, factor in ((0, 1), (3000, 1), (3600, 0.8), (4500, 0.5), (5970, 0.01), (6000, 0.01), (9000, 0.01)):
+    for step, factor in ((0, 1), (1500, 1), (2400, 0.8), (3750, 0.5), (5970, 0.01), (6000, 0.01), (9000, 0.01)):
         game.step = step
         training.anneal(game)
         assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 * factor)
@@ -161,7 +161,7 @@ def test_a_run_anneals_as_it_goes(new_game, images):
     game = new_game(batch_size=48, anneal=True)
     game.horizon = 8
     rates = [game.g_optimizer.param_groups[0]["lr"] for _ in training.train(game, images, 8, record_every=1)]
-    assert rates == pytest.approx([2e-4] * 5 + [1.5e-4, 1e-4, 0.5e-4])
+    assert rates == pytest.approx([2e-4 * min(1, k / 6) for k in (8, 7, 6, 5, 4, 3, 2, 1)])
 
 
 # The moving average
