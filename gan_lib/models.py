@@ -91,7 +91,7 @@ def dcgan_discriminator(width=32):
 
 def mapped_generator(latent_dim=64, width=32):
     """A DCGAN's generator behind one more layer, which may bend z before it is drawn: from one digit to the next is a
-    short way then, and few z land between. A mapping network (Karras et al. 2018, arXiv 1812.04948) at its shortest.
+    short way then, and fewer z land between. A mapping network (Karras et al. 2018, arXiv 1812.04948) at its shortest.
     """
     return nn.Sequential(  #                                  z [N, latent_dim]
         nn.Linear(latent_dim, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.2),  # [N, 128]
@@ -101,7 +101,7 @@ def mapped_generator(latent_dim=64, width=32):
 
 def plain_discriminator(width=32):
     """No BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want. And a hidden layer
-    after the convolutions: a sum over patches can't see a digit that is torn in two.
+    after the convolutions, without which the logit is a sum over patches.
     """
     return nn.Sequential(  #                                                              x [N, 1, 28, 28]
         nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]

@@ -1,7 +1,7 @@
 """Make the reference runs: train recipes over several seeds, measure them, write gan_lib/reference/.
 
     python tools/reference.py mlp-quick dcgan-quick     # seeds 1 to 5 each: about ten minutes on two cores
-    python tools/reference.py best --seeds 0 1 2        # most of an hour
+    python tools/reference.py best --seeds 0 1 2        # more than an hour
     python tools/reference.py                           # nothing but the table in README.md, from results.json
 
 A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
