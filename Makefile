@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test outcomes lint refresh links reference clean help
+.PHONY: setup run lab test outcomes lint refresh bench links reference clean help
 
 # The last line of the set-up writes READY. A .venv without it is an unfinished set-up, and is begun anew;
 # one with an older READY is brought up to date.
@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)  ## install everything into .venv (the other targets do this by themselves, once)
 
-run: $(READY)  ## run lessons 01 to 06, copies and samples go to runs/ (LESSONS="03 06" or all for others)
+run: $(READY)  ## run all lessons, copies and samples go to runs/ (LESSONS="03 06" for some)
 	$(BIN)/python tools/lessons.py run $(LESSONS)
 
 lab: $(READY)  ## open JupyterLab at lesson 01
@@ -40,6 +40,10 @@ lint: $(READY)  ## check style and formatting, of notebooks too
 
 refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed copies and pictures
 	$(BIN)/python tools/lessons.py refresh all
+	$(BIN)/python tools/reference.py
+
+bench: $(READY)  ## time this machine against the usual loop (ten minutes; the machine must be idle), renew benchmarks/
+	$(BIN)/python -m gan_lib bench --out benchmarks/results
 	$(BIN)/python tools/reference.py
 
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name

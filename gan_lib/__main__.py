@@ -1,4 +1,4 @@
-"""The command line: `python -m gan_lib train | sample | measure | export`. `--help` after any of them says more."""
+"""The command line: `python -m gan_lib train | sample | measure | bench | export`. `--help` after any of them says more."""
 
 import argparse
 import json
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
+from gan_lib import bench as benchmark
 from gan_lib import checkpoint, data, evaluation, plotting, recipes, runs, training
-from gan_lib.files import save_bundled_weights
+from gan_lib.files import save_bundled_weights, write_atomically
 
 TRAIN = """\
 Train a recipe on MNIST and write what it made into a folder:
@@ -21,7 +23,9 @@ Train a recipe on MNIST and write what it made into a folder:
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 
-Ctrl-C stops, writes all of these, and says how to go on.
+Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU processes, share one run:
+
+  accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
 """
 
 
@@ -32,7 +36,8 @@ def train(arguments):
         steps=arguments.steps, resume=arguments.resume, quiet=arguments.quiet,
     )  # fmt: skip
     game = run.game
-    print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
+    if game.team.first:
+        print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
 
 
 def sample(arguments):
@@ -124,6 +129,20 @@ def mean_and_spread(values):
     return f"{mean:.3g}" + (f" ± {spread:.2g}" if spread else "")
 
 
+def bench(arguments):
+    device, out = data.pick_device(arguments.device), Path(arguments.out)
+    found, total = {}, 5 + len(recipes.RECIPES) + arguments.seeds
+    for name, value in (bar := tqdm(benchmark.measure(device.type, arguments.seeds), total=total)):
+        found[name] = value
+        bar.set_description(f"measured {name}")
+    usual, ours = benchmark.courses(found)
+    ax = plotting.race({"the usual loop": (usual, plotting.THEORY), benchmark.QUICK: (ours, plotting.FAKE)})
+    plotting.save_figure(ax, out / "bench.png")
+    write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
+    print(benchmark.table(found))
+    print(f"Every figure is in {out / 'bench.json'}, and the distances over time are drawn in {out / 'bench.png'}")
+
+
 def export(arguments):
     path = checkpoint.latest(Path(arguments.run) / "checkpoints")
     if path is None:
@@ -179,6 +198,14 @@ def main(words=None):
     command.add_argument("--n", type=int, default=10_000, help="samples for each score (default: 10000)")
     command.add_argument("--seeds", type=whole(1), default=1, help="how often, with other noise (default: 1)")
     command.add_argument("--json", action="store_true", help="print every score as JSON")
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+    command = commands.add_parser("bench", help="time this machine against the usual loop, in about ten minutes")
+    command.set_defaults(do=bench)
+    command.add_argument("--seeds", type=whole(2), default=10, help="runs for the time to quality (default: 10)")
+    command.add_argument(
+        "--out", default="runs/bench", help="folder for bench.json and bench.png (default: runs/bench)"
+    )
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser("export", help="put a run's generator into gan_lib/weights (for maintainers)")

@@ -481,3 +481,59 @@ def four_piles(answer):
         )
     if answer != piles:
         return "real and honest are swapped: real digits lie at the floor, whatever your eye says."
+
+
+# Lesson 11
+
+
+@check
+def products(answer):
+    """`answer(n, widths)` → multiplications of a forward and a backward pass through linear layers."""
+    for n, widths in ((1, [3, 5]), (100, [784, 256, 256, 1]), (7, [64, 2, 9])):
+        layers = [a * b for a, b in itertools.pairwise(widths)]
+        got, expected = call(answer, n, widths), n * (3 * sum(layers) - layers[0])
+        for wrong, reason in (
+            (n * sum(layers), "that is the forward pass alone."),
+            (
+                2 * n * sum(layers),
+                "backward there are two products for a layer, not one; only the first layer has one.",
+            ),
+            (3 * n * sum(layers), "the first layer's input is the images, and they need no gradient."),
+            (
+                n * (3 * sum(layers) - layers[-1]),
+                "it is the first layer, not the last, that has nobody to hand down to.",
+            ),
+            (expected / n, "that is for one image, and there are n."),
+        ):
+            if got == wrong != expected:
+                return reason
+        if got != expected:
+            return f"for n = {n} and widths {widths} it gives {got}, not {expected}."
+
+
+@check
+def amdahl(answer):
+    """`answer(share, factor)` → how many times as fast the whole is, when a share of it is `factor` times as fast."""
+    for share, factor in ((0.5, 2.0), (0.3, 10.0), (1.0, 4.0), (0.0, 4.0)):
+        got, expected = call(answer, share, factor), 1 / (1 - share + share / factor)
+        if not differ(got, 1 / expected) and differ(got, expected):
+            return "that is the time that is left; how many times as fast is the whole then?"
+        if not differ(got, share * factor) and differ(got, expected):
+            return "the rest of the program takes its time as before; add the two times first."
+        if differ(got, expected):
+            return (
+                f"with a share of {share} made {factor:g} times as fast, it gives {float(got):.3f}, not {expected:.3f}."
+            )
+
+
+@check
+def smallest_step(answer):
+    """`answer(kind)` → the smallest power of two x with 1 + x ≠ 1 in the dtype `kind`."""
+    for kind in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        got, expected = float(call(answer, kind)), torch.finfo(kind).eps
+        if got == expected / 2:
+            return f"in {kind}, 1 + {got:g} is 1 again: go back by one."
+        if got == torch.finfo(kind).tiny:
+            return "that is the smallest number near 0. Near 1 the numbers lie much farther apart."
+        if got != expected:
+            return f"in {kind} it gives {got:g}; 1 + {expected:g} is not 1, and with half of that it is."

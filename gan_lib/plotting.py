@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.font_manager import findfont
+from matplotlib.ticker import LogFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_lib import data
@@ -135,6 +136,22 @@ def curves(records, axes=None, reference=None):
     if reference is not None:
         axes[0].figure.suptitle(bands.remark(records, reference), fontsize=10)
     return axes
+
+
+def race(courses, ax=None):
+    """Draw distances over seconds, both on logarithmic scales: `courses` is {name: ([(seconds, distance) …] …, colour)}."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 3.6), dpi=100, layout="constrained")
+    for name, (runs, color) in courses.items():
+        for i, run in enumerate(runs):
+            ax.plot(*zip(*run, strict=True), "o-", color=color, markersize=3, linewidth=1, label=None if i else name)
+    ax.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="Fréchet distance")
+    for axis in (ax.xaxis, ax.yaxis):  # 10 and 1000, not powers
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter())
+    ax.legend(frameon=False, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
 
 
 def shade(ax, band, end, color):

@@ -92,7 +92,9 @@ def remark(records, recipe):
 
 
 def results():
-    """results.json: {"floor": [score …], "recipes": {name: {seeds, parameters, steps, ms_a_step, "scores": [score …]}}}."""
+    """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}}, where about is
+    {seeds, parameters, steps, ms_a_step, "scores": [score …]}. Classic is `mlp` without its moving average, as it trains.
+    """
     return json.loads((FOLDER / "results.json").read_text())
 
 

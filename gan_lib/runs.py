@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, data, plotting, recipes, reference, training
+from gan_lib import checkpoint, data, parallel, plotting, recipes, reference, training
 
 
 class Run:
@@ -28,6 +29,8 @@ class Run:
 
     def save(self, epoch, keep):
         """Samples, records and a checkpoint; the checkpoint before goes, unless it was to be kept."""
+        if not self.game.team.first:
+            return
         pixels = plotting.pixels(self.game.sampler()(self.z))
         plotting.save_picture(plotting.tile(pixels), self.folder / "samples" / f"epoch_{epoch}.png")
         checkpoint.save_records(self.records, self.folder / "records.csv")
@@ -65,7 +68,8 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
     `resume` goes on with the run that `out` holds; `seed` (None: 0) cannot change then. Raises `ValueError` where `out` and
     `resume` do not fit together, `training.Diverged`, and `SystemExit` after Ctrl-C, with everything saved.
     """
-    out, device = Path(out), data.pick_device(device)
+    out, team = Path(out), parallel.team(device)
+    device = data.pick_device(device)
     recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs)
     last = checkpoint.latest(out / "checkpoints")
     if last and not resume:
@@ -75,6 +79,7 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
             f"{out} holds no checkpoint to go on from: leave out --resume, or give the run's folder with --out."
         )
     game = recipes.resume(last, device) if last else recipe.game(seed or 0, device)
+    parallel.join(game, team)
     if last:
         notes = checkpoint.header(last)["notes"]
         was = notes["recipe"]["name"], notes.get("data", dataset)
@@ -89,13 +94,16 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
     epochs = -(-steps // per_epoch)
 
     run = Run(out, game, recipe, {"data": dataset})
-    plotting.save_picture(plotting.tile(images[:100]), out / "real_images.png")
+    anyone = lambda flags: team.mean(torch.tensor([float(len(flags))], device=device)).item() > 0
+    stop = anyone([])  # no; but it waits for all of the team, before the first writes what the others look for above
+    if team.first:
+        plotting.save_picture(plotting.tile(images[:100]), out / "real_images.png")
     if game.step == 0:
         run.save(0, keep=True)
-    bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet)
+    bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
     try:
         with bar, interrupts() as asked:
-            while game.step < steps and not asked:
+            while game.step < steps and not stop:
                 epoch = game.step // per_epoch + 1
                 end = min(epoch * per_epoch, steps)
                 for record in training.train(game, images, end - game.step):
@@ -105,14 +113,18 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
                         f"epoch {epoch}/{epochs}, d_loss {record.d_loss:.3f}, g_loss {record.g_loss:.3f}, "
                         f"D(x) {record.d_real:.2f}, D(G(z)) {record.d_fake:.2f}"
                     )
-                    if asked:
+                    if stop := anyone(asked):
                         break
                 run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)
-    except training.Diverged as error:
-        raise training.Diverged(f"{error} The last good checkpoint is {run.saved}.") from error
+    except (training.Diverged, ConnectionError) as error:
+        raise type(error)(f"{error} The last good checkpoint is {checkpoint.latest(out / 'checkpoints')}.") from error
+    if not team.first:
+        return run
     run.draw()
     if game.step < steps:
-        again = ["python", "-m", "gan_lib", "train", recipe.name, "--steps", str(steps), "--data", dataset]
+        launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(team.size)]
+        again = launch if team.size > 1 else ["python"]
+        again += ["-m", "gan_lib", "train", recipe.name, "--steps", str(steps), "--data", dataset]
         again += ["--out", str(out), "--device", device.type, "--resume"]
         print(f"Stopped after step {game.step} of {steps}; everything is in {out}. To go on:", file=sys.stderr)
         print(f"  {shlex.join(again)}", file=sys.stderr)

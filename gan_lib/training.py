@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import torch
 
-from gan_lib import data, losses, models
+from gan_lib import data, losses, models, parallel
+
+BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
 
 
 class Game:
@@ -33,15 +35,49 @@ class Game:
         self.gamma, self.penalty_every = gamma, penalty_every
         self.rates, self.horizon = (g_lr, d_lr), horizon
         self.rng = torch.Generator(self.device).manual_seed(seed)
+        self.dtype = fast_dtype(self.device)
+        self.team = parallel.Team()
         self.step, self.seconds = 0, 0.0
 
     def noise(self, n):
-        """The next n points z [n, latent_dim] from N(0, 1)."""
-        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)
+        """The next n points z [n, latent_dim] from N(0, 1); where several processes share a batch, the share of this one."""
+        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)[self.team.share]
+
+    def generate(self, n):
+        """n fakes G(z) [n, 1, 28, 28] of the next noise."""
+        with self.autocast():
+            return self.generator(self.noise(n)).float()
+
+    def judge(self, images):
+        """D's logits [N] of images [N, 1, 28, 28]."""
+        with self.autocast():
+            return self.discriminator(images).float()
+
+    def judge_both(self, real, fake):
+        """D's logits of both: in one pass, which is faster, unless D has BatchNorm, which is to see each kind by itself."""
+        if any(isinstance(layer, BATCH_NORM) for layer in self.discriminator.modules()):
+            return self.judge(real), self.judge(fake)
+        return self.judge(torch.cat([real, fake])).split(len(real))
+
+    def autocast(self):
+        """A context in which the products inside the nets are worked out in `dtype`; what goes in and comes out is float32."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def sampler(self):
         """The averaged generator, frozen as it is now (`models.Sampler`)."""
         return models.Sampler(self.average, self.latent_dim)
+
+
+def fast_dtype(device):
+    """bfloat16 where this device multiplies it faster than float32 (GPUs from Ampere on, CPUs with AVX-512 BF16 or AMX), else
+    float32. Lesson 11 shows what that brings, and what it costs.
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        known = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of PyTorch
+        fast = known.get("avx512_bf16") or known.get("amx_bf16")
+    return torch.bfloat16 if fast else torch.float32
 
 
 class Record(NamedTuple):
@@ -60,15 +96,13 @@ class Diverged(ArithmeticError):
     """A loss is not a number any more. The message says at which step, and the usual causes."""
 
 
-def discriminator_step(game, real, z):
-    """Move D one step towards telling `real` [N, 1, 28, 28] from G(z). Returns d_loss, real_logits, fake_logits."""
-    game.generator.requires_grad_(False)  #              G holds still: no gradient goes past the fakes
+def discriminator_step(game, real, fake):
+    """Move D one step towards telling `real` from `fake` [N, 1, 28, 28]. Returns d_loss, real_logits, fake_logits."""
     game.discriminator.requires_grad_(True)
-    fake = game.generator(z)
-    real_logits, fake_logits = game.discriminator(real), game.discriminator(fake)
+    real_logits, fake_logits = game.judge_both(real, fake.detach())  # no gradient goes past the fakes, into G
     d_loss = game.loss.discriminator(real_logits, fake_logits)
     game.d_optimizer.zero_grad()
-    (d_loss + penalty(game, real, fake)).backward()
+    (d_loss + penalty(game, real, fake.detach())).backward()
     game.d_optimizer.step()
     return d_loss.detach(), real_logits.detach(), fake_logits.detach()
 
@@ -81,12 +115,10 @@ def penalty(game, real, fake):
     return k * game.gamma / 2 * losses.zero_centred_penalties(game.discriminator, real, fake)
 
 
-def generator_step(game, real, z):
-    """Move G one step towards fooling D with G(z). Returns g_loss, real_logits (None if unpaired), fake_logits."""
-    game.discriminator.requires_grad_(False)  #          D holds still: gradients pass through it, and stay out of it
-    game.generator.requires_grad_(True)
-    fake = game.generator(z)
-    real_logits, fake_logits = game.discriminator(real) if game.loss.paired else None, game.discriminator(fake)
+def generator_step(game, real, fake):
+    """Move G, which made `fake`, one step towards fooling D. Returns g_loss, real_logits (None if unpaired), fake_logits."""
+    game.discriminator.requires_grad_(False)  # gradients pass through D, and stay out of it
+    real_logits, fake_logits = game.judge(real) if game.loss.paired else None, game.judge(fake)
     g_loss = game.loss.generator(real_logits, fake_logits)
     game.g_optimizer.zero_grad()
     g_loss.backward()
@@ -123,17 +155,18 @@ def train(game, images, steps, record_every=100):
     """
     end = game.step + steps
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
-    for real in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
+    for batch in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
         anneal(game)
-        d_loss, real_logits, fake_logits = discriminator_step(game, real, game.noise(len(real)))
-        g_loss, _, _ = generator_step(game, real, game.noise(len(real)))
+        real, fake = batch[game.team.share], game.generate(game.batch_size)
+        d_loss, real_logits, fake_logits = discriminator_step(game, real, fake)
+        g_loss, _, _ = generator_step(game, real, fake)
         update_average(game)
 
         game.step += 1
         sums += torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
 
         if game.step % record_every == 0 or game.step == end:
-            means = (sums / (game.step - since)).tolist()  # the only place that waits for the device
+            means = game.team.mean(sums / (game.step - since)).tolist()  # the only place that waits for the device
             game.seconds += time.perf_counter() - clock
             if not all(map(math.isfinite, means)):
                 raise Diverged(

@@ -40,10 +40,12 @@ def write_idx():
 
 @pytest.fixture
 def new_game():
-    """Make a game of tiny nets: `new_game(nets, seed=..., **what else a recipe says)`."""
+    """Make a game of tiny nets, in float32 on every machine: `new_game(nets, seed=..., **what else a recipe says)`."""
 
-    def make(nets="mlp", seed=0, **changes):
-        return Recipe("tiny", nets, **{"latent_dim": 5, "width": 6, "batch_size": 8} | changes).game(seed)
+    def make(nets="mlp", seed=0, dtype=torch.float32, **changes):
+        game = Recipe("tiny", nets, **{"latent_dim": 5, "width": 6, "batch_size": 8} | changes).game(seed)
+        game.dtype = dtype
+        return game
 
     return make
 

@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, files, plotting, recipes, runs
+from gan_lib import checkpoint, data, evaluation, files, parallel, plotting, recipes, runs
 from gan_lib.recipes import RECIPES
 
 ROOT = Path(files.__file__).parents[1]
@@ -126,7 +126,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
 
 def test_train_hands_on_what_it_was_told(gan, monkeypatch):
     told = []
-    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4))
+    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4, team=parallel.Team()))
     monkeypatch.setattr(runs, "train", lambda *words, **more: told.append((words, more)) or ended)
     words = "--data", "kmnist", "--epochs", 4, "--seed", 5, "--out", "run", "--device", "cpu", "--resume", "--quiet"
     assert gan("train", "mlp")[:2] == (0, "mlp: 7 steps in 2 s of training; everything is in runs/mlp\n")

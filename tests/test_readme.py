@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gan_lib import __main__ as command_line
-from gan_lib import reference
+from tools import reference as make_reference
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -24,7 +24,7 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", re.findall(r"^python -m gan_lib (.*?)(?:\s+#.*)?$", README, re.M))
 def test_the_commands_are_understood(line, monkeypatch):
     done = []
-    for name in ("train", "sample", "measure"):
+    for name in ("train", "sample", "measure", "bench"):
         monkeypatch.setattr(command_line, name, done.append)
     try:
         command_line.main(line.split())
@@ -40,5 +40,6 @@ def test_pictures_and_links_are_there():
         assert path.exists(), path
 
 
-def test_the_table_of_results_is_that_of_the_reference_runs():
-    assert f"<!-- results: written by tools/reference.py -->\n{reference.table()}\n<!-- /results -->" in README
+def test_the_tables_are_those_of_the_reference_runs_and_of_the_bench():
+    for name, table in make_reference.tables().items():
+        assert f"<!-- {name}: written by tools/reference.py -->\n{table}\n<!-- /{name} -->" in README

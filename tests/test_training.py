@@ -43,7 +43,7 @@ def test_a_step_moves_its_own_net_and_leaves_the_other_still(nets, loss, mover, 
     still = {"discriminator": "generator", "generator": "discriminator"}[mover]
     before = parameters(game.discriminator), parameters(game.generator), gradients(getattr(game, still))
     step = getattr(training, f"{mover}_step")
-    step(game, data.to_range(images[:8]), game.noise(8))
+    step(game, data.to_range(images[:8]), game.generate(8))
     moved = {
         name: differences(parameters(getattr(game, name)), old)
         for name, old in zip(("discriminator", "generator"), before, strict=False)
@@ -56,7 +56,7 @@ def test_a_step_moves_its_own_net_and_leaves_the_other_still(nets, loss, mover, 
 @pytest.mark.parametrize("mover", ["discriminator", "generator"])
 def test_no_gradient_reaches_the_still_net(mover, new_game, images):
     game = new_game()
-    getattr(training, f"{mover}_step")(game, data.to_range(images[:8]), game.noise(8))
+    getattr(training, f"{mover}_step")(game, data.to_range(images[:8]), game.generate(8))
     still = game.generator if mover == "discriminator" else game.discriminator
     assert all(parameter.grad is None for parameter in still.parameters())
 
@@ -69,7 +69,7 @@ def test_a_step_follows_the_gradient_of_its_own_batch_alone(mover, new_game, ima
     moving = list(getattr(fresh, mover).requires_grad_(True).parameters())
     logits = fresh.discriminator(real), fresh.discriminator(fresh.generator(z))
     expected = torch.autograd.grad(getattr(fresh.loss, mover)(*logits), moving)
-    getattr(training, f"{mover}_step")(game, real, z)
+    getattr(training, f"{mover}_step")(game, real, game.generator(z))
     for parameter, gradient in zip(getattr(game, mover).parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)
 
@@ -79,18 +79,18 @@ def test_a_step_goes_downhill(new_game, images):
     for mover, field in (("discriminator", 0), ("generator", 0)):
         game = new_game(d_lr=1e-3, g_lr=1e-3)
         step, real, z = getattr(training, f"{mover}_step"), data.to_range(images[:8]), game.noise(8)
-        losses_seen = [step(game, real, z)[field].item() for _ in range(5)]
+        losses_seen = [step(game, real, game.generator(z))[field].item() for _ in range(5)]
         assert losses_seen == sorted(losses_seen, reverse=True)
 
 
 def test_steps_return_the_loss_of_the_logits_they_return(new_game, images):
     game = new_game(loss="relativistic")
-    real, z = data.to_range(images[:8]), game.noise(8)
+    real, fake = data.to_range(images[:8]), game.generate(8)
     for step, loss in (
         (training.discriminator_step, game.loss.discriminator),
         (training.generator_step, game.loss.generator),
     ):
-        value, real_logits, fake_logits = step(game, real, z)
+        value, real_logits, fake_logits = step(game, real, fake)
         assert value.item() == pytest.approx(loss(real_logits, fake_logits).item())
         assert not value.requires_grad
         assert not real_logits.requires_grad
@@ -99,22 +99,22 @@ def test_steps_return_the_loss_of_the_logits_they_return(new_game, images):
 
 def test_an_unpaired_generator_step_does_not_look_at_real_images(new_game):
     game = new_game()
-    assert training.generator_step(game, None, game.noise(8))[1] is None
+    assert training.generator_step(game, None, game.generate(8))[1] is None
 
 
 def test_a_penalty_counts_k_times_at_every_kth_step_and_stays_out_of_the_loss_returned(new_game, images):
     real, plain = data.to_range(images[:8]), new_game()
-    z = plain.noise(8)
-    without = training.discriminator_step(plain, real, z)[0]
+    fake = plain.generate(8)
+    without = training.discriminator_step(plain, real, fake)[0]
     moved = {}
     for step in (0, 1, 2, 3):
         game = new_game(gamma=2.0, penalty_every=3)
         game.step = step
-        slopes = losses.zero_centred_penalties(game.discriminator, real, game.generator(z))
+        slopes = losses.zero_centred_penalties(game.discriminator, real, fake)
         expected = 3 * 2.0 / 2 * slopes.item() if step in (0, 3) else 0.0
-        found = torch.as_tensor(training.penalty(game, real, game.generator(z)))
+        found = torch.as_tensor(training.penalty(game, real, fake))
         assert found.item() == pytest.approx(expected, rel=1e-5)
-        assert training.discriminator_step(game, real, z)[0].equal(without)
+        assert training.discriminator_step(game, real, fake)[0].equal(without)
         moved[step] = [p.detach().clone() for p in game.discriminator.parameters()]
     same = [all(a.equal(b) for a, b in zip(moved[i], plain.discriminator.parameters(), strict=True)) for i in range(4)]
     assert same == [False, True, True, False]
@@ -131,10 +131,85 @@ def test_the_steps_are_each_others_mirror():
     swapped = lambda line: re.sub(r"generator|discriminator|\b[gd]_", lambda word: other[word[0]], line)
     d, g = statements(training.discriminator_step), statements(training.generator_step)
     different = [i for i, (a, b) in enumerate(zip(d, g, strict=True)) if swapped(a) != b]
-    assert [d[i].split(" =")[0] for i in different] == ["fake", "real_logits, fake_logits", d[6], d[-1]]
-    assert d[6] == "(d_loss + penalty(game, real, fake)).backward()"
-    assert g[6] == "g_loss.backward()"
-    assert d[different[0]] == g[different[0]] == "fake = game.generator(z)"
+    assert [d[i].split(" =")[0] for i in different] == [d[0], "real_logits, fake_logits", d[4], d[-1]]
+    assert (d[0], g[0]) == (
+        "game.discriminator.requires_grad_(True)",
+        "game.discriminator.requires_grad_(False)",
+    )
+    assert d[4] == "(d_loss + penalty(game, real, fake.detach())).backward()"
+    assert g[4] == "g_loss.backward()"
+
+
+@pytest.mark.parametrize(("nets", "passes"), [("mlp", 1), ("mapped", 1), ("dcgan", 2)])
+def test_d_looks_at_both_piles_in_one_pass_unless_its_batchnorm_would_mix_them(nets, passes, new_game, images):
+    game, real, seen = new_game(nets), data.to_range(images[:8]), []
+    fake = game.generate(8).detach()
+    expected = game.discriminator(real), game.discriminator(fake)
+    game.discriminator.register_forward_hook(lambda net, inputs, logits: seen.append(len(logits)))
+    found = game.judge_both(real, fake)
+    assert seen == [16] * passes if passes == 1 else [8, 8]
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+# bfloat16
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "cpu", "expected"),
+    [
+        ("cuda", (7, 5), {}, torch.float32),  # a T4, which says that it can, and is slower
+        ("cuda", (8, 0), {}, torch.bfloat16),
+        ("cuda", (9, 0), {}, torch.bfloat16),
+        ("cpu", None, {"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ("cpu", None, {"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ("cpu", None, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}, torch.float32),
+        ("cpu", None, {"architecture": "aarch64"}, torch.float32),
+    ],
+)
+def test_bfloat16_is_used_where_the_hardware_has_it(device, capability, cpu, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
+    assert training.fast_dtype(torch.device(device)) is expected
+
+
+def test_an_older_pytorch_does_not_know_its_cpu(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert training.fast_dtype(torch.device("cpu")) is torch.float32
+
+
+@NETS
+@pytest.mark.parametrize("loss", ["non-saturating", "relativistic"])
+def test_the_fast_steps_equal_the_plain_ones_to_rounding(nets, loss, new_game, images):
+    """A number in bfloat16 has eight bits: what comes of many of them is within a tenth."""
+    real = data.to_range(images[:32])
+    gradient = lambda net: torch.cat([p.grad.flatten() for p in net.parameters()])
+    played = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        game = new_game(nets, dtype=dtype, loss=loss, width=32)
+        fake = game.generate(32)
+        d_loss, *_ = training.discriminator_step(game, real, fake)
+        g_loss, *_ = training.generator_step(game, real, fake)
+        played[dtype] = d_loss, g_loss, gradient(game.discriminator), gradient(game.generator)
+    plain, fast = played.values()
+    for a, b in zip(plain, fast, strict=True):
+        assert b.dtype is torch.float32
+        assert 0 < (a - b).norm() < 0.1 * a.norm()  # and they are not the same: it was bfloat16
+
+
+def test_weights_and_the_average_stay_float32(new_game, images):
+    game = new_game("dcgan", dtype=torch.bfloat16)
+    play(game, images, 3)
+    tensors = [*game.generator.parameters(), *game.discriminator.parameters(), *game.average.parameters()]
+    tensors += [value for slots in game.g_optimizer.state.values() for value in slots.values()]
+    assert {tensor.dtype for tensor in tensors} == {torch.float32}
+
+
+def test_a_penalty_is_worked_out_in_float32(new_game, images):
+    real = data.to_range(images[:8])
+    plain, fast = (new_game("mapped", gamma=2.0, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    fake = plain.generate(8).detach()
+    assert training.penalty(plain, real, fake).equal(training.penalty(fast, real, fake))
 
 
 # The learning rates
@@ -262,8 +337,9 @@ def test_a_record_holds_the_means_of_its_steps(new_game, images):
     """Play the same game by hand, one step at a time, and take the means with `math`."""
     by_hand, seen = new_game(loss="relativistic"), []
     for real in itertools.islice(data.batches(images, 8, seed=0), 7):
-        d_loss, real_logits, fake_logits = training.discriminator_step(by_hand, real, by_hand.noise(8))
-        g_loss, _, _ = training.generator_step(by_hand, real, by_hand.noise(8))
+        fake = by_hand.generate(8)
+        d_loss, real_logits, fake_logits = training.discriminator_step(by_hand, real, fake)
+        g_loss, _, _ = training.generator_step(by_hand, real, fake)
         p_real, p_fake = (
             sum(1 / (1 + math.exp(-a)) for a in logits.tolist()) / 8 for logits in (real_logits, fake_logits)
         )

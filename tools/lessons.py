@@ -201,14 +201,14 @@ def table(results):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["run", "outcomes", "refresh", "seeds"])
-    parser.add_argument("lessons", nargs="*", metavar="NN", help='numbers of lessons, or "all" (01 to 06)')
+    parser.add_argument("lessons", nargs="*", metavar="NN", help='numbers of lessons, or "all" (default)')
     parser.add_argument("--execution-timeout", type=int, default=600, metavar="S", help="seconds a cell may take (600)")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="the repository")
     options = parser.parse_args(arguments)
     os.environ.pop("MPLBACKEND", None)  # Agg would leave every figure out
 
     try:
-        notebooks = find(options.root, options.lessons or ["01", "02", "03", "04", "05", "06"])
+        notebooks = find(options.root, options.lessons or ["all"])
         bounds = read_bounds(options.root) if options.command == "outcomes" else {}
     except (ValueError, OSError) as error:
         parser.error(str(error))

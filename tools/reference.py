@@ -2,7 +2,7 @@
 
     python tools/reference.py mlp-quick dcgan-quick     # seeds 1 to 5 each: about ten minutes on two cores
     python tools/reference.py best --seeds 0 1 2        # more than an hour
-    python tools/reference.py                           # nothing but the table in README.md, from results.json
+    python tools/reference.py                           # nothing but the tables in README.md
 
 A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
 The lessons' own runs have seed 0: they are held against runs of other seeds.
@@ -15,7 +15,7 @@ import json
 import time
 from pathlib import Path
 
-from gan_lib import checkpoint, data, evaluation, recipes, reference, runs, training
+from gan_lib import bench, checkpoint, data, evaluation, models, recipes, reference, runs, training
 from gan_lib.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +23,7 @@ FOLDER = ROOT / "gan_lib" / "reference"
 RUNS = ROOT / "runs" / "reference"
 SAMPLES = 10_000  # for each score
 SEED = 1000  # of the noise for the scores: far from the seeds of the runs
-MARKS = ("<!-- results: written by tools/reference.py -->", "<!-- /results -->")
+BENCH = ROOT / "benchmarks" / "results" / "bench.json"
 COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
 
 
@@ -38,6 +38,24 @@ def finished_run(recipe, seed):
 
 def samples_of(path):
     return recipes.resume(path, data.pick_device()).sampler().sample(SAMPLES, SEED)
+
+
+def frechet(images):
+    features, _ = evaluation.features_and_logits(images)
+    real = evaluation.real_digits(features.device)
+    return evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian)
+
+
+def classic(seeds):
+    """The distances of mlp's generators as the usual loop would leave them, without an average: [[step, [distance …]] …]."""
+    by_step = {}
+    for seed in seeds:
+        for path in (RUNS / f"mlp-{seed}" / "checkpoints").glob("*.safetensors"):
+            game = recipes.resume(path, data.pick_device())
+            if game.step > 0:
+                sampler = models.Sampler(game.generator, game.latent_dim)
+                by_step.setdefault(game.step, []).append(round(float(frechet(sampler.sample(SAMPLES, SEED))), 3))
+    return sorted(map(list, by_step.items()))
 
 
 def course(folder, seed):
@@ -96,12 +114,19 @@ def update(results, recipe, seeds, timed):
     entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
 
 
-def write_table():
-    """Put `reference.table()` between its two marks in README.md."""
+def write_tables():
+    """Put the tables of the results and of the bench between their marks in README.md."""
     text = (ROOT / "README.md").read_text()
-    before, rest = text.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    write_atomically(ROOT / "README.md", f"{before}{MARKS[0]}\n{reference.table()}\n{MARKS[1]}{after}".encode())
+    for name, table in tables().items():
+        opening, closing = f"<!-- {name}: written by tools/reference.py -->", f"<!-- /{name} -->"
+        before, rest = text.split(opening)
+        text = f"{before}{opening}\n{table}\n{closing}{rest.split(closing)[1]}"
+    write_atomically(ROOT / "README.md", text.encode())
+
+
+def tables():
+    """README's tables: {name: Markdown}."""
+    return {"results": reference.table(), "bench": bench.table(json.loads(BENCH.read_text()))}
 
 
 def main():
@@ -122,10 +147,12 @@ def main():
     results.setdefault("floor", [evaluation.floor(SAMPLES, seed)._asdict() for seed in range(5)])
     for recipe in chosen:
         update(results, recipe, arguments.seeds, arguments.time)
+        if recipe.name == "mlp":
+            results["classic"] = classic(arguments.seeds)
         results["recipes"] = {name: results["recipes"][name] for name in recipes.RECIPES if name in results["recipes"]}
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
         print(f"{recipe.name}: measured over {len(arguments.seeds)} runs")
-    write_table()
+    write_tables()
 
 
 if __name__ == "__main__":

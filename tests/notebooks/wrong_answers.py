@@ -658,4 +658,54 @@ def my_coverage(distances, radii):
         ('my_answer = {"A": "real", "B": "real", "C": "real", "D": "real"}\n', "belongs to one letter"),
         ('my_answer = ["collapsed", "honest", "real", "memoriser"]\n', "a dictionary with the letters"),
     ],
+    "products": [
+        (
+            """
+def my_products(n, widths):
+    return n * sum(a * b for a, b in zip(widths, widths[1:]))
+""",
+            "forward pass alone",
+        ),
+        (
+            """
+def my_products(n, widths):
+    return 2 * n * sum(a * b for a, b in zip(widths, widths[1:]))
+""",
+            "two products for a layer",
+        ),
+        (
+            """
+def my_products(n, widths):
+    return 3 * n * sum(a * b for a, b in zip(widths, widths[1:]))
+""",
+            "they need no gradient",
+        ),
+        (
+            """
+def my_products(n, widths):
+    layers = [a * b for a, b in zip(widths, widths[1:])]
+    return n * (3 * sum(layers) - layers[-1])
+""",
+            "not the last",
+        ),
+        (
+            """
+def my_products(n, widths):
+    layers = [a * b for a, b in zip(widths, widths[1:])]
+    return 3 * sum(layers) - layers[0]
+""",
+            "for one image",
+        ),
+        ("def my_products(n, widths):\n    return n * sum(widths)\n", "it gives"),
+    ],
+    "amdahl": [
+        ("def my_speedup(share, factor):\n    return 1 - share + share / factor\n", "time that is left"),
+        ("def my_speedup(share, factor):\n    return share * factor\n", "as before"),
+        ("def my_speedup(share, factor):\n    return 1 - share + share * factor\n", "it gives"),
+    ],
+    "smallest_step": [
+        ("def my_smallest(kind):\n    return torch.finfo(kind).eps / 2\n", "go back by one"),
+        ("def my_smallest(kind):\n    return torch.finfo(kind).tiny\n", "near 0"),
+        ("def my_smallest(kind):\n    return 2.0 ** -7\n", "it gives"),
+    ],
 }

@@ -1,0 +1,207 @@
+"""How fast is this machine, and how much faster than the usual loop? `python -m gan_lib bench`. Introduced in lesson 11.
+
+Everything that is compared takes turns with what it is compared to, so that a busy moment hurts both.
+"""
+
+import dataclasses
+import itertools
+import math
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import gan_lib
+from gan_lib import data, evaluation, recipes, reference, training
+from gan_lib.usual import usual_loop
+
+CLASSIC = "mlp"  # what people know: 200 epochs of this recipe, by the usual loop
+QUICK = "mlp-quick"  # what comes to the same quality soonest
+MOMENTS = (1000, 2000, 3000, 4000, 5000)  # steps of QUICK at which its distance is measured
+TRAIN = "from gan_lib import data, recipes, training; list(training.train(recipes.get({name!r}).game(), data.load().images, 30))"
+
+PEAK = """
+import pathlib, resource
+status = pathlib.Path("/proc/self/status")  # Linux; what getrusage says there may be the parent's
+if status.exists():
+    print(1024 * int(status.read_text().split("VmHWM:")[1].split()[0]))
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # macOS, in bytes
+"""
+
+
+def race(recipe, steps, rounds=5, device="cpu"):
+    """Seconds for an epoch by the usual loop and by ours, in float32 and in the machine's fast dtype, {player: [one a round]}.
+
+    Each round is `steps` steps of each. With them "rates", the billions of multiplications a second in a large matrix product at
+    the same moments, by dtype, and "a_step", the billions of multiplications in a pair of steps.
+    """
+    images, usual, players = data.load(device=device).images, usual_loop(recipe, device), {}
+    players["usual"] = lambda n: list(itertools.islice(usual, n))[-1][0].item()  # waits for the device
+    dtypes = {name(dtype): dtype for dtype in (torch.float32, training.fast_dtype(torch.device(device)))}
+    for key, dtype in dtypes.items():
+        game = recipe.game(device=device)
+        game.dtype = dtype
+        players[key] = lambda n, game=game: list(training.train(game, images, n))
+    seconds, rates = {key: [] for key in players}, {key: [] for key in dtypes}
+    for _ in range(rounds + 1):
+        for key, play in players.items():
+            start = time.perf_counter()
+            play(steps)
+            seconds[key].append((time.perf_counter() - start) * per_epoch(recipe.name) / steps)
+        for key, dtype in dtypes.items():
+            rates[key].append(products_a_second(dtype, device) / 1e9)
+    warm = {key: found[1:] for key, found in seconds.items()}  # the first round warms up
+    return warm | {
+        "rates": {key: found[1:] for key, found in rates.items()},
+        "a_step": products_a_step(recipe) / 1e9,
+    }
+
+
+def name(dtype):
+    """`torch.float32` → "float32"."""
+    return str(dtype).removeprefix("torch.")
+
+
+def products_a_second(dtype, device="cpu", n=2048, times=10):
+    """Multiplications a second in a matrix product of [n, n] by [n, n]: what this machine can do."""
+    a, b = torch.randn(2, n, n, device=device).to(dtype)
+    a @ b
+    start = time.perf_counter()
+    for _ in range(times):
+        c = a @ b
+    c[0, 0].item()  # waits for the device
+    return times * n**3 / (time.perf_counter() - start)
+
+
+def products_a_step(recipe):
+    """How many multiplications the matrix products and convolutions of one pair of steps take, without penalties."""
+    game = dataclasses.replace(recipe, gamma=0.0).game()
+    real = data.to_range(torch.zeros(recipe.batch_size, 28, 28, dtype=torch.uint8))
+    with FlopCounterMode(display=False) as counter:
+        fake = game.generate(recipe.batch_size)
+        training.discriminator_step(game, real, fake)
+        training.generator_step(game, real, fake)
+    return counter.get_total_flops() // 2  # it counts additions as well
+
+
+def course_of(seed, recipe, moments, device="cpu"):
+    """Train with a seed, and yield (step, seconds of training, Fréchet distance of 10,000 samples) at each of `moments`."""
+    game, images = recipe.game(seed, device), data.load(device=device).images
+    real = evaluation.real_digits(torch.device(device))
+    for step in moments:
+        list(training.train(game, images, step - game.step))
+        features, _ = evaluation.features_and_logits(game.sampler().sample(10_000, 1000 + seed))
+        distance = evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian)
+        yield step, game.seconds, float(distance)
+
+
+def p_lower(distances, others):
+    """p of Welch's one-sided t-test that the logarithms of `distances` are, on average, below those of `others`."""
+    from scipy import stats
+
+    logs = [[math.log(distance) for distance in pile] for pile in (distances, others)]
+    return stats.ttest_ind(*logs, equal_var=False, alternative="less").pvalue
+
+
+def memory_of(program):
+    """The most memory, in bytes, that a Python program given as text held, in a process of its own."""
+    told = subprocess.run([sys.executable, "-c", program + PEAK], capture_output=True, text=True, check=True)
+    return int(told.stdout.split()[-1])
+
+
+def seconds_of(program):
+    """How long a Python program given as text takes, in a process of its own."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True)
+    return time.perf_counter() - start
+
+
+def measure(device="cpu", seeds=10, rounds=5):
+    """Yield (what it was, what it gave), for all that the bench measures: under ten minutes on two cores."""
+    yield "machine", machine(device)
+    yield CLASSIC, race(recipes.get(CLASSIC), 600, rounds, device)
+    yield "dcgan", race(recipes.get("dcgan"), 150, rounds, device)
+    for seed in range(seeds):
+        yield f"course of seed {seed}", list(course_of(seed, recipes.get(QUICK), MOMENTS, device))
+    yield "memory of torch", memory_of("import torch; torch.ones(9) @ torch.ones(9)")
+    for recipe in recipes.RECIPES:
+        yield f"memory of {recipe}", memory_of(TRAIN.format(name=recipe))
+    pairs = [(seconds_of("import torch"), seconds_of("import gan_lib.recipes")) for _ in range(rounds)]
+    yield "imports", [ours - torchs for torchs, ours in pairs]
+
+
+def machine(device="cpu"):
+    """What is measured, and with what."""
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    chip = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else known.get("cpu_name", "")
+    about = {"device": chip or platform.machine(), "threads": torch.get_num_threads(), "system": platform.system()}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    about["commit"] = commit.stdout.strip()  # empty where this is no checkout
+    return about | {"python": platform.python_version(), "torch": torch.__version__, "gan_lib": gan_lib.__version__}
+
+
+def time_to_quality(found):
+    """When the runs of `found` are as good as the classic setting (p < 0.01): (step, [seconds of each], seconds of the usual
+    loop until the classic setting's end). None where they never are.
+    """
+    last, goal = reference.results()["classic"][-1]
+    usual = last / per_epoch(CLASSIC) * statistics.median(found[CLASSIC]["usual"])
+    for moment in zip(*(course for key, course in found.items() if key.startswith("course")), strict=True):
+        steps, seconds, distances = zip(*moment, strict=True)
+        if p_lower(distances, goal) < 0.01:
+            return steps[0], seconds, usual
+    return None
+
+
+def courses(found):
+    """What `plotting.race` draws: distances over seconds of the usual loop (classic) and of `QUICK` (ours)."""
+    usual_step = statistics.median(found[CLASSIC]["usual"]) / per_epoch(CLASSIC)
+    points = [(step * usual_step, distances) for step, distances in reference.results()["classic"]]
+    usual = [[(seconds, distances[k]) for seconds, distances in points] for k in range(len(points[0][1]))]
+    ours = [[point[1:] for point in course] for key, course in found.items() if key.startswith("course")]
+    return usual, ours
+
+
+def per_epoch(name):
+    """Pairs of steps in an epoch of the recipe `name`."""
+    return 60_000 // recipes.get(name).batch_size
+
+
+def table(found):
+    """What `measure` gave, as lines of Markdown: medians, with the least and the most."""
+    rows = []
+    for recipe, aim, share in ((CLASSIC, "4 ×", "60 %"), ("dcgan", "1.5 ×", "")):
+        race, products = found[recipe], found[recipe]["a_step"] * per_epoch(recipe)
+        rows.append((f"`{recipe}`, an epoch by the usual loop", race["usual"], "s", ""))
+        for dtype, rates in race["rates"].items():
+            fast = dtype == [*race["rates"]][-1]
+            ratios = [usual / ours for usual, ours in zip(race["usual"], race[dtype], strict=True)]
+            shares = [100 * products / ours / rate for ours, rate in zip(race[dtype], rates, strict=True)]
+            rows += [
+                (f"`{recipe}`, an epoch by ours, in {dtype}", race[dtype], "s", ""),
+                ("— sooner than the usual loop", ratios, "×", aim if fast else ""),
+                (f"— of this machine's rate of products in {dtype}", shares, "%", share),
+            ]
+    if reached := time_to_quality(found):
+        step, seconds, usual = reached
+        rows += [
+            (f"`{QUICK}`, as good as `{CLASSIC}` after 200 epochs: step {step}", seconds, "s", ""),
+            (f"— sooner than the usual loop's {usual:,.0f} s", [usual / mine for mine in seconds], "×", "60 ×"),
+        ]
+    memory = {key: value for key, value in found.items() if key.startswith("memory of")}
+    floor = memory.pop("memory of torch")
+    rows += [
+        ("memory above PyTorch's, each recipe", [(value - floor) / 1e6 for value in memory.values()], "MB", "600 MB"),
+        ("`import gan_lib.recipes`, above `import torch`", found["imports"], "s", "0.3 s"),
+    ]
+    lines = ["| work | median | least to most | aim |", "| --- | ---: | ---: | ---: |"]
+    for work, values, unit, aim in rows:
+        low, middle, high = (f"{value:.3g}" for value in (min(values), statistics.median(values), max(values)))
+        lines.append(f"| {work} | {middle} {unit} | {low} to {high} | {aim} |")
+    return "\n".join(lines)
