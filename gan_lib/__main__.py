@@ -23,9 +23,8 @@ Train a recipe on MNIST and write what it made into a folder:
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 
-Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU processes, share one run:
-
-  accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
+Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU processes, share one run that is started by
+`accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan`.
 """
 
 
@@ -132,7 +131,7 @@ def mean_and_spread(values):
 def bench(arguments):
     device, out = data.pick_device(arguments.device), Path(arguments.out)
     found, total = {}, 5 + len(recipes.RECIPES) + arguments.seeds
-    for name, value in (bar := tqdm(benchmark.measure(device.type, arguments.seeds), total=total)):
+    for name, value in (bar := tqdm(benchmark.figures(device.type, arguments.seeds), total=total)):
         found[name] = value
         bar.set_description(f"measured {name}")
     usual, ours = benchmark.courses(found)

@@ -68,7 +68,7 @@ def name(dtype):
     return str(dtype).removeprefix("torch.")
 
 
-def products_a_second(dtype, device="cpu", n=2048, times=10):
+def products_a_second(dtype, device="cpu", n=2048, times=4):
     """Multiplications a second in a matrix product of [n, n] by [n, n]: what this machine can do."""
     a, b = torch.randn(2, n, n, device=device).to(dtype)
     a @ b
@@ -122,7 +122,7 @@ def seconds_of(program):
     return time.perf_counter() - start
 
 
-def measure(device="cpu", seeds=10, rounds=5):
+def figures(device="cpu", seeds=10, rounds=5):
     """Yield (what it was, what it gave), for all that the bench measures: under ten minutes on two cores."""
     yield "machine", machine(device)
     yield CLASSIC, race(recipes.get(CLASSIC), 600, rounds, device)
@@ -174,7 +174,7 @@ def per_epoch(name):
 
 
 def table(found):
-    """What `measure` gave, as lines of Markdown: medians, with the least and the most."""
+    """What `figures` gave, as lines of Markdown: medians, with the least and the most."""
     rows = []
     for recipe, aim, share in ((CLASSIC, "4 ×", "60 %"), ("dcgan", "1.5 ×", "")):
         race, products = found[recipe], found[recipe]["a_step"] * per_epoch(recipe)

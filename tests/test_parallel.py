@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -45,7 +46,8 @@ def save(game, records, folder):
 def launch(*words):
     """Two processes, as the documentation says to start them."""
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([*LAUNCH, *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}, **told)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **told)
 
 
 def end_of(process, seconds=120):
