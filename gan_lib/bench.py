@@ -68,7 +68,7 @@ def name(dtype):
     return str(dtype).removeprefix("torch.")
 
 
-def products_a_second(dtype, device="cpu", n=2048, times=4):
+def products_a_second(dtype, device="cpu", n=1024, times=8):
     """Multiplications a second in a matrix product of [n, n] by [n, n]: what this machine can do."""
     a, b = torch.randn(2, n, n, device=device).to(dtype)
     a @ b

@@ -138,22 +138,30 @@ class Score(NamedTuple):
     novelty: float  # median distance to the nearest training digit, as a multiple of that of test digits; copies get 0
 
 
-class RealDigits(NamedTuple):
-    """What `score` has to know of the real digits."""
+class RealDigits:
+    """What `score` has to know of the 10,000 test digits. What takes long is worked out when it is first asked for."""
 
-    features: torch.Tensor  # [10000, 128]
-    radii: torch.Tensor  # [10000], to the fifth neighbour
-    gaussian: Gaussian
-    shares: torch.Tensor  # of the ten classes, as the digit net reads them
-    nearest: torch.Tensor  # median distance to the nearest training digit
+    def __init__(self, device):
+        self.images = data.to_range(data.load(train=False, device=device).images)
+        self.features, logits = features_and_logits(self.images)  # [10000, 128]
+        self.gaussian = gaussian(self.features)
+        self.shares = class_shares(logits)  # of the ten classes, as the digit net reads them
+
+    @functools.cached_property
+    def radii(self):
+        """[10000], to the fifth neighbour."""
+        return radii(self.features)
+
+    @functools.cached_property
+    def nearness(self):
+        """The median distance to the nearest training digit."""
+        return nearness(self.images)
 
 
 @functools.cache
 def real_digits(device):
-    """The `RealDigits` of the 10,000 test digits, worked out once for each device."""
-    images = data.to_range(data.load(train=False, device=device).images)
-    features, logits = features_and_logits(images)
-    return RealDigits(features, radii(features), gaussian(features), class_shares(logits), nearness(images))
+    """The `RealDigits`, once for each device."""
+    return RealDigits(device)
 
 
 def class_shares(logits):
@@ -189,7 +197,7 @@ def score(images):
         torch.xlogy(shares, shares / real.shares).sum().item(),
         (shares / real.shares - 1).abs().max().item(),
         logits.softmax(1).amax(1).mean().item(),
-        (nearness(images) / real.nearest).item(),
+        (nearness(images) / real.nearness).item(),
     )
 
 
