@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import bench as benchmark
 from gan_lib import checkpoint, data, evaluation, plotting, recipes, runs, training
 from gan_lib.files import save_bundled_weights, write_atomically
 
@@ -129,15 +128,17 @@ def mean_and_spread(values):
 
 
 def bench(arguments):
+    from gan_lib import bench as benchmark  # here, because no other command has need of it
+
     device, out = data.pick_device(arguments.device), Path(arguments.out)
     found, total = {}, 5 + len(recipes.RECIPES) + arguments.seeds
-    for name, value in (bar := tqdm(benchmark.figures(device.type, arguments.seeds), total=total)):
+    for name, value in (bar := tqdm(benchmark.figures(device, arguments.seeds), total=total)):
         found[name] = value
+        write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
         bar.set_description(f"measured {name}")
     usual, ours = benchmark.courses(found)
     ax = plotting.race({"the usual loop": (usual, plotting.THEORY), benchmark.QUICK: (ours, plotting.FAKE)})
     plotting.save_figure(ax, out / "bench.png")
-    write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
     print(benchmark.table(found))
     print(f"Every figure is in {out / 'bench.json'}, and the distances over time are drawn in {out / 'bench.png'}")
 

@@ -38,7 +38,7 @@ def save(game, path, **notes):
 def load(game, path):
     """Put the state saved in `path` into `game`, whose nets must have the same shapes. Returns `game`.
 
-    On a CPU, training then continues bit for bit as if it had never stopped; a run brought from another kind of device
+    On the same kind of CPU, training then continues bit for bit as if it had never stopped; a run from another kind of device
     continues with new noise. Raises as `header` does, and `ValueError` where the file holds other nets; `game` is then
     unchanged.
     """

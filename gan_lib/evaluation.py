@@ -76,7 +76,7 @@ def kernel_distance(a, b, chunk=250):
     return (within - 2 * total(a, b) / (n * m)).item()
 
 
-def radii(features, k=5, chunk=250):
+def radii_of(features, k=5, chunk=250):
     """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N]."""
     parts = [torch.cdist(part, features).topk(k + 1, largest=False).values[:, k] for part in features.split(chunk)]
     return torch.cat(parts)  # the nearest of all is the point itself
@@ -90,8 +90,8 @@ def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=Non
     it can exceed 1. Coverage: of the real balls, how many hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5).
     `real_radii` [N], where they are known, are not worked out again.
     """
-    real_radii = radii(real, k, chunk) if real_radii is None else real_radii
-    fake_radii = radii(fake, k, chunk)
+    real_radii = radii_of(real, k, chunk) if real_radii is None else real_radii
+    fake_radii = radii_of(fake, k, chunk)
     hits = torch.zeros(len(fake), device=fake.device)  # real balls around each fake
     recalled = covered = 0
     for part, reach in zip(real.split(chunk), real_radii.split(chunk), strict=True):
@@ -150,10 +150,10 @@ class RealDigits:
     @functools.cached_property
     def radii(self):
         """[10000], to the fifth neighbour."""
-        return radii(self.features)
+        return radii_of(self.features)
 
     @functools.cached_property
-    def nearness(self):
+    def nearest(self):
         """The median distance to the nearest training digit."""
         return nearness(self.images)
 
@@ -162,6 +162,12 @@ class RealDigits:
 def real_digits(device):
     """The `RealDigits`, once for each device."""
     return RealDigits(device)
+
+
+def frechet(images):
+    """The Fréchet distance of images [N, 1, 28, 28] from the test digits, by the features of the digit net."""
+    features, _ = features_and_logits(images)
+    return frechet_distance(gaussian(features), real_digits(images.device).gaussian)
 
 
 def class_shares(logits):
@@ -197,7 +203,7 @@ def score(images):
         torch.xlogy(shares, shares / real.shares).sum().item(),
         (shares / real.shares - 1).abs().max().item(),
         logits.softmax(1).amax(1).mean().item(),
-        (nearness(images) / real.nearness).item(),
+        (nearness(images) / real.nearest).item(),
     )
 
 

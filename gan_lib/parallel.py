@@ -1,10 +1,10 @@
-"""One game played by several processes, on several cores, GPUs or machines. Introduced in lesson 11.
+"""One game played by several processes, on CPU cores or GPUs. Introduced in lesson 11.
 
     accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
 
 Every process holds both nets and draws the same batches and the same noise, but looks at its own share of them. Before an
-optimiser steps, the gradients are averaged over the processes. So all nets stay equal, and equal to those of one process that
-looks at whole batches; but BatchNorm sees a share at a time.
+optimiser steps, the gradients are averaged over the processes. So all weights stay equal, and equal to those of one process that
+looks at whole batches. Nets with BatchNorm play a slightly different game: it sees a share at a time.
 """
 
 import os
@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import torch
 
-GONE = "Another process of this run has ended, or can't be reached."
+from gan_lib import data
+
+GONE = "Another process of this run has ended, or can't be reached"
 
 
 class Team(NamedTuple):
@@ -23,7 +25,9 @@ class Team(NamedTuple):
     size: int = 1
     first: bool = True  # whether this is the process that writes files and speaks
     share: slice = slice(None)  # what it looks at of a batch
-    mean: Callable = lambda values: values  # of a tensor, over the processes; raises ConnectionError where one is gone
+    mean: Callable = lambda values: (
+        values
+    )  # of a tensor, over the processes; ConnectionError where one is gone (on CPUs)
 
 
 def team(device="auto"):
@@ -33,16 +37,17 @@ def team(device="auto"):
         return Team()
     from accelerate import Accelerator  # here, because a process by itself has no need of it
 
-    accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
+    accelerator = Accelerator(cpu=data.pick_device(device).type == "cpu")
 
     def mean(values):
         try:
             return accelerator.reduce(values, "mean")
         except RuntimeError as error:
-            raise ConnectionError(GONE) from error
+            raise ConnectionError(f"{GONE} ({str(error).splitlines()[0]}).") from error
 
     def stop(*_):
-        raise ConnectionError(GONE)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise ConnectionError(f"{GONE}, or the run was told to end.")
 
     signal.signal(signal.SIGTERM, stop)  # which the launcher sends when one of its processes ends too soon
     return Team(size, accelerator.is_main_process, slice(accelerator.process_index, None, size), mean)

@@ -95,12 +95,12 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
 
     run = Run(out, game, recipe, {"data": dataset})
     anyone = lambda flags: team.mean(torch.tensor([float(len(flags))], device=device)).item() > 0
-    stop = anyone([])  # no; but it waits for all of the team, before the first writes what the others look for above
+    anyone([])  # waits for the others, before the first writes what they look for above
     if team.first:
         plotting.save_picture(plotting.tile(images[:100]), out / "real_images.png")
     if game.step == 0:
         run.save(0, keep=True)
-    bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
+    stop, bar = False, tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
     try:
         with bar, interrupts() as asked:
             while game.step < steps and not stop:

@@ -13,7 +13,7 @@ import torch
 
 from gan_lib import data, losses, models, parallel
 
-BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
+BATCH_NORM = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
 
 
 class Game:
@@ -40,13 +40,13 @@ class Game:
         self.step, self.seconds = 0, 0.0
 
     def noise(self, n):
-        """The next n points z [n, latent_dim] from N(0, 1); where several processes share a batch, the share of this one."""
-        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)[self.team.share]
+        """The next n points z [n, latent_dim] from N(0, 1)."""
+        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)
 
-    def generate(self, n):
-        """n fakes G(z) [n, 1, 28, 28] of the next noise."""
+    def generate(self, z):
+        """Fakes G(z) [N, 1, 28, 28] of z [N, latent_dim]."""
         with self.autocast():
-            return self.generator(self.noise(n)).float()
+            return self.generator(z).float()
 
     def judge(self, images):
         """D's logits [N] of images [N, 1, 28, 28]."""
@@ -57,7 +57,7 @@ class Game:
         """D's logits of both: in one pass, which is faster, unless D has BatchNorm, which is to see each kind by itself."""
         if any(isinstance(layer, BATCH_NORM) for layer in self.discriminator.modules()):
             return self.judge(real), self.judge(fake)
-        return self.judge(torch.cat([real, fake])).split(len(real))
+        return self.judge(torch.cat([real, fake])).split([len(real), len(fake)])
 
     def autocast(self):
         """A context in which the products inside the nets are worked out in `dtype`; what goes in and comes out is float32."""
@@ -69,14 +69,13 @@ class Game:
 
 
 def fast_dtype(device):
-    """bfloat16 where this device multiplies it faster than float32 (GPUs from Ampere on, CPUs with AVX-512 BF16 or AMX), else
-    float32. Lesson 11 shows what that brings, and what it costs.
+    """bfloat16 on CPUs that multiply it faster than float32 (those with AVX-512 BF16 or AMX), else float32.
+
+    GPUs have float32: they start these small operations more slowly than they do them, and bfloat16 adds some more. That is
+    reasoned, not measured yet. Lesson 11 shows what bfloat16 brings, and what it costs.
     """
-    if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        known = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of PyTorch
-        fast = known.get("avx512_bf16") or known.get("amx_bf16")
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch can't tell
+    fast = device.type == "cpu" and (known.get("avx512_bf16") or known.get("amx_bf16"))
     return torch.bfloat16 if fast else torch.float32
 
 
@@ -157,7 +156,8 @@ def train(game, images, steps, record_every=100):
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
     for batch in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
         anneal(game)
-        real, fake = batch[game.team.share], game.generate(game.batch_size)
+        real, z = batch[game.team.share], game.noise(game.batch_size)[game.team.share]
+        fake = game.generate(z)
         d_loss, real_logits, fake_logits = discriminator_step(game, real, fake)
         g_loss, _, _ = generator_step(game, real, fake)
         update_average(game)

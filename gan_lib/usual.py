@@ -8,11 +8,11 @@ from torch import nn
 from gan_lib import data
 
 
-def usual_loop(recipe, device="cpu"):
-    """Play `recipe`'s nets as most tutorials do; each `next` is one pair of steps. Endless.
+def usual_loop(recipe, device="cpu", tidy=False):
+    """Play `recipe`'s nets, with its batch size and rates, as classic tutorials do; each `next` is one pair of steps. Endless.
 
-    A DataLoader over torchvision's data set with ToTensor and Normalize, probabilities and BCELoss, Adam as it comes, fakes
-    that are not detached.
+    A DataLoader over torchvision's data set with ToTensor and Normalize, probabilities and BCELoss, Adam as it comes. Fakes
+    are made for each player, and not detached; `tidy`, as others write it: one pile of them for both, and detached for D.
     """
     from torchvision import datasets, transforms
 
@@ -28,12 +28,14 @@ def usual_loop(recipe, device="cpu"):
     ones, zeros = (torch.full([recipe.batch_size], label, device=device) for label in (1.0, 0.0))
     for real, _ in itertools.chain.from_iterable(itertools.repeat(loader)):
         fake = generator(torch.randn(recipe.batch_size, recipe.latent_dim, device=device))
-        d_loss = loss(discriminator(real.to(device)), ones) + loss(discriminator(fake), zeros)
+        d_loss = loss(discriminator(real.to(device)), ones)
+        d_loss = d_loss + loss(discriminator(fake.detach() if tidy else fake), zeros)
         d_optimizer.zero_grad()
         d_loss.backward()
         d_optimizer.step()
 
-        fake = generator(torch.randn(recipe.batch_size, recipe.latent_dim, device=device))
+        if not tidy:
+            fake = generator(torch.randn(recipe.batch_size, recipe.latent_dim, device=device))
         g_loss = loss(discriminator(fake), ones)
         g_optimizer.zero_grad()
         g_loss.backward()

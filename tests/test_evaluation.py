@@ -247,7 +247,7 @@ def shares_by_loops(real, fake, k):
 def test_the_radii_are_distances_to_the_kth_of_the_others(n, k):
     made = features(n, 6)
     for chunk in (1, 7, 1000):
-        assert np.allclose(evaluation.radii(made, k, chunk), radii_by_loops(made, k), rtol=1e-4)
+        assert np.allclose(evaluation.radii_of(made, k, chunk), radii_by_loops(made, k), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("n", "m", "k"), [(60, 60, 5), (60, 25, 5), (25, 60, 5), (40, 50, 1), (40, 50, 3)])

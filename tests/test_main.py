@@ -104,7 +104,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
     pictures |= {"visualization_across_epochs.png", "curves.png"}
     others = {"progress.gif", "progress.mp4", "records.csv"}
     assert written == pictures | others | {f"checkpoints/step_000000{i}.safetensors" for i in (0, 3)}
-    for line in command_line.TRAIN.splitlines()[2:-2]:
+    for line in command_line.TRAIN.split("\n\n")[1].splitlines():
         for file in line[:33].replace("_N", "_1").replace("_1.safe", "_0000003.safe").split(","):
             assert file.strip() in written
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -50,8 +51,16 @@ def launch(*words):
     return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **told)
 
 
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.1)
+
+
 def end_of(process, seconds=120):
-    told, _ = process.communicate(timeout=seconds)
+    try:
+        told, _ = process.communicate(timeout=seconds)
+    finally:
+        process.kill()  # which does nothing where it has ended
     return process.returncode, told
 
 
@@ -83,9 +92,7 @@ def test_a_share_alone_would_be_another_game():
 def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_checkpoint(tmp_path):
     words = ["-m", "gan_lib", "train", "dcgan", "--out", tmp_path / "run", "--device", "cpu", "--quiet"]
     run = launch(*words, "--steps", 5000)
-    records = tmp_path / "run" / "checkpoints" / "step_0000000.safetensors"
-    while not records.exists() and run.poll() is None:
-        time.sleep(0.1)
+    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
     workers = [child for child in psutil.Process(run.pid).children() if "gan_lib" in child.cmdline()]
     assert len(workers) == 2
     time.sleep(1)
@@ -98,6 +105,19 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     assert checkpoint.header(checkpoint.latest(tmp_path / "run" / "checkpoints"))["step"] == 3
     made = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"records.csv", "curves.png", "progress.gif", "real_images.png", "samples"} <= made
+
+
+def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
+    run = launch("-m", "gan_lib", "train", "mlp", "--out", tmp_path / "run", "--device", "cpu", "--quiet")
+    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
+    time.sleep(2)
+    run.send_signal(signal.SIGINT)
+    _, told = end_of(run)
+    step = checkpoint.header(checkpoint.latest(tmp_path / "run" / "checkpoints"))["step"]
+    assert 0 < step < 120_000
+    assert f"Stopped after step {step} of 120000" in told
+    assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in told
+    assert checkpoint.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():

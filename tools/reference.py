@@ -40,12 +40,6 @@ def samples_of(path):
     return recipes.resume(path, data.pick_device()).sampler().sample(SAMPLES, SEED)
 
 
-def frechet(images):
-    features, _ = evaluation.features_and_logits(images)
-    real = evaluation.real_digits(features.device)
-    return evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian)
-
-
 def classic(seeds):
     """The distances of mlp's generators as the usual loop would leave them, without an average: [[step, [distance …]] …]."""
     by_step = {}
@@ -54,7 +48,7 @@ def classic(seeds):
             game = recipes.resume(path, data.pick_device())
             if game.step > 0:
                 sampler = models.Sampler(game.generator, game.latent_dim)
-                by_step.setdefault(game.step, []).append(round(float(frechet(sampler.sample(SAMPLES, SEED))), 3))
+                by_step.setdefault(game.step, []).append(round(evaluation.frechet(sampler.sample(SAMPLES, SEED)), 3))
     return sorted(map(list, by_step.items()))
 
 
