@@ -6,6 +6,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from torch import nn
 
 from gan_lib import models
 from gan_lib.recipes import Recipe
@@ -62,6 +63,27 @@ def new_sampler():
         return models.Sampler(generator, latent_dim)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def liven():
+    """`liven(net, x)` gives an untrained net statistics of BatchNorm, and outputs that differ clearly; it is in eval mode."""
+
+    def lively(net, x):
+        norms = [part for part in net.modules() if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d))]
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(0)
+            for norm in norms:
+                norm.momentum = None  # the statistics of all batches so far
+                norm.weight.uniform_(0.5, 1.5)
+                norm.bias.uniform_(-0.5, 0.5)
+            net.train()(x)
+            last = [part for part in net.modules() if isinstance(part, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))][-1]
+            while net.eval()(x).std() < 0.5:
+                last.weight.mul_(1.5)
+        return net
+
+    return lively
 
 
 @pytest.fixture

@@ -1,0 +1,195 @@
+"""The playground: generators with sliders in one HTML file, which opens by a double click. No kernel, no network.
+
+What is computed here, once: each net as a short list of layers, the directions of the sliders, the digits to draw after.
+What is computed in the browser: everything else, in page_nets.js and page.js. Lesson 05.
+"""
+
+import base64
+import copy
+import json
+import math
+import re
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from gan_lib import checkpoint, data, latent, models, recipes
+from gan_lib.files import manifest, write_atomically
+
+MOMENTS = 9  # of a run, at most: each has its own weights in the file, and 9 pictures fit under a slider
+
+
+class Moment(NamedTuple):
+    """A generator as it was after some step, and its discriminator, where they are known."""
+
+    step: int | None
+    sampler: models.Sampler
+    discriminator: nn.Module | None
+    dataset: str = "mnist"
+
+
+def write(path, sources=()):
+    """Write the page with a generator for each of `sources` (by default every pretrained one). Returns its size in bytes.
+
+    A source is a pretrained recipe's name, a checkpoint file or the folder of a run; a folder gives up to `MOMENTS` of its
+    checkpoints. Raises `ValueError` in one sentence where a source or a layer is none that the page can take.
+    """
+    sources = sources or [name for name, about in manifest().items() if "recipe" in about]
+    generators = {}
+    for source in sources:
+        name, moments = opened(source)
+        if name in generators:
+            raise ValueError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
+        generators[name] = generator(moments)
+    content = page(generators).encode()
+    write_atomically(path, content)
+    return len(content)
+
+
+def opened(source):
+    """The name of a source, and its `Moment`s in the order of their steps."""
+    path = Path(source)
+    if path.name == source and not path.suffix and not path.exists():
+        return source, [Moment(None, recipes.pretrained(source), None)]
+    if not path.is_dir():
+        now = moment(path)
+        return f"{checkpoint.header(path)['notes']['recipe']['name']} at step {now.step}", [now]
+    paths = sorted(path.glob("checkpoints/*.safetensors"), key=lambda path: checkpoint.header(path)["step"])
+    if not paths:
+        raise ValueError(f"{source} holds no checkpoint.")
+    chosen = sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)})
+    return path.resolve().name, [moment(paths[i]) for i in chosen]
+
+
+def moment(path):
+    """The `Moment` that a checkpoint holds."""
+    game = recipes.resume(path)
+    dataset = checkpoint.header(path)["notes"].get("data", "mnist")
+    return Moment(game.step, game.sampler(), copy.deepcopy(game.discriminator).eval(), dataset)
+
+
+def generator(moments):
+    """What the page is told of a generator: its moments, and the directions of the last, along which the sliders go."""
+    last = moments[-1].sampler
+    directions = [{"name": d.name, "vector": rounded(d.vector)} for d in latent.find_directions(last)]
+    return {"latent_dim": last.latent_dim, "directions": directions, "moments": [told(m) for m in moments]}
+
+
+@torch.no_grad()
+def told(moment, n=200):
+    """What the page is told of a moment; of a discriminator also its logits of n real images, and of n of its rival's."""
+    about = {"step": moment.step, "layers": packed(layers(moment.sampler.generator, (moment.sampler.latent_dim,)))}
+    if moment.discriminator is not None:
+        real = data.to_range(data.load(moment.dataset, train=False).images[:n])
+        piles = {"real": real, "fake": moment.sampler.sample(n)}
+        logits = {name: rounded(moment.discriminator(images).sort().values) for name, images in piles.items()}
+        about["discriminator"] = {"layers": packed(layers(moment.discriminator, (1, 28, 28))), **logits}
+    return about
+
+
+def rounded(values):
+    """A tensor of numbers as a list, four decimals each."""
+    return [round(value, 4) for value in values.tolist()]
+
+
+def page(generators):
+    """The page as text. `generators` maps names to what `generator` returns."""
+    digits = data.load(train=False)
+    examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
+    facts = json.dumps({"generators": generators, "digits": encoded(examples)}, separators=(",", ":"))
+    facts = facts.replace("<", "\\u003c")  # no name in them can end the <script> that holds them
+    parts = {"nets": own("page_nets.js"), "screen": own("page.js"), "facts": facts}
+    return re.sub(r"{{(\w+)}}", lambda hole: parts[hole[1]], own("page.html"))
+
+
+def own(name):
+    """The text of a file that lies beside this one."""
+    return (resources.files("gan_lib") / name).read_text(encoding="utf-8")
+
+
+def encoded(tensor):
+    """The bytes of a tensor as base64."""
+    return base64.b64encode(tensor.contiguous().numpy().tobytes()).decode()
+
+
+# Nets as lists of layers. A linear layer joins a small image to a big one by a kernel: a transposed convolution goes up
+# from the small one to the big, a convolution goes down, and an nn.Linear is a transposed convolution between single pixels.
+
+
+@torch.no_grad()
+def layers(net, shape):
+    """A net in eval mode as a list of dicts, one for each step; `shape` is that of one input.
+
+    "up" and "down": sizes small and big [height, width, channels], kernel, stride, padding; weight float [channels of small,
+    kernel, kernel, channels of big], and bias. "scale": scale and bias, for a BatchNorm with no linear layer before it.
+    "leaky": slope · a where a < 0. "tanh": tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width].
+    Raises `ValueError` for a layer that is none of these.
+    """
+    steps, x = [], torch.zeros(2, *shape)
+    for _, layer in net.named_modules(remove_duplicate=False):
+        if isinstance(layer, nn.Sequential):
+            continue
+        y = layer(x)
+        step = described(layer, x, y)
+        if step and step["kind"] == "scale" and steps and steps[-1]["kind"] in ("up", "down"):
+            fold(step, steps[-1])
+        elif step:
+            steps.append(step)
+        x = y
+    return steps
+
+
+def described(layer, x, y):
+    """One layer, which makes y from x, as `layers` describes it; None where nothing moves."""
+    match layer:
+        case nn.Linear():
+            return linear("up", x, y, layer.weight.T[:, None, None, :], layer.bias)
+        case nn.ConvTranspose2d() if plain(layer):
+            return linear("up", x, y, layer.weight.permute(0, 2, 3, 1), layer.bias, layer.stride, layer.padding)
+        case nn.Conv2d() if plain(layer):
+            return linear("down", y, x, layer.weight.permute(0, 2, 3, 1), layer.bias, layer.stride, layer.padding)
+        case nn.BatchNorm1d() | nn.BatchNorm2d() if layer.track_running_stats and layer.affine:
+            scale = layer.weight / (layer.running_var + layer.eps).sqrt()
+            return {"kind": "scale", "scale": scale, "bias": layer.bias - scale * layer.running_mean}
+        case nn.ReLU() | nn.LeakyReLU():
+            return {"kind": "leaky", "slope": getattr(layer, "negative_slope", 0.0)}
+        case nn.Tanh() | models.SigmoidPixels():
+            return {"kind": "tanh", "gain": 1.0 if isinstance(layer, nn.Tanh) else 0.5}
+        case nn.Flatten() | nn.Unflatten():
+            _, channels, *size = (x if isinstance(layer, nn.Flatten) else y).shape
+            moves = channels > 1 and math.prod(size) > 1  # the page holds images channels last, torch first
+            return {"kind": type(layer).__name__.lower(), "shape": [channels, *size]} if moves else None
+    name = str(layer).splitlines()[0].rstrip("(")
+    raise ValueError(f"The page can't compute the layer {name}: gan_lib/page.py lists those that it can.")
+
+
+def plain(layer):
+    """Whether a convolution is what the page's is: square, of one group, without holes, zeros around the image."""
+    square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
+    return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+
+
+def linear(kind, small, big, weight, bias, stride=(1, 1), padding=(0, 0)):
+    """A linear layer as `layers` describes it, between the images `small` and `big`, [N, C, H, W] or [N, C] each."""
+    small, big = ([*(image.shape[2:] or (1, 1)), image.shape[1]] for image in (small, big))
+    bias = torch.zeros((big if kind == "up" else small)[2]) if bias is None else bias
+    return {"kind": kind, "small": small, "big": big, "kernel": weight.shape[1], "stride": stride[0],
+            "padding": padding[0], "weight": weight.detach(), "bias": bias.detach()}  # fmt: skip
+
+
+def fold(scale, step):
+    """Take a BatchNorm into the linear layer before it: s (W x + b) + t = (s W) x + (s b + t)."""
+    s = scale["scale"]
+    step["weight"] = step["weight"] * (s if step["kind"] == "up" else s[:, None, None, None])
+    step["bias"] = step["bias"] * s + scale["bias"]
+
+
+def packed(steps):
+    """What `layers` gave, with base64 of float16 in place of each tensor. Raises `ValueError` where that holds no numbers."""
+    tensors = [value for step in steps for value in step.values() if isinstance(value, torch.Tensor)]
+    if not all(tensor.half().isfinite().all() for tensor in tensors):
+        raise ValueError("The net has diverged: its weights are no numbers, or too large for the page.")
+    return [{k: encoded(v.half()) if isinstance(v, torch.Tensor) else v for k, v in step.items()} for step in steps]
