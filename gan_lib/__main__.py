@@ -1,4 +1,4 @@
-"""The command line: `python -m gan_lib train | sample | measure | bench | export`. `--help` after any of them says more."""
+"""The command line: `python -m gan_lib train | sample | page | measure | bench | export`. `--help` after any of them says more."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from gan_lib import checkpoint, data, evaluation, plotting, recipes, runs, training
 from gan_lib.files import save_bundled_weights, write_atomically
+from gan_lib.page import write as write_page
 
 TRAIN = """\
 Train a recipe on MNIST and write what it made into a folder:
@@ -67,6 +68,13 @@ def sampler_of(source, device):
     if path.name == source and not path.suffix and not path.exists():
         return recipes.pretrained(source, device)
     return recipes.resume(path, device).sampler()
+
+
+def page(arguments):
+    if Path(arguments.out).suffix != ".html":
+        raise ValueError(f"--out must end in .html, not be {Path(arguments.out).name}.")
+    size = write_page(arguments.out, arguments.sources)
+    print(f"The playground is in {arguments.out} ({size / 1e6:.1f} MB): open it in a browser.")
 
 
 def measure(arguments):
@@ -191,6 +199,17 @@ def main(words=None):
         "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"
     )
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+    command = commands.add_parser(
+        "page", help="write generators with sliders into one HTML file, which needs nothing else"
+    )
+    command.set_defaults(do=page)
+    command.add_argument(
+        "sources",
+        nargs="*",
+        help="as sample takes them (default: every pretrained recipe); a run's folder shows its training",
+    )
+    command.add_argument("--out", default="playground.html", help="the file (default: playground.html)")
 
     command = commands.add_parser("measure", help="say how good a generator is, in numbers")
     command.set_defaults(do=measure)

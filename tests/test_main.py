@@ -263,6 +263,31 @@ def test_every_pretrained_recipe_can_be_sampled(gan):
             assert (np.load(f"{name}.npy") == expected.numpy()).all()
 
 
+# page
+
+
+def test_page_writes_one_file_from_what_sample_takes(gan, small_run, monkeypatch):
+    status, out, err = gan("page", "small", "mlp", "--out", "new/x.html")
+    page = Path("new/x.html")
+    size = page.stat().st_size
+    assert (status, out, err) == (
+        0,
+        f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n",
+        "",
+    )
+    assert page.read_text().startswith("<!doctype html>")
+    assert '"small":' in page.read_text()
+    assert '"mlp":' in page.read_text()
+
+
+def test_page_hands_on_what_it_was_told(gan, monkeypatch):
+    told = []
+    monkeypatch.setattr(command_line, "write_page", lambda *words: told.append(words) or 1_234_567)
+    assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
+    assert gan("page", "mlp", "runs/x", "--out", "y.html")[0] == 0
+    assert told == [("playground.html", []), ("y.html", ["mlp", "runs/x"])]
+
+
 # measure
 
 
@@ -445,6 +470,21 @@ def test_a_pickle_in_an_array_is_not_opened(gan, tmp_path):
         ),
         ("sample small --out a_file/x.png", "a_file"),
         ("sample small --device tpu --out x.png", "This machine has no device 'tpu' that PyTorch"),
+        ("page dcgna --out x.html", "There is no pretrained generator called 'dcgna'; choose one of: "),
+        ("page runs/dcgan --out x.html", "There is no checkpoint runs/dcgan."),
+        ("page empty --out x.html", "empty holds no checkpoint."),
+        ("page bad --out x.html", "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."),
+        (
+            "page a_file --out x.html",
+            "a_file is not a whole checkpoint of gan_lib: it is truncated, or another kind of file.",
+        ),
+        ("page no_recipe.safetensors --out x.html", "no_recipe.safetensors does not say its recipe"),
+        (
+            "page small small --out x.html",
+            "Two of the generators are called small: give one of them, or rename its folder.",
+        ),
+        ("page small --out x.png", "--out must end in .html, not be x.png."),
+        ("page small --out a_file/x.html", "a_file"),
         ("measure dcgna", "There is no pretrained generator called 'dcgna'; choose one of: "),
         ("measure empty", "There is no checkpoint empty/checkpoints."),
         ("measure small --n 999", "--n must lie between 1000 and 60000, not be 999."),
@@ -470,6 +510,7 @@ def test_what_is_told_wrong_is_said_in_one_sentence(words, sentence, gan, small_
     assert len(err.splitlines()) == 1
     assert {path: path.read_bytes() for path in before} == before
     assert not (here / "x.png").exists()
+    assert not (here / "x.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -544,7 +585,7 @@ def test_as_a_program_it_ends_with_status_1_and_no_traceback():
 # Help
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "measure", "export"])
+@pytest.mark.parametrize("command", ["train", "sample", "page", "measure", "export"])
 def test_every_command_has_a_help_page(command, gan):
     status, out, err = gan(command, "--help")
     assert (status, err) == (0, "")
@@ -562,7 +603,7 @@ def test_every_argument_is_explained():
 
 
 def test_help_lists_commands_recipes_and_data(gan):
-    assert all(f"    {command} " in gan("--help")[1] for command in ("train", "sample", "measure", "export"))
+    assert all(f"    {command} " in gan("--help")[1] for command in ("train", "sample", "page", "measure", "export"))
     out = gan("train", "--help")[1]
     assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
     assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
