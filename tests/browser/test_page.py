@@ -1,0 +1,451 @@
+"""The playground in a real browser, opened from the disk as by a double click: what it shows is what PyTorch computes."""
+
+import io
+import itertools
+import json
+import re
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lib import data, files, latent, page, recipes
+
+STAGE = """() => Array.from(document.getElementById('stage').getContext('2d').getImageData(0, 0, 28, 28).data)
+    .filter((_, i) => i % 4 === 0)"""
+RENDER = "([name, z, settings]) => [...playground.render(name, z, settings)]"
+TWO = [(0.28, 0.32), (0.36, 0.2), (0.5, 0.15), (0.64, 0.2), (0.68, 0.34), (0.6, 0.5), (0.3, 0.82), (0.75, 0.82)]
+
+
+@pytest.fixture(scope="module")
+def sources(liven, tmp_path_factory):
+    """What the page is written from, {name: moments}: every recipe with lively weights, a run, what is pretrained."""
+    found = {}
+    for name, recipe in recipes.RECIPES.items():
+        game = recipe.game()
+        liven(game.average, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
+        found[name] = [page.Moment(None, game.sampler(), None)]
+    folder, recipe = tmp_path_factory.mktemp("runs") / "my run", recipes.Recipe("small", "mapped", width=8)
+    real = data.to_range(data.load(train=False).images[:64])
+    for step in (0, 500, 1000):
+        game = recipe.game(seed=step)
+        game.step = step
+        liven(game.average, game.noise(64))
+        liven(game.discriminator, real)
+        recipes.save(game, recipe, folder / "checkpoints" / f"step_{step}.safetensors")
+    found["my run"] = page.opened(folder)[1]
+    for name, about in files.manifest().items():
+        if "recipe" in about and about["recipe"]["nets"] in ("dcgan", "mlp"):
+            found[f"{name}, trained"] = page.opened(name)[1]
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(sources):
+    """What the page is told; its directions come from few samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        find = latent.find_directions
+        patch.setattr(latent, "find_directions", lambda sampler: find(sampler, n=300))
+        return {name: page.generator(moments) for name, moments in sources.items()}
+
+
+@pytest.fixture(scope="module")
+def address(told, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "playground.html"
+    path.write_text(page.page(told), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """`visit(hash, **context)` opens the page; nothing may go wrong in it, and nothing leave it."""
+    contexts, wrong = [], []
+
+    def seen(request):
+        if request.url.split("#")[0] != address and not request.url.startswith(("data:", "blob:")):
+            wrong.append(request.url)
+
+    def open_page(state="", **settings):
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", seen)
+        tab.goto(f"{address}#{state}")
+        tab.wait_for_function("() => document.getElementById('speed').textContent")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def until(condition, seconds=10):
+    """What `condition` returns, as soon as that is something."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.05)
+    return found
+
+
+def settled(tab):
+    """The pixels of the large digit, once the page has noted its state in the link."""
+    before = None
+    while before != (before := (tab.url, tab.evaluate(STAGE))):
+        tab.wait_for_timeout(400)
+    return np.array(before[1])
+
+
+def z_of(tab):
+    return tab.evaluate("() => [...playground.state.z]")
+
+
+def expected(sources, told, name, z, strengths=(), norm=None, moment=-1):
+    """What PyTorch shows for a point and the sliders' values, 784 pixels."""
+    directions = [latent.Direction(d["name"], torch.tensor(d["vector"]), 0.0) for d in told[name]["directions"]]
+    pairs = list(zip(directions, strengths, strict=False))
+    sampler = sources[name][moment].sampler
+    return (
+        latent.render(sampler, torch.tensor(z), [d for d, _ in pairs], [s for _, s in pairs], norm)
+        .int()
+        .flatten()
+        .numpy()
+    )
+
+
+def off(a, b):
+    return np.abs(np.array(a, dtype=int) - np.array(b, dtype=int)).max()
+
+
+# What it computes
+
+
+def test_pixels_are_those_of_pytorch_for_every_recipe(visit, sources, told, capsys):
+    tab, worst = visit(), {}
+    for name, moments in sources.items():
+        z = moments[-1].sampler.noise(100, seed=3)
+        pixels = data.to_uint8(moments[-1].sampler(z)).flatten(1).numpy()
+        assert pixels.std() > 30
+        program = "([name, zs]) => JSON.stringify(zs.map(z => [...playground.render(name, z)]))"  # one string is fast
+        worst[name] = off(json.loads(tab.evaluate(program, [name, z.tolist()])), pixels)
+    with capsys.disabled():
+        print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
+    assert max(worst.values()) <= 2
+
+
+def test_sliders_are_those_of_latent(visit, sources, told):
+    tab = visit()
+    for name in ("best", "dcgan", "mlp-sigmoid"):
+        z = sources[name][0].sampler.noise(1, seed=4)[0]
+        settings = {"slant": 1.5, "thickness": -2.0, "width": 0.5, "norm": 6.0}
+        found = tab.evaluate(RENDER, [name, z.tolist(), settings])
+        assert off(found, expected(sources, told, name, z.tolist(), (1.5, -2.0, 0.5), 6.0)) <= 2
+        assert off(found, tab.evaluate(RENDER, [name, z.tolist(), {}])) > 20
+
+
+def test_noise_is_normal_and_the_same_for_the_same_seed(visit):
+    tab = visit()
+    noise, same, other = tab.evaluate("() => [7, 7, 8].map(seed => [...playground.noise(seed, 20000)])")
+    assert noise == same
+    assert abs(np.corrcoef(noise, other)[0, 1]) < 0.03
+    assert abs(np.mean(noise)) < 0.03
+    assert np.std(noise) == pytest.approx(1, abs=0.03)
+    assert np.mean(np.abs(noise) < 1) == pytest.approx(0.683, abs=0.02)
+
+
+def test_the_way_between_two_points_is_that_of_latent(visit, sources):
+    tab = visit()
+    a, b = sources["best"][0].sampler.noise(2, seed=1)
+    for end in (b, 2 * a):  # the second lies in a's own direction: a straight line
+        program = "([a, b, t]) => [...playground.slerp(Float32Array.from(a), Float32Array.from(b), t)]"
+        found = [tab.evaluate(program, [a.tolist(), end.tolist(), t]) for t in (0, 0.3, 1)]
+        assert np.allclose(found, latent.slerp(a, end, torch.tensor([0, 0.3, 1])), atol=1e-5)
+
+
+def test_an_image_takes_less_than_ten_milliseconds(visit, capsys):
+    clock = """name => Array.from({length: 120}, (_, i) => {
+        const z = playground.noise(i, playground.generators[name].latent_dim), start = performance.now()
+        playground.render(name, z)
+        return performance.now() - start
+    })"""
+    tab = visit()
+    medians = {name: statistics.median(tab.evaluate(clock, name)[20:]) for name in recipes.RECIPES}
+    with capsys.disabled():
+        print("\nmilliseconds for an image:", ", ".join(f"{name} {value:.1f}" for name, value in medians.items()))
+    assert max(medians.values()) < 10
+
+
+# What a hand or a key does
+
+
+def test_sliders_follow_the_keys(visit, sources, told):
+    tab = visit("g=best&seed=5")
+    first = settled(tab)
+    assert off(first, expected(sources, told, "best", z_of(tab), norm=8.0)) <= 2
+    for label, keys in (("slant", 15), ("width", -8)):
+        tab.get_by_role("slider", name=label).focus()
+        for _ in range(abs(keys)):
+            tab.keyboard.press("ArrowRight" if keys > 0 else "ArrowLeft")
+    tab.get_by_role("slider", name="length |z|").focus()
+    tab.keyboard.press("ArrowLeft")
+    assert off(settled(tab), expected(sources, told, "best", z_of(tab), (1.5, 0, -0.8), 7.9)) <= 2
+    assert off(settled(tab), first) > 20
+    assert tab.locator("output").all_inner_texts() == ["+1.5", "0.0", "−0.8", "7.9"]
+    assert tab.get_by_role("slider", name="width").get_attribute("aria-valuetext") == "−0.8"
+    tab.get_by_role("button", name="Reset sliders").click()
+    assert off(settled(tab), first) == 0
+
+
+def test_sliders_follow_the_pointer_and_every_picture_under_them_is_true(visit, sources, told):
+    tab = visit("g=dcgan, trained&seed=1")
+    slider = tab.get_by_role("slider", name="thickness")
+    box = slider.bounding_box()
+    cell = box["width"] / 9
+    tab.mouse.move(box["x"] + 4.5 * cell, box["y"] + cell / 2)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 7.5 * cell, box["y"] + cell / 2, steps=6)
+    tab.mouse.up()
+    settled(tab)
+    value = float(slider.input_value())
+    assert value == pytest.approx(3, abs=0.15)
+    assert off(settled(tab), expected(sources, told, "dcgan, trained", z_of(tab), (0, value), 8.0)) <= 2
+
+    film = "i => [...document.querySelectorAll('.film canvas')[i].getContext('2d').getImageData(0, 0, 252, 28).data]"
+    for i, name in ((0, "slant"), (2, "width")):
+        pictures = np.array(tab.evaluate(film, i)).reshape(28, 9, 28, 4)[..., 0]
+        for k in range(9):
+            strengths = {"slant": 0, "thickness": value, "width": 0} | {name: k - 4}
+            assert (
+                off(
+                    pictures[:, k].flatten(),
+                    expected(sources, told, "dcgan, trained", z_of(tab), strengths.values(), 8.0),
+                )
+                <= 2
+            )
+
+
+def test_generators_are_chosen_by_key(visit, sources, told):
+    tab = visit("g=mlp&seed=2")
+    tab.get_by_role("radio", name="mlp", exact=True).focus()
+    tab.keyboard.press("ArrowRight")
+    assert off(settled(tab), expected(sources, told, "dcgan", z_of(tab), norm=8.0)) <= 2
+    assert "g=dcgan&seed=2" in tab.url
+
+
+def test_new_digit_is_another(visit, sources, told):
+    tab = visit("g=dcgan")
+    first = settled(tab)
+    tab.get_by_role("button", name="New digit").click()
+    assert off(settled(tab), first) > 20
+    assert re.fullmatch(r"seed \d+", tab.locator("#status").inner_text())
+    assert off(settled(tab), expected(sources, told, "dcgan", z_of(tab), norm=8.0)) <= 2
+
+
+def test_a_walk_goes_on_until_it_is_paused(visit, sources, told):
+    tab = visit("g=mlp, trained")
+    tab.get_by_role("button", name="Walk").click()
+    seen = []
+    for _ in range(6):
+        tab.wait_for_timeout(150)
+        seen.append(z_of(tab))
+    steps = [np.linalg.norm(np.subtract(a, b)) for a, b in itertools.pairwise(seen)]
+    assert min(steps) > 0
+    assert max(steps) < 8  # two random points are about 11 apart
+    tab.get_by_role("button", name="Pause").click()
+    rest = settled(tab)
+    assert tab.get_by_role("button", name="Walk").is_visible()
+    assert "z=" in tab.url
+    assert off(rest, expected(sources, told, "mlp, trained", z_of(tab), norm=8.0)) <= 2
+
+
+def test_where_motion_is_unwelcome_a_walk_jumps(visit):
+    tab = visit("g=mlp, trained", reduced_motion="reduce")
+    first = z_of(tab)
+    tab.get_by_role("button", name="Walk").click()
+    tab.wait_for_timeout(900)
+    assert z_of(tab) == first
+    assert until(lambda: z_of(tab) != first, seconds=5)
+    second = z_of(tab)
+    tab.wait_for_timeout(500)
+    assert z_of(tab) == second
+
+
+# The way back
+
+
+def found(tab):
+    """The mean squared error that the page gives, once the search is over."""
+    text = until(lambda: re.search(r"mean squared error of ([\d.]+)", tab.locator("#status").inner_text()))
+    return float(text[1])
+
+
+def test_a_drawing_is_found(visit, capsys):
+    for settings in ({}, {"viewport": {"width": 375, "height": 800}}):
+        tab = visit("g=dcgan, trained&slant=2", **settings)
+        settled(tab)
+        tab.evaluate("() => scrollBy(0, document.getElementById('pad').getBoundingClientRect().top - 400)")
+        box = tab.locator("#pad").bounding_box()
+        for i, (x, y) in enumerate(TWO):
+            tab.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
+            if i == 0:
+                tab.mouse.down()
+        tab.mouse.up()
+        start = time.monotonic()
+        error = found(tab)
+        seconds = time.monotonic() - start
+        target = np.array(tab.evaluate(STAGE.replace("stage", "target")))
+        ink = np.argwhere(target.reshape(28, 28) > 100)
+        assert 17 <= np.ptp(ink, axis=0).max() + 1 <= 21  # as large as MNIST's
+        rows, columns = np.average(np.indices((28, 28)).reshape(2, -1), axis=1, weights=target)
+        assert (rows, columns) == pytest.approx((13.5, 13.5), abs=0.3)
+        off_by = np.square((settled(tab) - target) / 127.5).mean()
+        with capsys.disabled():
+            print(f"\na drawing was found in {seconds:.1f} s, with a mean squared error of {error}")
+        assert error < 0.03
+        assert off_by == pytest.approx(error, abs=0.01)
+        assert seconds < 6
+        assert tab.locator("output").all_inner_texts()[:3] == ["0.0", "0.0", "0.0"]
+        tab.get_by_role("button", name="Clear").click()
+        assert max(tab.evaluate(STAGE.replace("stage", "target"))) == 0
+
+
+def test_a_handwritten_digit_is_found_by_key_and_by_each_generator(visit):
+    tab = visit("g=dcgan, trained")
+    tab.get_by_role("button", name="a handwritten 7").focus()
+    tab.keyboard.press("Enter")
+    assert found(tab) < 0.05
+    first = settled(tab)
+    tab.get_by_role("radio", name="mlp, trained").check(force=True)
+    assert found(tab) < 0.1
+    assert 0 < np.square((settled(tab) - first) / 127.5).mean() < 0.2
+
+
+def test_the_search_goes_downhill_as_pytorch_says(visit, sources):
+    """The error after some steps from a given point, in JavaScript and in PyTorch: the slopes agree."""
+    tab = visit()
+    for name in ("best", "dcgan", "mlp-sigmoid"):
+        sampler = sources[name][0].sampler
+        starts, target = sampler.noise(100, seed=6), sampler.sample(1, seed=7)
+        program = """([name, zs, target]) => {
+            const candidates = zs.map(z => ({z: Float32Array.from(z), image: Float32Array.from(
+                playground.render(name, z), value => value / 127.5 - 1)}))
+            const steps = playground.search(name, Float32Array.from(target), candidates)
+            let told
+            for (let i = 0; i < 15; i++) told = steps.next().value
+            return told.error
+        }"""
+        error = tab.evaluate(program, [name, starts.tolist(), target.flatten().tolist()])
+        with torch.no_grad():
+            z = starts[(sampler(starts) - target).square().mean((1, 2, 3)).argmin()].clone()
+        z = z.unsqueeze(0).requires_grad_(True)
+        adam, errors = torch.optim.Adam([z], 0.1, (0.9, 0.99)), []
+        for _ in range(15):
+            loss = (sampler(z) - target).square().mean()
+            errors.append(loss.item())
+            adam.zero_grad()
+            (loss + 0.1 * (z.norm() / sampler.latent_dim**0.5 - 1).square()).backward()
+            adam.step()
+        assert min(errors) < 0.9 * errors[0]
+        assert error == pytest.approx(min(errors), rel=0.05)
+
+
+# The run and its discriminator
+
+
+def test_training_is_a_slider_and_the_discriminator_has_its_say(visit, sources, told):
+    tab = visit("g=my run&seed=3")
+    tab.get_by_role("slider", name="training").focus()
+    for step, moment in (("1,000", 2), ("500", 1), ("0", 0)):
+        pixels = settled(tab)
+        assert tab.locator("output").last.inner_text() == f"after {step} steps"
+        assert off(pixels, expected(sources, told, "my run", z_of(tab), norm=8.0, moment=moment)) <= 2
+        judge = sources["my run"][moment].discriminator
+        with torch.no_grad():
+            logit = judge(data.to_range(torch.tensor(pixels, dtype=torch.uint8).view(1, 28, 28))).item()
+        text = tab.locator("#opinion-text").inner_text()
+        said, *shares = map(float, re.findall(r"[\d.]+", text.replace("−", "")[:-1]))
+        assert said == pytest.approx(abs(logit), abs=0.02)
+        heaps = told["my run"]["moments"][moment]["discriminator"]
+        assert shares[0] == pytest.approx(100 * np.mean(np.array(heaps["real"]) < logit), abs=1.5)
+        assert shares[2] == pytest.approx(100 * np.mean(np.array(heaps["fake"]) < logit), abs=1.5)
+        tab.keyboard.press("ArrowLeft")
+    tab.get_by_role("radio", name="mlp", exact=True).check(force=True)
+    assert not tab.locator("#opinion").is_visible()
+    assert tab.get_by_role("slider", name="training").count() == 0
+
+
+# The link, the file, everyone
+
+
+def test_a_link_restores_what_was_there(visit, address):
+    tab = visit("g=my run&seed=4", permissions=["clipboard-read", "clipboard-write"])
+    tab.get_by_role("slider", name="slant").press("ArrowRight")
+    tab.get_by_role("slider", name="training").press("Home")
+    tab.get_by_role("button", name="Copy link").click()
+    assert until(lambda: tab.locator("#status").inner_text() == "link copied")
+    link = tab.evaluate("() => navigator.clipboard.readText()")
+    assert link == tab.url == f"{address}#g=my+run&seed=4&slant=0.1&moment=0"
+    assert off(settled(visit(link.split("#")[1])), settled(tab)) == 0
+
+    tab.get_by_role("button", name="Walk").click()
+    tab.wait_for_timeout(700)
+    tab.get_by_role("button", name="Pause").click()
+    pixels = settled(tab)
+    other = visit(tab.url.split("#")[1])
+    assert off(settled(other), pixels) <= 2
+    assert other.locator("#status").inner_text() == "the point of the link"
+    other.goto(link)  # the same page, another state: nothing is loaded anew
+    assert off(settled(other), settled(visit(link.split("#")[1]))) == 0
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "g=nobody",
+        "g=constructor&seed=x",
+        "seed=-3&norm=1e9&slant=abc&moment=7",
+        "z=!!&g=mlp",
+        "z=AAAA",
+        "%E0%A4%A",
+        "&&==",
+    ],
+)
+def test_a_broken_link_still_opens(state, visit, told):
+    tab = visit(state)
+    assert settled(tab).std() > 0
+    assert len(tab.locator("output").all_inner_texts()) == 4
+    assert tab.evaluate("() => playground.state.z.every(Number.isFinite)")
+
+
+def test_the_digit_is_saved_as_it_is(visit):
+    tab = visit("g=dcgan, trained&seed=12")
+    pixels = settled(tab).reshape(28, 28)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save PNG").click()
+    assert download.value.suggested_filename == "dcgan,-trained-seed-12.png"
+    with open(download.value.path(), "rb") as file:
+        picture = np.array(Image.open(io.BytesIO(file.read())).convert("L"))
+    assert (picture == pixels.repeat(10, 0).repeat(10, 1)).all()
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_nothing_sticks_out_and_everything_has_a_name(visit, width):
+    tab = visit("g=my run", viewport={"width": width, "height": 800})
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    unnamed = """() => [...document.querySelectorAll('button, input, [role=img]')].filter(thing => !(
+        thing.ariaLabel || thing.getAttribute('aria-labelledby') || thing.labels?.[0]?.textContent || thing.textContent.trim()
+    )).length"""
+    assert tab.evaluate(unnamed) == 0
+    small = """() => [...document.querySelectorAll('button, input')].filter(thing =>
+        Math.min(thing.getBoundingClientRect().width, thing.getBoundingClientRect().height) < 24).length"""
+    assert tab.evaluate(small) == 0
+    for slider in tab.locator(".film").all():  # the handle stands over the picture it is
+        film, box = slider.locator("canvas").bounding_box(), slider.locator("input").bounding_box()
+        assert film == box
+    assert tab.locator("#status").get_attribute("role") == "status"
+    assert tab.locator("html").get_attribute("lang") == "en"
