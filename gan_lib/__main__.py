@@ -1,4 +1,4 @@
-"""The command line: `python -m gan_lib train | sample | page | measure | bench | export`. `--help` after any of them says more."""
+"""The command line: `python -m gan_lib train | sample | page | measure | bench | export`; `--help` after any says more."""
 
 import argparse
 import json

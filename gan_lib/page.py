@@ -37,7 +37,7 @@ def write(path, sources=()):
     A source is a pretrained recipe's name, a checkpoint file or the folder of a run; a folder gives up to `MOMENTS` of its
     checkpoints. Raises `ValueError` in one sentence where a source or a layer is none that the page can take.
     """
-    sources = sources or [name for name, about in manifest().items() if "recipe" in about]
+    sources = sources or [name for name in reversed(recipes.RECIPES) if name in manifest()]
     generators = {}
     for source in sources:
         name, moments = opened(source)

@@ -127,7 +127,11 @@ def test_importing_a_module_does_not_bring_what_it_does_not_need(module, absent)
 @MODULE
 def test_nothing_prints_but_the_command_line_its_runs_and_the_dashboard(name):
     printing = {around for function, around in calls(SOURCES[name]) if function == "print"}
-    allowed = {"__main__": {"train", "sample", "measure", "bench", "page", "export"}, "runs": {"train"}, "widgets": {"Live"}}
+    allowed = {
+        "__main__": {"train", "sample", "measure", "bench", "page", "export"},
+        "runs": {"train"},
+        "widgets": {"Live"},
+    }
     assert printing <= allowed.get(name, set())
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,9 +260,23 @@ def test_the_page_is_told_all_that_it_shows(run, tmp_path, few_samples):
 def test_without_sources_every_pretrained_recipe_is_there(tmp_path, monkeypatch, few_samples, new_sampler):
     monkeypatch.setattr(recipes, "pretrained", lambda name: new_sampler(9))
     page.write(tmp_path / "x.html")
-    assert list(facts_of(tmp_path / "x.html")["generators"]) == [
-        k for k, v in files.manifest().items() if "recipe" in v
-    ]
+    names = [name for name, about in files.manifest().items() if "recipe" in about]
+    assert sorted(facts_of(tmp_path / "x.html")["generators"]) == sorted(names)
+    assert next(iter(facts_of(tmp_path / "x.html")["generators"])) == "best"  # the one that is seen first
+
+
+def test_the_committed_playground_holds_todays_code_and_todays_generators():
+    path = Path(__file__).parents[1] / "samples" / "playground.html"
+    assert path.stat().st_size < 3_000_000
+    mark = '<script type="application/json" id="facts">'
+    assert path.read_text().split(mark)[0] == page.page({}).split(mark)[0]
+    generators = facts_of(path)["generators"]
+    assert sorted(generators) == sorted(name for name, about in files.manifest().items() if "recipe" in about)
+    for name, told in generators.items():
+        sampler = recipes.pretrained(name)
+        (moment,) = told["moments"]
+        assert moment["layers"] == page.packed(page.layers(sampler.generator, (sampler.latent_dim,)))
+        assert [direction["name"] for direction in told["directions"]] == list(latent.ATTRIBUTES)
 
 
 def test_three_recipes_take_less_than_three_megabytes(tmp_path, monkeypatch, few_samples):
