@@ -7,8 +7,12 @@ import math
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
-from gan_lib import data
+from gan_lib import data, models
+from gan_lib.attributes import ATTRIBUTES
+
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, models.SigmoidPixels)
 
 
 def lerp(a, b, t):
@@ -31,67 +35,71 @@ def slerp(a, b, t):
     return (((1 - t) * omega).sin() * a + (t * omega).sin() * b) / omega.sin()
 
 
-def moments(images):
-    """Ink-weighted variances of x and y and their covariance, in pixels², of images [N, 1, 28, 28] in [-1, 1]: [N] each."""
-    ink = (images.squeeze(1) + 1) / 2
-    ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
-    at = torch.arange(28.0, device=images.device)
-    x, y = at.view(1, 1, 28), at.view(1, 28, 1)
-    x = x - (ink * x).sum((1, 2), keepdim=True)
-    y = y - (ink * y).sum((1, 2), keepdim=True)
-    return (ink * x * x).sum((1, 2)), (ink * y * y).sum((1, 2)), (ink * x * y).sum((1, 2))
-
-
-def slant(images):
-    """How far the strokes lean to the right, in degrees [N]: arctan(-cov(x, y) / var(y)), y pointing down."""
-    _, var_y, cov = moments(images)
-    return torch.rad2deg(torch.atan(-cov / var_y.clamp(min=1e-6)))
-
-
-def thickness(images):
-    """Stroke thickness in pixels [N]: 2 · area / outline. A stroke L long and t thick has area L t and outline 2 L.
-
-    The area is the sum of the ink, the outline the sum of its gradient's length.
-    """
-    ink = torch.nn.functional.pad((images.squeeze(1) + 1) / 2, (1, 1, 1, 1))
-    dx, dy = ink[:, :-1, 1:] - ink[:, :-1, :-1], ink[:, 1:, :-1] - ink[:, :-1, :-1]
-    outline = (dx.square() + dy.square()).sqrt().sum((1, 2))
-    return 2 * ink.sum((1, 2)) / outline.clamp(min=1e-6)
-
-
-def width(images):
-    """Width in pixels [N], the slant taken out: sqrt(12 (var(x) - cov(x, y)² / var(y))).
-
-    A filled box of w whole pixels gives sqrt(w² - 1).
-    """
-    var_x, var_y, cov = moments(images)
-    return (12 * (var_x - cov.square() / var_y.clamp(min=1e-6)).clamp(min=0)).sqrt()
-
-
-ATTRIBUTES = {"slant": slant, "thickness": thickness, "width": width}  # degrees, pixels, pixels
+def loop(anchors, n):
+    """A walk of n points z [n, latent_dim] through all of `anchors` [K, latent_dim], put on the sphere, and back to the first."""
+    anchors = torch.nn.functional.normalize(anchors, dim=1) * math.sqrt(anchors.shape[1])
+    at = torch.arange(n, device=anchors.device) * len(anchors) / n  # 2.5: half way from the third to the fourth
+    legs = [
+        slerp(a, b, at[at.long() == i] - i) for i, (a, b) in enumerate(zip(anchors, anchors.roll(-1, 0), strict=True))
+    ]
+    return torch.cat(legs)
 
 
 class Direction(NamedTuple):
     """A way to go in latent space, and what it does."""
 
     name: str
-    vector: torch.Tensor  # float [latent_dim], of length 1
-    explained: float  # share of the attribute's variance that the linear fit explains (R²)
+    vector: (
+        torch.Tensor
+    )  # float [latent_dim]: z + vector has one standard deviation more of it, by the straight line that fits best
+    explained: float  # share of the variance that this line explains (R²)
 
 
 def find_directions(sampler, attributes=ATTRIBUTES, n=5000, seed=0):
-    """For each attribute the direction of z along which it grows fastest: least squares of attribute on z, over n samples."""
-    z = sampler.noise(n, seed)
-    images = sampler.sample(n, seed)
+    """For each attribute the direction of z along which it grows fastest, from n samples."""
+    z, images = sampler.noise(n, seed), sampler.sample(n, seed)
+    return fit(z, torch.stack([measure(images) for measure in attributes.values()], 1), attributes)
+
+
+def principal_directions(sampler, k=5, n=5000, seed=0):
+    """The directions of z along which the generator's first layers change most: principal components of what leaves its first
+    activation, brought back to z. Härkönen et al. 2020 (arXiv 2004.02546), section 2.1. Raises `ValueError` where it has none.
+    """
+    first = next((layer for layer in sampler.generator.modules() if isinstance(layer, ACTIVATIONS)), None)
+    if first is None:
+        raise ValueError("The generator has no activation whose components could be taken.")
+    seen, z = [], sampler.noise(n, seed)
+    watching = first.register_forward_hook(lambda layer, inputs, outputs: seen.append(outputs.flatten(1)))
+    try:
+        sampler.sample(n, seed)
+    finally:
+        watching.remove()
+    early = torch.cat(seen)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)  # for the algorithm starts from a random guess
+        scores = early @ torch.pca_lowrank(early, k, niter=4)[2]
+    return fit(z, scores, [f"component {i + 1}" for i in range(k)])
+
+
+def fit(z, values, names):
+    """For each column of values [N, K] the `Direction` along which it grows fastest: least squares of values on z [N, d]."""
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
-    directions = []
-    for name, measure in attributes.items():
-        values = measure(images)
-        weights = torch.linalg.lstsq(design.cpu(), values.cpu().unsqueeze(1)).solution.squeeze(1).to(z.device)
-        residual = values - design @ weights
-        explained = 1 - (residual.var() / values.var()).item()
-        directions.append(Direction(name, weights[:-1] / weights[:-1].norm(), explained))
-    return directions
+    weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
+    explained = 1 - (values - design @ weights).var(0) / values.var(0)
+    slopes = weights[:-1]
+    vectors = slopes / slopes.square().sum(0) * values.std(0)
+    return [Direction(*each) for each in zip(names, vectors.T, explained.tolist(), strict=True)]
+
+
+def orthogonal(directions):
+    """The same directions, each without what it shares with those before it; by the fit, a step of 1 does what it did."""
+    kept = []
+    for direction in directions:
+        vector = direction.vector
+        for other in kept:
+            vector = vector - (vector @ other.vector) / other.vector.square().sum() * other.vector
+        kept.append(direction._replace(vector=vector * direction.vector.square().sum() / (vector @ direction.vector)))
+    return kept
 
 
 def coordinates(sampler, n=8):
@@ -101,11 +109,32 @@ def coordinates(sampler, n=8):
     ]
 
 
+class Effect(NamedTuple):
+    """What a step of 1 along a direction does, in standard deviations of the attributes; means over points z."""
+
+    name: str
+    own: float  # change of the attribute that the direction is named after
+    leak: float  # change of the others, root mean square
+    random: float  # change of its own attribute along 100 random directions of the same length, mean of the sizes
+
+
 @torch.no_grad()
-def effect(sampler, vector, measure, step=1.5, n=1000, seed=1):
-    """Mean change of an attribute when z goes from z - step · vector to z + step · vector, over n points z."""
-    z = sampler.noise(n, seed)
-    return (measure(sampler(z + step * vector)) - measure(sampler(z - step * vector))).mean().item()
+def effects(sampler, directions, attributes=ATTRIBUTES, n=100, seed=1):
+    """The `Effect` of each of `directions`, which must be named after `attributes`."""
+    z, names = sampler.noise(n, seed), list(attributes)
+    measure = lambda images: torch.stack([attribute(images) for attribute in attributes.values()], 1)
+    spread = measure(sampler.sample(1000, seed + 1)).std(0)
+    change = lambda vector: (measure(sampler(z + vector / 2)) - measure(sampler(z - vector / 2))).mean(0) / spread
+    units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
+    length = torch.stack([direction.vector.norm() for direction in directions]).mean()
+    by_chance = torch.stack([change(length * unit) for unit in units]).abs().mean(0).tolist()
+    found = []
+    for direction in directions:
+        own = names.index(direction.name)
+        changes = change(direction.vector)
+        others = torch.cat([changes[:own], changes[own + 1 :]])
+        found.append(Effect(direction.name, changes[own].item(), others.square().mean().sqrt().item(), by_chance[own]))
+    return found
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "evaluation",
     "reference",
     "recipes",
+    "attributes",
     "latent",
     "plotting",
     "checks",

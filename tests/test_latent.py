@@ -1,4 +1,4 @@
-"""Walks, measured attributes, directions and the way back, on generators whose answer is known."""
+"""Walks, directions and the way back, on generators whose answer is known."""
 
 import math
 
@@ -47,60 +47,20 @@ def test_a_walk_along_the_sphere_keeps_the_length_and_turns_evenly():
     assert latent.lerp(a, b, 0.5).norm() < 2.5  # where the straight one cuts through the inside
 
 
+def test_a_loop_goes_through_all_anchors_on_the_sphere_and_comes_back():
+    anchors = torch.stack([A, B, -A + 0.1 * B])
+    walk = latent.loop(anchors, 12)
+    assert walk.shape == (12, 4)
+    assert torch.allclose(walk.norm(dim=1), torch.full((12,), 2.0), atol=1e-5)  # sqrt(latent_dim)
+    for i in range(3):
+        assert torch.allclose(walk[4 * i], 2 * anchors[i] / anchors[i].norm(), atol=1e-5)
+    assert torch.allclose(walk[10], latent.slerp(walk[8], walk[0], 0.5), atol=1e-5)
+    assert len(latent.loop(anchors, 20)) == 20
+
+
 @pytest.mark.parametrize("factor", [1, 2, -1])
 def test_between_parallel_points_the_walk_is_straight(factor):
     assert torch.allclose(latent.slerp(A, factor * A, 0.25), (0.75 + 0.25 * factor) * A, atol=1e-5)
-
-
-# Attributes of drawn figures
-
-
-def bar(width, height, lean=0.0):
-    """A white bar in the middle of a black image [1, 1, 28, 28], its rows shifted to lean right by `lean` degrees."""
-    y = torch.arange(28.0).view(28, 1)
-    x = torch.arange(28.0).view(1, 28)
-    middle = 13.5 + math.tan(math.radians(lean)) * (13.5 - y)  # y points down: the top moves to the right
-    inside = (width / 2 + 0.5 - (x - middle).abs()).clamp(0, 1)  # edges cover their pixels in part
-    return (inside * ((y - 13.5).abs() < height / 2)).view(1, 1, 28, 28) * 2 - 1
-
-
-@pytest.mark.parametrize("lean", [-30, -10, 0, 5, 20, 40])
-def test_slant_is_the_lean_in_degrees(lean):
-    assert latent.slant(bar(3, 18, lean)).item() == pytest.approx(lean, abs=0.3)
-
-
-@pytest.mark.parametrize(("width", "height"), [(4, 10), (10, 16), (20, 6), (2, 20)])
-def test_the_width_of_a_filled_box_is_what_the_docstring_says(width, height):
-    assert latent.width(bar(width, height)).item() == pytest.approx(math.sqrt(width**2 - 1), abs=1e-2)
-
-
-def test_width_does_not_count_the_slant():
-    assert latent.width(bar(6, 16, 25)).item() == pytest.approx(latent.width(bar(6, 16)).item(), abs=0.2)
-    assert latent.moments(bar(6, 16, 25))[0] > 1.5 * latent.moments(bar(6, 16))[0]
-
-
-@pytest.mark.parametrize("thick", [2, 3, 4])
-def test_thickness_is_that_of_the_stroke_in_pixels(thick):
-    """A bar L long and t thick has outline 2 (L + t), its ends included: t L / (L + t)."""
-    assert latent.thickness(bar(thick, 24)).item() == pytest.approx(thick * 24 / (24 + thick), rel=0.03)
-
-
-def test_moments_are_those_of_numpy():
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    weights = ((image[0, 0] + 1) / 2).double().numpy().ravel()
-    y, x = (grid.ravel() for grid in np.mgrid[:28, :28])
-    expected = np.cov(np.stack([x, y]), aweights=weights, ddof=0)
-    var_x, var_y, cov = (m.item() for m in latent.moments(image))
-    assert [var_x, var_y, cov] == pytest.approx([expected[0, 0], expected[1, 1], expected[0, 1]], rel=1e-4)
-
-
-def test_attributes_are_measured_image_by_image_even_where_there_is_no_ink():
-    images = torch.cat([bar(3, 18, 20), torch.full((1, 1, 28, 28), -1.0), bar(5, 18, -20)])
-    for measure in latent.ATTRIBUTES.values():
-        values = measure(images)
-        assert values.shape == (3,)
-        assert values.isfinite().all()
-        assert torch.allclose(values[2:], measure(images[2:]), atol=1e-4)
 
 
 # Directions
@@ -135,27 +95,78 @@ def contrast(images):
     return images[:, 0, 1].mean(1) - images[:, 0, 0].mean(1)
 
 
+def spread(measure, sampler, n=20_000):
+    return measure(sampler.sample(n, 5)).std().item()
+
+
 def test_the_planted_directions_are_found(sampler):
     above = lambda images: brightness(images) + 5  # what an attribute is on average tells nothing of its direction
-    bright, sharp = latent.find_directions(sampler, {"bright": above, "sharp": contrast}, n=500)
+    bright, sharp = latent.find_directions(sampler, {"bright": above, "sharp": contrast}, n=20_000)
     assert (bright.name, sharp.name) == ("bright", "sharp")
-    assert torch.allclose(bright.vector, PLANTED, atol=1e-4)
-    assert torch.allclose(sharp.vector, vector(0, 0, 0, 1), atol=1e-4)
+    assert torch.allclose(bright.vector, PLANTED, atol=0.02)  # z · PLANTED has the standard deviation 1
+    assert torch.allclose(sharp.vector, vector(0, 0, 0, 1), atol=0.02)
     assert bright.explained == pytest.approx(1, abs=1e-4)
 
 
-def test_what_a_direction_does_not_explain_is_told(sampler):
+def test_what_a_direction_does_not_explain_is_told_and_a_step_is_still_one_standard_deviation(sampler):
     """mean + z[1]² / 10 has the variance 0.01 · (1 + 2) of which the line explains a third."""
     noise = sampler.noise(20_000, 0)[:, 1]
     measure = lambda images: brightness(images) + 0.1 * noise.square()
     (direction,) = latent.find_directions(sampler, {"mixed": measure}, n=20_000)
     assert direction.explained == pytest.approx(1 / 3, abs=0.03)
-    assert torch.allclose(direction.vector, PLANTED, atol=0.05)
+    assert torch.allclose(direction.vector, math.sqrt(3) * PLANTED, atol=0.08)
 
 
-def test_an_effect_is_the_change_over_both_steps(sampler):
-    assert latent.effect(sampler, PLANTED, brightness, step=1.5, n=50) == pytest.approx(0.1 * 3, abs=1e-5)
-    assert latent.effect(sampler, vector(0.8, 0, 0.6, 0), brightness, n=50) == pytest.approx(0, abs=1e-6)
+def test_orthogonal_directions_share_nothing_and_do_what_they_did(sampler):
+    first, second = vector(2, 0, 0, 0), vector(1, 1, 0, 0)
+    given = [
+        latent.Direction("a", first, 0.5),
+        latent.Direction("b", second, 0.6),
+        latent.Direction("c", vector(1, 1, 1, 0), 0.7),
+    ]
+    a, b, c = latent.orthogonal(given)
+    assert a.vector.equal(first)
+    assert b.vector.tolist() == pytest.approx(
+        [0, 2, 0, 0], abs=1e-6
+    )  # as far along (1, 1) as it went, and none along the first
+    for one, other in ((a, b), (a, c), (b, c)):
+        assert (one.vector @ other.vector).item() == pytest.approx(0, abs=1e-6)
+    for before, after in zip(given, (a, b, c), strict=True):
+        assert (after.vector @ before.vector).item() == pytest.approx((before.vector @ before.vector).item())
+        assert (after.name, after.explained) == (before.name, before.explained)
+
+
+def test_principal_directions_are_those_of_the_first_activation():
+    net = nn.Sequential(
+        nn.Linear(3, 6, bias=False), nn.LeakyReLU(1.0), nn.Linear(6, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))
+    )
+    net[0].weight.data = torch.diag(vector(1.0, 5.0, 2.0, 0, 0, 0))[:, :3]
+    first, second = latent.principal_directions(models.Sampler(net, 3), k=2, n=2000)
+    assert (first.name, second.name) == ("component 1", "component 2")
+    assert first.vector.abs().tolist() == pytest.approx([0, 1, 0], abs=0.05)
+    assert second.vector.abs().tolist() == pytest.approx([0, 0, 1], abs=0.05)
+    assert first.explained == pytest.approx(1, abs=1e-3)
+
+
+def test_a_generator_without_activations_has_no_principal_directions(sampler):
+    with pytest.raises(ValueError, match="no activation whose components"):
+        latent.principal_directions(sampler)
+
+
+def test_effects_are_told_in_standard_deviations_beside_chance(sampler):
+    attributes = {"bright": brightness, "sharp": contrast, "both": lambda images: brightness(images) + contrast(images)}
+    given = latent.find_directions(sampler, attributes, n=20_000)
+    bright, sharp, both = latent.effects(sampler, given, attributes)
+    assert [bright.name, sharp.name, both.name] == ["bright", "sharp", "both"]
+    assert [bright.own, sharp.own, both.own] == pytest.approx([1, 1, 1], abs=0.06)
+    share = spread(brightness, sampler) / spread(attributes["both"], sampler)  # of both, when only the first grows
+    assert bright.leak == pytest.approx(share / math.sqrt(2), abs=0.05)
+    lengths = sum(direction.vector.norm() for direction in given) / 3
+    chance = (
+        torch.nn.functional.normalize(torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+        @ PLANTED
+    )
+    assert bright.random == pytest.approx(lengths.item() * chance.abs().mean().item(), rel=0.25)
 
 
 def test_coordinates_are_the_axes(sampler):
