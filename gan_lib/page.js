@@ -142,7 +142,7 @@ function choose(name) {
   settings = defaults(generators[name])
   const evenly = (low, high) => Array.from({length: 9}, (_, i) => low + (high - low) * i / 8)
   const signed = value => value.toFixed(1).replace("-", "−").replace(/^(?=[1-9]|0\.[1-9])/, "+")
-  sliders = directions.map(({name}) => makeSlider(name, name, evenly(-4, 4), 0.1, signed))
+  sliders = directions.map(({name}) => makeSlider(name, name, evenly(-3, 3), 0.1, signed))
   sliders.push(makeSlider("norm", "length |z|", evenly(0, 2 * Math.sqrt(latent_dim)), 0.1, value => value.toFixed(1)))
   if (moments.length > 1) {
     const steps = moment => `after ${moments[moment].step.toLocaleString("en")} steps`

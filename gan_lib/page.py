@@ -17,8 +17,10 @@ import torch
 from torch import nn
 
 from gan_lib import checkpoint, data, latent, models, recipes
+from gan_lib.attributes import ATTRIBUTES
 from gan_lib.files import manifest, write_atomically
 
+SLIDERS = {name: ATTRIBUTES[name] for name in ("slant", "thickness", "width", "height")}
 MOMENTS = 9  # of a run, at most: each has its own weights in the file, and 9 pictures fit under a slider
 
 
@@ -74,7 +76,8 @@ def moment(path):
 def generator(moments):
     """What the page is told of a generator: its moments, and the directions of the last, along which the sliders go."""
     last = moments[-1].sampler
-    directions = [{"name": d.name, "vector": rounded(d.vector)} for d in latent.find_directions(last)]
+    found = latent.orthogonal(latent.find_directions(last, SLIDERS))
+    directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
     return {"latent_dim": last.latent_dim, "directions": directions, "moments": [told(m) for m in moments]}
 
 

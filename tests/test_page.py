@@ -184,7 +184,7 @@ def test_a_net_that_diverged_is_refused(value):
 def few_samples(monkeypatch):
     """Directions from few samples: these tests are not about how good they are."""
     find = latent.find_directions
-    monkeypatch.setattr(latent, "find_directions", lambda sampler: find(sampler, n=200))
+    monkeypatch.setattr(latent, "find_directions", lambda sampler, attributes: find(sampler, attributes, n=200))
 
 
 @pytest.fixture
@@ -243,8 +243,9 @@ def test_the_page_is_told_all_that_it_shows(run, tmp_path, few_samples):
     moments = page.opened(run)[1]
     assert list(facts["generators"]) == ["my run"]
     assert told["latent_dim"] == 5
-    assert [d["name"] for d in told["directions"]] == list(latent.ATTRIBUTES)
-    for direction, expected in zip(told["directions"], latent.find_directions(moments[-1].sampler), strict=True):
+    assert [d["name"] for d in told["directions"]] == list(page.SLIDERS)
+    found = latent.orthogonal(latent.find_directions(moments[-1].sampler, page.SLIDERS))
+    for direction, expected in zip(told["directions"], found, strict=True):
         assert direction["vector"] == pytest.approx(expected.vector.tolist(), abs=1e-4)
     real = data.to_range(digits.images[:200])
     for moment, about in zip(moments, told["moments"], strict=True):
@@ -276,7 +277,7 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
         sampler = recipes.pretrained(name)
         (moment,) = told["moments"]
         assert moment["layers"] == page.packed(page.layers(sampler.generator, (sampler.latent_dim,)))
-        assert [direction["name"] for direction in told["directions"]] == list(latent.ATTRIBUTES)
+        assert [direction["name"] for direction in told["directions"]] == list(page.SLIDERS)
 
 
 def test_three_recipes_take_less_than_three_megabytes(tmp_path, monkeypatch, few_samples):
