@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import data, latent, losses, models, training
+from gan_lib import attributes, data, latent, losses, models, training
 
 
 class Verdict(NamedTuple):
@@ -383,7 +383,7 @@ def slant_in_degrees(answer):
         return "that is the slope, the tangent of the angle; the arctangent makes an angle of it."
     if not differ(got, -leans, 1.0):
         return "the sign is wrong: to the right is positive, and y points down."
-    var_x, _, cov = latent.moments(bars)
+    var_x, _, cov = attributes.moments(bars)
     if not differ(got.abs(), torch.rad2deg(torch.atan(cov / var_x)).abs(), 0.1):
         return "you divide by the variance of x: x follows y, so the slope is cov / var(y)."
     if differ(got, leans, 1.0):

@@ -1,33 +1,17 @@
-"""Sliders and the training dashboard: thin shells over pure functions (`latent.render`, `curves_svg`). Lessons 02 and 05.
+"""Sliders: thin shells over pure functions (`latent.render`). Lesson 05. The dashboard, `live`, is in dashboard.py. Lesson 02.
 
-Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have. A picture is one `widgets.HTML` whose `<img>` is
-replaced: the fastest way to show one, and safe from any thread, for no pyplot is involved.
+Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
-import base64
 import html
-import io
 import math
 import threading
 
 import ipywidgets as widgets
-from IPython import get_ipython
-from PIL import Image
 
 from gan_lib import latent
-from gan_lib.plotting import FAKE, REAL, THEORY, D, tile
-
-
-def img(picture, width, alt):
-    """An HTML image of a uint8 picture [height, width], shown `width` CSS pixels wide with sharp pixels."""
-    png = io.BytesIO()
-    Image.fromarray(picture).save(png, "png", compress_level=1)
-    height = round(width * picture.shape[0] / picture.shape[1])
-    source = base64.b64encode(png.getvalue()).decode()
-    return (
-        f'<img alt="{alt}" width="{width}" height="{height}" style="image-rendering: pixelated" '
-        f'src="data:image/png;base64,{source}">'
-    )
+from gan_lib.dashboard import live as live
+from gan_lib.pictures import img
 
 
 class Explorer(widgets.HBox):
@@ -94,70 +78,3 @@ def explore(sampler, directions=None, *, size=280, seed=0, z=None):
     `z` (float [latent_dim], a digit that `latent.invert` found, say), else the first of `sampler.noise(1, seed)`.
     """
     return Explorer(sampler, latent.coordinates(sampler) if directions is None else directions, size, seed, z)
-
-
-def curves_svg(records, width=440, height=130):
-    """Losses (left) and D(x), D(G(z)) (right) over the steps of `records`, as one SVG; theory's levels dashed."""
-    losses = [loss for r in records for loss in (r.d_loss, r.g_loss)]
-    panels = [
-        (0, min([0, *losses]), max([1.5, *losses]), [("d_loss", D), ("g_loss", FAKE)], math.log(2), "d_loss, g_loss"),
-        (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], 0.5, "D(x), D(G(z))"),
-    ]
-    last = max(1, records[-1].step) if records else 1
-    parts = []
-    w, h = width / 2 - 12, height - 18
-    for left, low, high, lines, level, title in panels:
-        down = lambda value, low=low, high=high: f"{16 + h * (high - value) / (high - low):.1f}"
-        parts.append(f'<text x="{left + 2:.0f}" y="11" font-size="11" fill="currentColor">{title}</text>')
-        parts.append(f'<rect x="{left:.0f}" y="16" width="{w:.0f}" height="{h:.0f}" fill="none" stroke="{THEORY}"/>')
-        ends = f'x1="{left:.0f}" x2="{left + w:.0f}" y1="{down(level)}" y2="{down(level)}"'
-        parts.append(f'<line {ends} stroke="{THEORY}" stroke-dasharray="4"/>')
-        for field, colour in lines:
-            points = " ".join(f"{left + w * r.step / last:.1f},{down(getattr(r, field))}" for r in records)
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    return f'<svg width="{width}" height="{height}" role="img" aria-label="training curves">{"".join(parts)}</svg>'
-
-
-class Live:
-    """What `live` returns. `update(record)` shows the newest record and the samples of the same z as always."""
-
-    def __init__(self, game, n, every):
-        self.game, self.every, self.records = game, every, []
-        self.z = game.sampler().noise(n)
-        self.line, self.samples, self.curves = (
-            widgets.HTML("waiting for the first record"),
-            widgets.HTML(),
-            widgets.HTML(),
-        )
-        self.widget = widgets.VBox([self.line, widgets.HBox([self.samples, self.curves])])
-        self.on_screen = getattr(get_ipython(), "kernel", None) is not None
-
-    def _ipython_display_(self):
-        from IPython.display import display
-
-        display(self.widget) if self.on_screen else print("step by step, as text:")
-
-    def update(self, record):
-        """Take one `training.Record`; redraw, or print a line where there is no notebook around."""
-        self.records.append(record)
-        if (len(self.records) - 1) % self.every:
-            return
-        line = (
-            f"step {record.step:,} · {record.seconds:.0f} s · d_loss {record.d_loss:.3f} · g_loss {record.g_loss:.3f} · "
-            f"D(x) {record.d_real:.2f} · D(G(z)) {record.d_fake:.2f}"
-        )
-        if not self.on_screen:
-            print(line)
-            return
-        self.line.value = line
-        self.curves.value = curves_svg(self.records)
-        self.samples.value = img(tile(self.game.sampler()(self.z), 8), 240, f"samples at step {record.step}")
-
-
-def live(game, n=32, every=1):
-    """A dashboard that follows training: samples of one fixed z, both losses, D(x) and D(G(z)).
-
-    `show = widgets.live(game)`, display it, then call `show.update(record)` in the loop over `training.train`. It is
-    drawn anew at every `every`-th record. Outside a notebook it prints a line instead.
-    """
-    return Live(game, n, every)

@@ -30,14 +30,16 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "usual",
     "bench",
     "page",
+    "pictures",
+    "dashboard",
     "widgets",
     "__main__",
 ]
 HOMES = {  # the only modules that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"plotting"},
-    "ipywidgets": {"widgets"},
-    "IPython": {"widgets"},
+    "ipywidgets": {"widgets", "dashboard"},
+    "IPython": {"dashboard"},
     "torchvision": {"data", "usual"},
     "accelerate": {"parallel"},
     "scipy": {"bench"},
@@ -131,7 +133,7 @@ def test_nothing_prints_but_the_command_line_its_runs_and_the_dashboard(name):
     allowed = {
         "__main__": {"train", "sample", "measure", "bench", "page", "export"},
         "runs": {"train"},
-        "widgets": {"Live"},
+        "dashboard": {"Live"},
     }
     assert printing <= allowed.get(name, set())
 
@@ -175,7 +177,7 @@ def test_everything_public_says_what_it_is(name):
 def test_the_package_is_small_enough_to_read():
     lines = {name: len(source.splitlines()) for name, source in SOURCES.items() if name != "checks"}  # grows by lesson
     assert {name: count for name, count in lines.items() if count > (300 if name == "__main__" else 220)} == {}
-    assert sum(lines.values()) < 2750
+    assert sum(lines.values()) < 3400
 
 
 def test_the_package_itself_holds_its_version_and_nothing_else():
