@@ -1,4 +1,4 @@
-"""The command line: `python -m gan_lib train | sample | page | measure | bench | export`; `--help` after any says more."""
+"""The command line: `python -m gan_lib COMMAND`; `--help` lists the commands, and after any of them says more."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, data, evaluation, plotting, recipes, runs, training
+from gan_lib import checkpoint, data, evaluation, latent, plotting, recipes, runs, training
 from gan_lib.files import save_bundled_weights, write_atomically
 from gan_lib.page import write as write_page
 
@@ -118,6 +118,26 @@ MEANINGS = {
 }
 
 
+def directions(arguments):
+    sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
+    found = latent.effects(sampler, latent.find_directions(sampler))
+    if arguments.json:
+        print(json.dumps([effect._asdict() for effect in found]))
+        return
+    print(
+        f"{arguments.source}: the direction of each attribute, and what one step along it does, in standard deviations"
+    )
+    print(f"{'':12}{'explained':>10}{'own':>8}{'leak':>8}{'random':>8}")
+    for effect in found:
+        print(f"{effect.name:12}{effect.explained:10.0%}{effect.own:8.2f}{effect.leak:8.2f}{effect.random:8.2f}")
+    print(
+        "explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its"
+    )
+    print(
+        "attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."
+    )
+
+
 def load_images(path):
     """The images of a .npy, uint8 [N, 28, 28], brought to [-1, 1]. Nothing in the file is unpickled."""
     try:
@@ -217,6 +237,12 @@ def main(words=None):
     command.add_argument("--n", type=int, default=10_000, help="samples for each score (default: 10000)")
     command.add_argument("--seeds", type=whole(1), default=1, help="how often, with other noise (default: 1)")
     command.add_argument("--json", action="store_true", help="print every score as JSON")
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+    command = commands.add_parser("directions", help="find the directions of slant, thickness, ..., and what they do")
+    command.set_defaults(do=directions)
+    command.add_argument("source", help="a pretrained recipe, a checkpoint, or a run's folder")
+    command.add_argument("--json", action="store_true", help="print them as JSON")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser("bench", help="time this machine against the usual loop, in about ten minutes")

@@ -3,6 +3,7 @@
 All of it takes a `models.Sampler` and points z, float [N, latent_dim]; nothing here draws or holds state.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -113,6 +114,7 @@ class Effect(NamedTuple):
     """What a step of 1 along a direction does, in standard deviations of the attributes; means over points z."""
 
     name: str
+    explained: float  # as the direction has it
     own: float  # change of the attribute that the direction is named after
     leak: float  # change of the others, root mean square
     random: float  # change of its own attribute along 100 random directions of the same length, mean of the sizes
@@ -133,7 +135,8 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=100, seed=1):
         own = names.index(direction.name)
         changes = change(direction.vector)
         others = torch.cat([changes[:own], changes[own + 1 :]])
-        found.append(Effect(direction.name, changes[own].item(), others.square().mean().sqrt().item(), by_chance[own]))
+        leak = others.square().mean().sqrt().item()
+        found.append(Effect(direction.name, direction.explained, changes[own].item(), leak, by_chance[own]))
     return found
 
 
@@ -151,11 +154,11 @@ def render(sampler, z, directions=(), strengths=(), norm=None):
     return data.to_uint8(sampler(moved.unsqueeze(0)))[0]
 
 
-def invert(sampler, target, steps=150, candidates=2000, seed=0):
+def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
     """The z whose image comes nearest to `target` [1, 28, 28] in [-1, 1]. Returns z [latent_dim] and the mean squared error.
 
-    The eight best of `candidates` random points are refined by Adam, held near the sphere where training noise lies;
-    the best of them wins.
+    The eight best of `candidates` random points, and what an `encoder` says if there is one, are refined by Adam, held near
+    the sphere where training noise lies; the best of them wins.
     """
     if target.shape != (1, 28, 28):
         raise ValueError(f"The image to invert must have the shape [1, 28, 28], not {list(target.shape)}.")
@@ -163,7 +166,10 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0):
     with torch.no_grad():
         noise = sampler.noise(candidates, seed)
         errors = torch.cat([(sampler(part) - target).square().mean((1, 2, 3)) for part in noise.split(500)])
-    z = noise[errors.topk(8, largest=False).indices].clone().requires_grad_(True)
+        starts = noise[errors.topk(8, largest=False).indices]
+        if encoder is not None:
+            starts = torch.cat([starts, encoder(target.unsqueeze(0))])
+    z = starts.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([z], 0.1)
     radius = math.sqrt(sampler.latent_dim)
     for _ in range(steps):
@@ -175,3 +181,23 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0):
     with torch.no_grad():
         error = (sampler(z) - target).square().mean((1, 2, 3))
     return z[error.argmin()].detach(), error.min().item()
+
+
+def learn_encoder(sampler, images, steps=1000, seed=0):
+    """A function from images [N, 1, 28, 28] in [-1, 1] to z [N, latent_dim] on the sphere, whose G(z) comes near to them.
+
+    One look in place of a search, and a start for one: an autoencoder of uint8 `images` [M, 28, 28] whose decoder, the
+    generator, stays as it is. The hybrid of Zhu et al. 2016 (arXiv 1609.03552).
+    """
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        net = models.encoder(sampler.latent_dim).to(sampler.device)
+    encode = lambda x: math.sqrt(sampler.latent_dim) * nn.functional.normalize(net(x), dim=1)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    for x in itertools.islice(data.batches(images, 64, seed=seed), steps):
+        error = (sampler(encode(x)) - x).square().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    net.requires_grad_(False)
+    return encode

@@ -120,6 +120,14 @@ def normal_init(layer):
         nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
+def encoder(latent_dim):
+    """The way back from an image to z, for `latent.learn_encoder`. Lesson 05."""
+    return nn.Sequential(  #                                                          x [N, 1, 28, 28] in [-1, 1]
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(),  #                                [N, 256]
+        nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, latent_dim),  #                  [N, latent_dim]
+    )  # fmt: skip
+
+
 def digit_classifier():
     """A classifier: images [N, 1, 28, 28] in [-1, 1] → 10 logits; evaluation.py takes what enters its last layer."""
     return nn.Sequential(  #                                                          x [N, 1, 28, 28]

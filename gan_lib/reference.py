@@ -93,7 +93,8 @@ def remark(records, recipe):
 
 def results():
     """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}}, where about is
-    {seeds, parameters, steps, ms_a_step, "scores": [score …]}. Classic is `mlp` without its moving average, as it trains.
+    {seeds, parameters, steps, ms_a_step, "scores": [score …], "effects": [[effect …] …]}, one of each for a run. Classic is
+    `mlp` without its moving average, as it trains.
     """
     return json.loads((FOLDER / "results.json").read_text())
 
@@ -109,6 +110,16 @@ def table():
         minutes = about["steps"] * about["ms_a_step"] / 60_000
         size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
         lines.append([f"`{name}`", size, f"{minutes:.1f}", runs, *scored(about["scores"], fields)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def directions_table():
+    """The directions of `results` as a Markdown table, a row for each attribute of each recipe: means over the runs."""
+    lines = [("recipe", "attribute", "explained", "own", "leak", "random"), ["---"] * 2 + ["---:"] * 4]
+    for recipe, about in results()["recipes"].items():
+        for effects in zip(*about.get("effects", []), strict=True):  # of one attribute, one for each run
+            means = [f"{fmean(e['explained'] for e in effects):.0%}", *scored(effects, ("own", "leak", "random"))]
+            lines.append([f"`{recipe}`", effects[0]["name"], *means])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -131,7 +131,7 @@ def test_importing_a_module_does_not_bring_what_it_does_not_need(module, absent)
 def test_nothing_prints_but_the_command_line_its_runs_and_the_dashboard(name):
     printing = {around for function, around in calls(SOURCES[name]) if function == "print"}
     allowed = {
-        "__main__": {"train", "sample", "measure", "bench", "page", "export"},
+        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "export"},
         "runs": {"train"},
         "dashboard": {"Live"},
     }
@@ -170,7 +170,10 @@ def test_everything_public_says_what_it_is(name):
     module = importlib.import_module(f"gan_lib.{name}")
     assert module.__doc__
     # what these do, --help says, or the name
-    known = {"__main__": {"train", "sample", "measure", "bench", "page", "export", "main"}, "runs": {"epoch_of"}}
+    known = {
+        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "export", "main"},
+        "runs": {"epoch_of"},
+    }
     assert set(undocumented(module)) - known.get(name, set()) == set()
 
 

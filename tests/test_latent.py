@@ -225,3 +225,52 @@ def test_more_steps_come_nearer_than_the_best_random_point(net):
 def test_an_image_of_another_shape_is_refused(net):
     with pytest.raises(ValueError, match=r"must have the shape \[1, 28, 28\], not \[28, 28\]"):
         latent.invert(net, torch.zeros(28, 28))
+
+
+@pytest.fixture(scope="module")
+def reachable():
+    """A generator of four numbers, and 2,000 images that it can make, as uint8."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        net = models.Sampler(nn.Sequential(nn.Linear(4, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))), 4)
+    z = 2 * nn.functional.normalize(net.noise(2000, seed=3), dim=1)
+    return net, data.to_uint8(net(z))
+
+
+def test_an_encoder_learns_the_way_back_and_leaves_the_generator_alone(reachable):
+    net, images = reachable
+    before = [p.clone() for p in net.generator.parameters()]
+    unseen = net(2 * nn.functional.normalize(net.noise(100, seed=4), dim=1))
+    off = []
+    for steps in (0, 300):
+        encode = latent.learn_encoder(net, images, steps)
+        z = encode(unseen)
+        assert z.shape == (100, 4)
+        assert torch.allclose(z.norm(dim=1), torch.full((100,), 2.0))  # the square root of four
+        assert not z.requires_grad
+        off.append((net(z) - unseen).square().mean().item())
+    assert off[1] < 0.05 * off[0]
+    assert all(torch.equal(a, b) for a, b in zip(before, net.generator.parameters(), strict=True))
+
+
+def test_an_encoder_is_the_same_for_the_same_seed_and_leaves_the_callers_dice_alone(reachable):
+    net, images = reachable
+    torch.manual_seed(7)
+    one, another, third = (latent.learn_encoder(net, images, 3, seed)(net.sample(5)) for seed in (0, 0, 1))
+    drawn = torch.rand(1)
+    torch.manual_seed(7)
+    assert drawn.equal(torch.rand(1))
+    assert one.equal(another)
+    assert not one.equal(third)
+
+
+def test_a_search_starts_from_what_the_encoder_says_too(reachable):
+    net, _ = reachable
+    z = 2 * nn.functional.normalize(net.noise(1, seed=5), dim=1)
+    asked = []
+    know = lambda x: asked.append(x) or z
+    found, error = latent.invert(net, net(z)[0], steps=0, candidates=8, encoder=know)
+    assert found.equal(z[0])
+    assert error < 1e-12
+    assert asked[0].equal(net(z))
+    assert latent.invert(net, net(z)[0], steps=0, candidates=8)[1] > 0.01

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +27,8 @@ import torch
 from PIL import Image
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, files, parallel, plotting, recipes, runs
+from gan_lib import checkpoint, data, evaluation, files, latent, parallel, plotting, recipes, runs
+from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
 
 ROOT = Path(files.__file__).parents[1]
@@ -342,6 +344,23 @@ def test_json_holds_every_score_and_each_seed_has_its_own(gan, small_run, quick_
         assert len({score["frechet"] for score in told[key]}) == 3
 
 
+def test_directions_are_told_one_for_each_attribute(gan, small_run, monkeypatch):
+    two = {name: ATTRIBUTES[name] for name in ("slant", "ink")}
+    find, judge = partial(latent.find_directions, attributes=two, n=500), partial(latent.effects, attributes=two, n=3)
+    monkeypatch.setattr(latent, "find_directions", find)
+    monkeypatch.setattr(latent, "effects", judge)
+    status, out, err = gan("directions", "small")
+    assert (status, err) == (0, "")
+    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    effects = judge(sampler, find(sampler))
+    heads, *rows = out.splitlines()[1:4]
+    assert heads.split() == ["explained", "own", "leak", "random"]
+    assert [row.split() for row in rows] == [
+        [e.name, f"{e.explained:.0%}", *(f"{v:.2f}" for v in e[2:])] for e in effects
+    ]
+    assert json.loads(gan("directions", "small", "--json")[1]) == [effect._asdict() for effect in effects]
+
+
 def test_by_default_ten_thousand_samples_are_measured(gan, small_run, quick_scores):
     told = json.loads(gan("measure", "small", "--json")[1])
     sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
@@ -486,6 +505,8 @@ def test_a_pickle_in_an_array_is_not_opened(gan, tmp_path):
         ("page small --out x.png", "--out must end in .html, not be x.png."),
         ("page small --out a_file/x.html", "a_file"),
         ("measure dcgna", "There is no pretrained generator called 'dcgna'; choose one of: "),
+        ("directions dcgna", "There is no pretrained generator called 'dcgna'; choose one of: "),
+        ("directions small --device tpu", "This machine has no device 'tpu' that PyTorch"),
         ("measure empty", "There is no checkpoint empty/checkpoints."),
         ("measure small --n 999", "--n must lie between 1000 and 60000, not be 999."),
         ("measure small --n 60001", "--n must lie between 1000 and 60000, not be 60001."),

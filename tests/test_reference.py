@@ -126,6 +126,26 @@ def test_the_table_shows_means_and_spreads_over_runs_beside_the_floor(tmp_path, 
     assert one == "| `one` | 1,234,567 | 1.0 | 1 | 3.00 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"
 
 
+def test_the_directions_are_told_by_recipe_and_attribute_with_their_spread_over_runs(tmp_path, monkeypatch):
+    def run(own):
+        slant = {"name": "slant", "explained": own / 2, "own": own, "leak": 0.25, "random": 0.1}
+        return [slant, slant | {"name": "ink", "leak": own}]
+
+    results = {
+        "recipes": {"quick": {"scores": []}, "two": {"effects": [run(0.5), run(1.0)]}, "one": {"effects": [run(1.0)]}}
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    assert reference.directions_table().splitlines() == [
+        "| recipe | attribute | explained | own | leak | random |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| `two` | slant | 38% | 0.75 ± 0.35 | 0.25 | 0.10 |",
+        "| `two` | ink | 38% | 0.75 ± 0.35 | 0.75 ± 0.35 | 0.10 |",
+        "| `one` | slant | 50% | 1.00 | 0.25 | 0.10 |",
+        "| `one` | ink | 50% | 1.00 | 1.00 | 0.10 |",
+    ]
+
+
 # Real runs against the real bands
 
 

@@ -15,8 +15,8 @@ import json
 import time
 from pathlib import Path
 
-from gan_lib import bench, checkpoint, data, evaluation, models, recipes, reference, runs, training
-from gan_lib.files import write_atomically
+from gan_lib import bench, checkpoint, data, evaluation, latent, models, recipes, reference, runs, training
+from gan_lib.files import manifest, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "gan_lib" / "reference"
@@ -106,6 +106,15 @@ def update(results, recipe, seeds, timed):
         entry["ms_a_step"] = ms_a_step(recipe)
     finals = [checkpoint.latest(folder / "checkpoints") for folder in folders]
     entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+    if recipe.name in manifest():  # those whose sliders the reader meets
+        entry["effects"] = [effects_of(path) for path in finals]
+
+
+def effects_of(path):
+    """What the directions of a checkpoint's generator do, one for each attribute."""
+    sampler = recipes.resume(path, data.pick_device()).sampler()
+    found = latent.effects(sampler, latent.find_directions(sampler))
+    return [{k: v if k == "name" else round(v, 4) for k, v in effect._asdict().items()} for effect in found]
 
 
 def write_tables():
@@ -120,7 +129,8 @@ def write_tables():
 
 def tables():
     """README's tables: {name: Markdown}."""
-    return {"results": reference.table(), "bench": bench.table(json.loads(BENCH.read_text()))}
+    return {"results": reference.table(), "directions": reference.directions_table(),
+            "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
 
 
 def main():
