@@ -24,7 +24,7 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", re.findall(r"^python -m gan_lib (.*?)(?:\s+#.*)?$", README, re.M))
 def test_the_commands_are_understood(line, monkeypatch):
     done = []
-    for name in ("train", "sample", "page", "measure", "bench"):
+    for name in ("train", "sample", "page", "measure", "directions", "bench"):
         monkeypatch.setattr(command_line, name, done.append)
     try:
         command_line.main(line.split())
