@@ -121,19 +121,22 @@ class Effect(NamedTuple):
 
 
 @torch.no_grad()
-def effects(sampler, directions, attributes=ATTRIBUTES, n=100, seed=1):
-    """The `Effect` of each of `directions`, which must be named after `attributes`."""
+def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
+    """The `Effect` of each of `directions`, which must be named after `attributes`: from n points z, and from a tenth of
+    them for each of the random directions.
+    """
     z, names = sampler.noise(n, seed), list(attributes)
     measure = lambda images: torch.stack([attribute(images) for attribute in attributes.values()], 1)
     spread = measure(sampler.sample(1000, seed + 1)).std(0)
-    change = lambda vector: (measure(sampler(z + vector / 2)) - measure(sampler(z - vector / 2))).mean(0) / spread
+    change = lambda vector, z: (measure(sampler(z + vector / 2)) - measure(sampler(z - vector / 2))).mean(0) / spread
     units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
     length = torch.stack([direction.vector.norm() for direction in directions]).mean()
-    by_chance = torch.stack([change(length * unit) for unit in units]).abs().mean(0).tolist()
+    few = z[: -(-n // 10)]
+    by_chance = torch.stack([change(length * unit, few) for unit in units]).abs().mean(0).tolist()
     found = []
     for direction in directions:
         own = names.index(direction.name)
-        changes = change(direction.vector)
+        changes = change(direction.vector, z)
         others = torch.cat([changes[:own], changes[own + 1 :]])
         leak = others.square().mean().sqrt().item()
         found.append(Effect(direction.name, direction.explained, changes[own].item(), leak, by_chance[own]))
