@@ -41,7 +41,7 @@ lint: $(READY)  ## check style and formatting, of notebooks too
 refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed copies, pictures and the playground
 	$(BIN)/python tools/lessons.py refresh all
 	$(BIN)/python tools/reference.py
-	$(BIN)/python -m gan_lib page --out samples/playground.html
+	$(BIN)/python tools/playground.py
 
 bench: $(READY)  ## time this machine against the usual loop (ten minutes; the machine must be idle), renew benchmarks/
 	$(BIN)/python -m gan_lib bench --out benchmarks/results

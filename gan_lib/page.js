@@ -9,7 +9,7 @@ const find = id => document.getElementById(id)
 
 const still = matchMedia("(prefers-reduced-motion: reduce)")
 const state = {name: "", z: null, seed: 0, origin: "seed", image: null}  // origin: where z comes from, a key of WHERE
-const WHERE = {seed: () => `seed ${state.seed}`, walk: () => "on a walk", drawing: () => "nearest to the drawing",
+const WHERE = {seed: () => `seed ${state.seed}`, walk: () => "on a walk", drawing: () => "found for the drawing",
                link: () => "the point of the link"}
 let settings = {}  // what `move` and `render` are told: the strength of each direction, norm, moment
 let sliders = [], turn = 0, waiting = false, walking = null, hunting = null, target = null, noting = 0
@@ -145,20 +145,22 @@ function choose(name) {
   sliders = directions.map(({name}) => makeSlider(name, name, evenly(-3, 3), 0.1, signed))
   sliders.push(makeSlider("norm", "length |z|", evenly(0, 2 * Math.sqrt(latent_dim)), 0.1, value => value.toFixed(1)))
   if (moments.length > 1) {
-    const steps = moment => `after ${moments[moment].step.toLocaleString("en")} steps`
-    sliders.push(makeSlider("moment", "training", moments.map((_, i) => i), 1, steps))
+    const words = moment => moments[moment].step ? `after ${moments[moment].step.toLocaleString("en")} steps` : "untrained"
+    const ticks = moments.map(({step}) => step.toLocaleString("en", {notation: "compact"}))
+    sliders.unshift(makeSlider("moment", "training", moments.map((_, i) => i), 1, words, ticks))
   }
   find("sliders").replaceChildren(...sliders.map(slider => slider.box))
   for (const input of find("choices").querySelectorAll("input")) input.checked = input.value === name
   find("opinion").hidden = !moments[0].discriminator
 }
 
-function makeSlider(key, label, values, step, words) {
+function makeSlider(key, label, values, step, words, ticks = []) {  // a tick is what stands under a picture
   const box = document.createElement("div"), id = `slider-${key}`
   box.className = "slider"
   box.style.setProperty("--cells", values.length)
   box.innerHTML = `<div><label></label><output></output></div>
-    <span class="film"><canvas aria-hidden="true"></canvas><input type="range"></span>`
+    <span class="film"><canvas aria-hidden="true"></canvas><input type="range"></span>
+    <div class="ticks soft" aria-hidden="true">${ticks.map(tick => `<span>${tick}</span>`).join("")}</div>`
   const [name, output, film, input] = box.querySelectorAll("label, output, canvas, input")
   const slider = {key, box, output, film, input, words}
   name.textContent = label
@@ -167,9 +169,11 @@ function makeSlider(key, label, values, step, words) {
   Object.assign(film, {width: 28 * values.length, height: 28})
   Object.assign(input, {min: values[0], max: values.at(-1), step})
   input.addEventListener("input", () => {
-    if (hunting) rest()
+    const again = hunting && key === "moment"  // another net, another search
+    if (!walking) { rest(); say(WHERE[state.origin]()) }
     settings[key] = Number(input.value)
     changed()
+    if (again) hunt(target)
   })
   slider.cells = values.map((value, column) => ({slider, value, column}))
   return slider
@@ -194,7 +198,7 @@ function showOpinion(pixels) {
   find("heaps").innerHTML = `
     <path d="${bars(heaps[0], 1)}" fill="var(--real)"/><path d="${bars(heaps[1], -1)}" fill="var(--generator)"/>
     <path d="M0 85H400" stroke="var(--theory)"/><path d="M${x} 4V166" stroke="var(--card)" stroke-width="8"/>
-    <path d="M${x} 4V166" stroke="var(--discriminator)" stroke-width="4" stroke-linecap="round"/>`
+    <path d="M${x} 4V166" stroke="var(--focus)" stroke-width="4" stroke-linecap="round"/>`
   const below = logits => Math.round(100 * logits.filter(value => value < logit).length / logits.length)
   find("opinion-text").textContent = `Logit ${logit.toFixed(2).replace("-", "−")}: higher than ${below(judge.real)} % of ` +
     `${judge.real.length} real digits, and than ${below(judge.fake)} % of ${judge.fake.length} generated ones.`
@@ -379,7 +383,7 @@ find("choices").append(...Object.keys(generators).map(name => {
   Object.assign(input, {type: "radio", name: "generator", value: name})
   words.textContent = name
   input.addEventListener("change", () => {
-    const drawn = state.origin === "drawing" && target
+    const drawn = (hunting || state.origin === "drawing") && target
     choose(name)
     goToSeed(state.seed)
     if (drawn) hunt(drawn)

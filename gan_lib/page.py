@@ -191,8 +191,28 @@ def fold(scale, step):
 
 
 def packed(steps):
-    """What `layers` gave, with base64 of float16 in place of each tensor. Raises `ValueError` where that holds no numbers."""
-    tensors = [value for step in steps for value in step.values() if isinstance(value, torch.Tensor)]
-    if not all(tensor.half().isfinite().all() for tensor in tensors):
-        raise ValueError("The net has diverged: its weights are no numbers, or too large for the page.")
-    return [{k: encoded(v.half()) if isinstance(v, torch.Tensor) else v for k, v in step.items()} for step in steps]
+    """What `layers` gave, as text: weights as in `twelve_bits`, and base64 of the bytes of every tensor.
+
+    Raises `ValueError` where one holds no numbers.
+    """
+    told = []
+    for step in steps:
+        tensors = {key: value for key, value in step.items() if isinstance(value, torch.Tensor)}
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise ValueError("The net has diverged: its weights are no numbers.")
+        if "weight" in step:
+            tensors |= twelve_bits(step)
+        told.append(step | {key: encoded(tensor) for key, tensor in tensors.items()})
+    return told
+
+
+def twelve_bits(step):
+    """A weight as whole numbers from 1 to 4095, two in three bytes; they count from 2048 on in units of the channel that leaves.
+
+    8 bits would save a third, and put single pixels off by more than 20 of 255.
+    """
+    weight, inner = step["weight"], (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)
+    unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / 2047  # float [1, 1, 1, C] or [C, 1, 1, 1]
+    whole = ((weight / unit).round().int() + 2048).flatten()
+    a, b = nn.functional.pad(whole, (0, len(whole) % 2)).view(-1, 2).T
+    return {"weight": torch.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 1).byte(), "unit": unit}

@@ -14,12 +14,17 @@ function bytes(text) {  // of base64
   return found
 }
 
-function floats(text) {  // of the base64 of float16: a sign, 5 bits of exponent, 10 of fraction
-  const power = Float64Array.from({length: 32}, (_, e) => 2 ** (Math.max(e, 1) - 25))
-  return Float32Array.from(new Uint16Array(bytes(text).buffer), half => {
-    const e = half >> 10 & 31
-    return (half >> 15 ? -1 : 1) * ((half & 1023) + (e ? 1024 : 0)) * power[e]
-  })
+const floats = text => new Float32Array(bytes(text).buffer)
+
+function weights({kind, small: [,, c], big: [,, C], kernel, weight, unit}) {  // 12 bits each, two in three bytes
+  const packed = bytes(weight), units = floats(unit), found = new Float32Array(c * kernel * kernel * C)
+  const each = found.length / units.length  // how many share a unit
+  for (let i = 0; i < found.length; i++) {
+    const at = 3 * (i >> 1), [one, two, three] = [packed[at], packed[at + 1], packed[at + 2]]
+    const whole = i % 2 ? (two & 15) << 8 | three : one << 4 | two >> 4
+    found[i] = (whole - 2048) * units[kind === "up" ? i % C : Math.floor(i / each)]
+  }
+  return found
 }
 
 // big += what each small pixel, times the kernel, lays over it. Four channels at a time; those at 0, half of them after a
@@ -118,7 +123,8 @@ class Net {
   constructor(steps) {
     this.steps = steps.map((told, i) => {
       const step = {...told, afterReLU: i > 0 && steps[i - 1].slope === 0}
-      for (const key of ["weight", "bias", "scale"]) if (key in told) step[key] = floats(told[key])
+      for (const key of ["bias", "scale"]) if (key in told) step[key] = floats(told[key])
+      if (told.weight) step.weight = weights(told)
       const [enters, leaves] = {up: [told.small, told.big], down: [told.big, told.small]}[told.kind] ?? [told.shape, told.shape]
       if (!enters) return step
       step.y = new Float32Array(size(leaves))

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import data, files, latent, models, page, recipes
+from gan_lib import data, files, latent, models, page, recipes, training
+from tools import playground
 
 KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
 
@@ -19,10 +20,18 @@ KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
 
 
 def numbers(step, key):
-    """A tensor of a step, also where it is packed as base64 of float16."""
-    if isinstance(step[key], str):
-        return np.frombuffer(base64.b64decode(step[key]), np.float16).astype(np.float64)
-    return step[key].double().numpy()
+    """A tensor of a step, also where it is packed: as base64 of float32, or of whole numbers of 12 bits."""
+    if not isinstance(step[key], str):
+        return step[key].double().numpy()
+    if key != "weight":
+        return np.frombuffer(base64.b64decode(step[key]), np.float32).astype(np.float64)
+    digits, size = (
+        base64.b64decode(step[key]).hex(),
+        (step["small"][2], -1, step["big"][2]),
+    )  # three hex digits a number
+    whole = np.array([int(digits[i : i + 3], 16) - 2048 for i in range(0, len(digits), 3)])
+    whole = whole[: step["small"][2] * step["kernel"] ** 2 * step["big"][2]].reshape(size)
+    return whole * numbers(step, "unit").reshape((1, 1, -1) if step["kind"] == "up" else (-1, 1, 1))
 
 
 def joined(step, x):
@@ -162,6 +171,21 @@ def test_a_layer_that_the_page_lacks_is_named_in_one_sentence(layer, shape, name
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("kind", "shape"), [("up", (3, 1, 1, 5)), ("up", (4, 3, 3, 2)), ("down", (5, 3, 3, 1))])
+def test_a_weight_takes_12_bits_and_each_channel_that_leaves_has_its_unit(kind, shape):
+    weight = noise(*shape)
+    channels = weight.movedim(-1 if kind == "up" else 0, 0)
+    channels *= 10.0 ** torch.arange(len(channels))[:, None, None, None]
+    channels[1] = 0
+    step = {"kind": kind, "small": [1, 1, shape[0]], "big": [1, 1, shape[3]], "kernel": shape[1], "weight": weight}
+    (packed,) = page.packed([step])
+    assert len(base64.b64decode(packed["weight"])) == 3 * ((weight.numel() + 1) // 2)
+    found = torch.from_numpy(numbers(packed, "weight")).view(shape).movedim(-1 if kind == "up" else 0, 0)
+    for channel, expected in zip(found, channels, strict=True):
+        assert (channel - expected).abs().max() <= 0.5001 * expected.abs().max() / 2047
+        assert channel.abs().max() == pytest.approx(expected.abs().max().item(), rel=1e-5)
+
+
 def test_packed_layers_are_the_same_to_three_digits(liven):
     net = liven(models.mapped_generator(7, 6), noise(64, 7))
     packed = page.packed(page.layers(net, (7,)))
@@ -169,7 +193,7 @@ def test_packed_layers_are_the_same_to_three_digits(liven):
     assert worst(net, packed, noise(3, 7)) < 2 / 255
 
 
-@pytest.mark.parametrize("value", [float("nan"), 1e6])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_net_that_diverged_is_refused(value):
     net = models.mlp_generator(7, 6).requires_grad_(False)
     net[0].weight[2, 3] = value
@@ -272,12 +296,42 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
     mark = '<script type="application/json" id="facts">'
     assert path.read_text().split(mark)[0] == page.page({}).split(mark)[0]
     generators = facts_of(path)["generators"]
-    assert sorted(generators) == sorted(name for name, about in files.manifest().items() if "recipe" in about)
-    for name, told in generators.items():
-        sampler = recipes.pretrained(name)
-        (moment,) = told["moments"]
-        assert moment["layers"] == page.packed(page.layers(sampler.generator, (sampler.latent_dim,)))
+    assert list(generators) == [*playground.PRETRAINED, playground.NAME]
+    assert sorted(playground.PRETRAINED) == sorted(
+        name for name, about in files.manifest().items() if "recipe" in about
+    )
+    for told in generators.values():
         assert [direction["name"] for direction in told["directions"]] == list(page.SLIDERS)
+    for name in playground.PRETRAINED:
+        sampler = recipes.pretrained(name)
+        (moment,) = generators[name]["moments"]
+        assert moment["layers"] == page.packed(page.layers(sampler.generator, (sampler.latent_dim,)))
+
+
+def test_the_committed_playground_shows_a_run_from_noise_to_digits():
+    told = facts_of(Path(__file__).parents[1] / "samples" / "playground.html")["generators"][playground.NAME]
+    moments, game = told["moments"], playground.RECIPE.game()
+    assert [moment["step"] for moment in moments] == list(playground.STEPS)
+    untrained = page.Moment(0, game.sampler(), game.discriminator.eval())
+    assert moments[0]["layers"] == page.told(untrained)["layers"]  # it began as the recipe says
+    z = np.random.default_rng(0).standard_normal((20, game.latent_dim))
+    ink = [np.mean([computed(moment["layers"], point) > 0 for point in z]) for moment in moments[2:]]
+    assert all(0.05 < share < 0.3 for share in ink)  # a real digit: 0.15
+    for moment in moments:
+        assert len(moment["discriminator"]["real"]) == len(moment["discriminator"]["fake"]) == 200
+    for moment in moments[1:]:
+        assert np.mean(moment["discriminator"]["real"]) > np.mean(moment["discriminator"]["fake"])
+
+
+def test_the_small_one_is_trained_as_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(playground, "STEPS", (0, 2, 3))
+    playground.learn(tmp_path)
+    paths = sorted((tmp_path / "checkpoints").iterdir())
+    assert [recipes.resume(path).step for path in paths] == [0, 2, 3]
+    game = playground.RECIPE.game()
+    list(training.train(game, data.load().images, 3))
+    z = noise(2, game.latent_dim)
+    assert recipes.resume(paths[-1]).sampler()(z).allclose(game.sampler()(z), atol=1e-5)
 
 
 def test_three_recipes_take_less_than_three_megabytes(tmp_path, monkeypatch, few_samples):

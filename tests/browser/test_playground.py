@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from gan_lib import data, files, latent, page, recipes
+from tests.test_page import computed
+from tools import playground
 
 STAGE = """() => Array.from(document.getElementById('stage').getContext('2d').getImageData(0, 0, 28, 28).data)
     .filter((_, i) => i % 4 === 0)"""
@@ -62,13 +64,13 @@ def address(told, tmp_path_factory):
 @pytest.fixture
 def visit(chromium, address):
     """`visit(hash, **context)` opens the page; nothing may go wrong in it, and nothing leave it."""
-    contexts, wrong = [], []
+    contexts, wrong, pages = [], [], {address, playground.OUT.as_uri()}
 
     def seen(request):
-        if request.url.split("#")[0] != address and not request.url.startswith(("data:", "blob:")):
+        if request.url.split("#")[0] not in pages and not request.url.startswith(("data:", "blob:")):
             wrong.append(request.url)
 
-    def open_page(state="", **settings):
+    def open_page(state="", address=address, **settings):
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings))
         tab = contexts[-1].new_page()
         tab.on("console", lambda message: message.type == "error" and wrong.append(message.text))
@@ -122,17 +124,22 @@ def off(a, b):
     return np.abs(np.array(a, dtype=int) - np.array(b, dtype=int)).max()
 
 
+def off_from(sampler, tab, name, moment=0):
+    """How far the page's pixels are off for 100 z, of 255."""
+    z = sampler.noise(100, seed=3)
+    pixels = data.to_uint8(sampler(z)).flatten(1).numpy()
+    assert pixels.std() > 30
+    program = "([name, zs, settings]) => JSON.stringify(zs.map(z => [...playground.render(name, z, settings)]))"
+    return off(json.loads(tab.evaluate(program, [name, z.tolist(), {"moment": moment}])), pixels)  # one string is fast
+
+
 # What it computes
 
 
 def test_pixels_are_those_of_pytorch_for_every_recipe(visit, sources, told, capsys):
     tab, worst = visit(), {}
     for name, moments in sources.items():
-        z = moments[-1].sampler.noise(100, seed=3)
-        pixels = data.to_uint8(moments[-1].sampler(z)).flatten(1).numpy()
-        assert pixels.std() > 30
-        program = "([name, zs]) => JSON.stringify(zs.map(z => [...playground.render(name, z)]))"  # one string is fast
-        worst[name] = off(json.loads(tab.evaluate(program, [name, z.tolist()])), pixels)
+        worst[name] = max(off_from(moment.sampler, tab, name, i) for i, moment in enumerate(moments))
     with capsys.disabled():
         print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
     assert max(worst.values()) <= 2
@@ -363,7 +370,9 @@ def test_training_is_a_slider_and_the_discriminator_has_its_say(visit, sources, 
     tab.get_by_role("slider", name="training").focus()
     for step, moment in (("1,000", 2), ("500", 1), ("0", 0)):
         pixels = settled(tab)
-        assert tab.locator("output").last.inner_text() == f"after {step} steps"
+        words = "untrained" if step == "0" else f"after {step} steps"
+        assert tab.locator("output").first.inner_text() == words
+        assert tab.get_by_role("slider", name="training").get_attribute("aria-valuetext") == words
         assert off(pixels, expected(sources, told, "my run", z_of(tab), norm=8.0, moment=moment)) <= 2
         judge = sources["my run"][moment].discriminator
         with torch.no_grad():
@@ -375,9 +384,55 @@ def test_training_is_a_slider_and_the_discriminator_has_its_say(visit, sources, 
         assert shares[0] == pytest.approx(100 * np.mean(np.array(heaps["real"]) < logit), abs=1.5)
         assert shares[2] == pytest.approx(100 * np.mean(np.array(heaps["fake"]) < logit), abs=1.5)
         tab.keyboard.press("ArrowLeft")
+    assert tab.locator(".ticks").first.inner_text().split() == ["0", "500", "1K"]
     tab.get_by_role("radio", name="mlp", exact=True).check(force=True)
     assert not tab.locator("#opinion").is_visible()
     assert tab.get_by_role("slider", name="training").count() == 0
+
+
+def test_a_drawing_stays_while_training_goes_back(visit, sources, told):
+    """The search is over; the same z, shown by the nets of before, and a link to it."""
+    tab = visit("g=my run")
+    tab.get_by_role("button", name="a handwritten 7").click()
+    found(tab)
+    settled(tab)
+    z, norm = z_of(tab), float(tab.get_by_role("slider", name="length |z|").input_value())
+    tab.get_by_role("slider", name="training").press("Home")
+    pixels = settled(tab)
+    assert z_of(tab) == z
+    assert tab.locator("#status").inner_text() == "found for the drawing"  # and not how near the last net came
+    assert off(pixels, expected(sources, told, "my run", z, norm=norm, moment=0)) <= 2
+    assert off(settled(visit(tab.url.split("#")[1])), pixels) <= 2
+
+
+def test_a_search_goes_on_with_the_net_of_another_moment(visit):
+    tab = visit("g=my run")
+    tab.get_by_role("button", name="a handwritten 7").click()
+    until(lambda: "searching" in tab.locator("#status").inner_text())
+    tab.get_by_role("slider", name="training").press("Home")
+    error = found(tab)
+    target = np.array(tab.evaluate(STAGE.replace("stage", "target")))
+    assert "moment=0" in (settled(tab), tab.url)[1]
+    assert np.square((settled(tab) - target) / 127.5).mean() == pytest.approx(error, abs=0.01)
+
+
+def test_the_committed_page_shows_pytorchs_pixels_at_every_moment(visit, capsys):
+    tab = visit(address=playground.OUT.as_uri())
+    worst = {name: off_from(recipes.pretrained(name), tab, name) for name in playground.PRETRAINED}
+    with capsys.disabled():
+        print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
+    assert max(worst.values()) <= 2
+    # The run's checkpoints are not there any more: its nets are read from the page, and computed by their definition.
+    moments = tab.evaluate("name => playground.generators[name].moments", playground.NAME)
+    tab.goto(f"{playground.OUT.as_uri()}#g={playground.NAME}&seed=1")
+    for i, moment in enumerate(moments):
+        tab.get_by_role("slider", name="training").fill(str(i))
+        pixels = settled(tab)
+        image = computed(moment["layers"], np.array(z_of(tab)) * 4 / np.linalg.norm(z_of(tab)))
+        assert off(pixels, ((image.reshape(-1) + 1) * 127.5).round().clip(0, 255)) <= 1
+        logit = computed(moment["discriminator"]["layers"], (pixels / 127.5 - 1).reshape(28, 28, 1)).item()
+        said = re.match(r"Logit (.*?):", tab.locator("#opinion-text").inner_text())[1]
+        assert float(said.replace("−", "-")) == pytest.approx(logit, abs=0.006)
 
 
 # The link, the file, everyone

@@ -1,0 +1,37 @@
+"""Write samples/playground.html: the pretrained generators, best first, and a small one that is seen learning.
+
+    python tools/playground.py      # a minute or two: the small one is trained anew
+
+It is small, so that every moment of it finds room in the page; its discriminator comes with it.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from gan_lib import data, page, recipes, training
+
+OUT = Path(__file__).resolve().parents[1] / "samples" / "playground.html"
+NAME = "watch it learn"
+RECIPE = dataclasses.replace(recipes.get("dcgan-quick"), name=NAME, latent_dim=16, width=16, d_width=10)
+STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of what can be seen happens early
+PRETRAINED = ("best", "dcgan", "mlp")
+
+
+def learn(folder):
+    """Train `RECIPE`, and keep a checkpoint of each of `STEPS` in `folder`."""
+    game, images = RECIPE.game(), data.load().images
+    for step in STEPS:
+        list(training.train(game, images, step - game.step))
+        recipes.save(game, RECIPE, folder / "checkpoints" / f"step_{step:07d}.safetensors")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        learn(Path(folder) / NAME)
+        size = page.write(OUT, [*PRETRAINED, Path(folder) / NAME])
+    print(f"{OUT.name}: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
