@@ -88,7 +88,8 @@ class Explorer(Shell):
         self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z that stands in for its own, name)}
         self.seed, self.new_z = seed_field(seed)
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
-        self.norm = wide(value=self.radius, min=0, max=2 * self.radius, description="|z|")
+        self.norm = wide(min=0, description="|z|")
+        self.reach(self.radius)
         self.walk = wide(widgets.IntSlider, value=0, min=0, max=4 * LEG - 1, description="walk")
         self.play = widgets.Play(max=self.walk.max)
         widgets.jslink((self.play, "value"), (self.walk, "value"))
@@ -104,11 +105,17 @@ class Explorer(Shell):
 
     def start(self, z, name="the given z"):
         """Go to z, float [latent_dim]: it takes the place of the noise of the seed that stands in the field."""
-        self.given = {self.seed.value: (z, name)}
-        self.norm.max = max(2 * self.radius, z.norm().item())
-        self.norm.value = z.norm().item()
+        self.given = {self.seed.value: (z.to(self.sampler.device), name)}
+        self.reach(z.norm().item())
         self.centre()
         self.begin()
+
+    def reach(self, length):
+        """Set the slider |z| to a length, and make that a whole number of its steps: a browser rounds to them."""
+        with self.norm.hold_sync():
+            self.norm.max = max(2 * self.radius, length)
+            self.norm.step = length / max(1, round(length / 0.1)) or 0.1
+            self.norm.value = length
 
     def begin(self):
         """Go to where the walk begins."""

@@ -82,7 +82,7 @@ class Inverter(Shell):
         found = latent.render(self.sampler, z).cpu().numpy()
         apart = abs(image.astype(int) - found).astype("uint8")
         self.image.value = figures({name: image, "G(z)": found, "difference": apart}, self.size)
-        self.explorer.start(z, name)
+        self.explorer.start(z, f"the z found for {name}")
         return f"mean squared error {error:.4f}"
 
 

@@ -102,7 +102,7 @@ def check(shown, sampler, target, name):
         assert (found == picture).all()
     assert shown.status.value == f"mean squared error {error:.4f}"
     assert shown.explorer.current_z == pytest.approx(z, abs=1e-6)
-    assert shown.explorer.status.value == name
+    assert shown.explorer.status.value == f"the z found for {name}"
     assert f">{name}</figcaption>" in shown.image.value
 
 
