@@ -316,7 +316,7 @@ PAPERS = {
     "black on nothing, white beneath": (drawn((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA"), "PNG"),
     "one bit": (drawn(0, 1, mode="1"), "PNG"),
     "a palette": (drawn(0, 255).convert("P"), "PNG"),
-    "16 bits": (Image.fromarray(np.array(drawn(0, 255)).astype(np.uint16) * 257), "PNG"),
+    "16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "PNG"),
 }
 
 

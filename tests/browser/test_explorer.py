@@ -162,5 +162,5 @@ def test_an_error_shows_in_the_status_line(page, explorers):
     explorer.box.locator(".noUi-handle").first.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
-        "box => box.innerText.includes('TypeError')", arg=explorer.box.element_handle(), timeout=5000
+        "box => box.innerText.includes('AttributeError')", arg=explorer.box.element_handle(), timeout=5000
     )

@@ -169,6 +169,8 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
     assert (seen == data.to_uint8(data.read_picture(tmp_path / "two.png")).numpy()).all()
     assert (apart == abs(seen.astype(int) - found)).all()
     assert (steered == found).all()
+    apart = ask(page, "print((inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item())")
+    assert apart < 1e-5  # the browser has not rounded |z|
     assert np.square((seen - found.astype(int)) / 127.5).mean() < 0.2
     box.get_by_role("spinbutton", name="image").fill("4")
     page.keyboard.press("Enter")
