@@ -6,14 +6,18 @@ Introduced in lesson 01.
 
 import gzip
 import hashlib
+import io
 import itertools
 import os
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import platformdirs
 import torch
+from PIL import Image, ImageOps
+from torch import nn
 
 from gan_lib.files import write_atomically
 
@@ -97,6 +101,40 @@ def to_range(images):
 def to_uint8(images):
     """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped."""
     return images.detach().squeeze(-3).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def read_picture(file):
+    """A digit in a PNG or JPEG (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
+
+    White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre of its ink at (14, 14).
+    Raises `ValueError` where the file is no such picture, or shows nothing.
+    """
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=("PNG", "JPEG")) as picture:
+            picture = ImageOps.exif_transpose(picture)  # a phone's may lie on its side
+            if picture.mode == "I;16":
+                picture = Image.fromarray((np.array(picture) // 257).astype(np.uint8))
+            picture = picture.convert("RGBA")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"This can't be read as a PNG or JPEG picture: {error}.") from error
+    picture.thumbnail((400, 400))
+    grey, cover = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
+    if cover.min() < 1:  # behind what is drawn comes its opposite
+        grey = grey * cover + (1 - cover) * ((grey * cover).sum() < 0.5 * cover.sum())
+    paper = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
+    low, high = grey.aminmax()
+    if high - low < 0.1:
+        raise ValueError("This picture shows nothing: it has one shade all over.")
+    ink = (paper - grey) / (paper - low) if paper - low > high - paper else (grey - paper) / (high - paper)
+    ink = torch.where(ink > 0.15, ink, 0)  # paper has a grain
+    rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    size = [max(1, round(20 * side / max(ink.shape))) for side in ink.shape]
+    small = nn.functional.interpolate(ink[None, None], size, mode="area")[0, 0]
+    small = small / small.max()
+    centres = [(small.sum(1 - i) * torch.arange(side)).sum() / small.sum() for i, side in enumerate(size)]
+    top, left = [min(max(round(14 - c.item()), 0), 28 - side) for c, side in zip(centres, size, strict=True)]
+    return nn.functional.pad(small, (left, 28 - left - size[1], top, 28 - top - size[0])).unsqueeze(0) * 2 - 1
 
 
 def batches(images, batch_size, *, seed=0, start=0):

@@ -4,6 +4,7 @@ It is the fastest way to show a moving picture in a notebook, and safe from any 
 """
 
 import base64
+import html
 import io
 import math
 
@@ -22,6 +23,16 @@ def img(picture, width, alt):
         f'<img alt="{alt}" width="{width}" height="{height}" style="image-rendering: pixelated" '
         f'src="data:image/png;base64,{source}">'
     )
+
+
+def figures(pictures, width):
+    """HTML of uint8 pictures [height, width] side by side, `width` CSS pixels wide each: {the label below it: picture}."""
+    each = [
+        f'<figure style="margin: 0; width: {width}px">{img(picture, width, html.escape(label))}'
+        f'<figcaption style="line-height: 1.3">{html.escape(label)}</figcaption></figure>'
+        for label, picture in pictures.items()
+    ]
+    return f'<div style="display: flex; flex-wrap: wrap; gap: 8px">{"".join(each)}</div>'
 
 
 def curves_svg(records, width=440, height=130):

@@ -1,80 +1,131 @@
-"""Sliders: thin shells over pure functions (`latent.render`). Lesson 05. The dashboard, `live`, is in dashboard.py. Lesson 02.
+"""What lessons show: thin shells over pure functions. Lessons 02 (`live`) and 05.
 
 Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
-import html
 import math
-import threading
 
 import ipywidgets as widgets
 
-from gan_lib import latent
+from gan_lib import data, latent, plotting
 from gan_lib.dashboard import live as live
-from gan_lib.pictures import img
+from gan_lib.explorer import STYLE, Explorer, Shell, row, seed_field, wide
+from gan_lib.pictures import figures, img
 
 
-class Explorer(widgets.HBox):
-    """What `explore` returns. `picture()` is what the sliders stand for now; the image on the screen equals it."""
+class Comparison(Shell):
+    """What `compare` returns."""
 
-    def __init__(self, sampler, directions, size, seed, z):
-        self.sampler, self.directions, self.seed, self.lock = sampler, directions, seed, threading.Lock()
-        radius = math.sqrt(sampler.latent_dim)
-        wide, style = widgets.Layout(width="360px"), {"description_width": "90px"}
-        self.sliders = [
-            widgets.FloatSlider(
-                0, min=-4, max=4, step=0.1, description=d.name, layout=wide, style=style, continuous_update=True
-            )
-            for d in directions
-        ]
-        self.norm = widgets.FloatSlider(
-            radius, min=0, max=2 * radius, step=0.1, description="|z|", layout=wide, style=style
-        )
-        self.new_z, self.reset = widgets.Button(description="new z"), widgets.Button(description="sliders to 0")
-        self.image, self.status = widgets.HTML(layout=widgets.Layout(min_width=f"{size + 8}px")), widgets.HTML()
-        self.size = size
-        super().__init__([
-            self.image,
-            widgets.VBox([*self.sliders, self.norm, widgets.HBox([self.new_z, self.reset]), self.status]),
-        ])  # fmt: skip
-        for slider in (*self.sliders, self.norm):
-            slider.observe(lambda _: self.draw(), "value")
-        self.new_z.on_click(lambda _: self.go_to(self.seed + 1))
-        self.reset.on_click(lambda _: self.centre())
-        self.go_to(seed)
-        if z is not None:
-            self.name, self.z, self.norm.value = "the given z", z, z.norm().item()
-            self.draw()
-
-    def go_to(self, seed):
-        """Start from another point: the first of `sampler.noise(1, seed)`."""
-        self.seed, self.name, self.z = seed, f"seed {seed}", self.sampler.noise(1, seed)[0]
+    def __init__(self, samplers, size, seed):
+        self.samplers, self.size = samplers, size
+        self.seed, self.new_z = seed_field(seed)
+        self.norm = wide(value=1, min=0, max=2, step=0.05, description="|z| / √d")
+        super().__init__(row(self.seed, self.new_z), self.norm, watch=[self.seed, self.norm])
         self.draw()
 
-    def centre(self):
-        """Put the direction sliders back to 0."""
-        for slider in self.sliders:
-            slider.value = 0
-
-    def picture(self):
-        """The uint8 picture [28, 28] for the sliders' values."""
-        strengths = [slider.value for slider in self.sliders]
-        return latent.render(self.sampler, self.z, self.directions, strengths, self.norm.value).cpu().numpy()
-
-    def draw(self):
-        """Show `picture()`; an error appears in the status line, for notebooks swallow those of callbacks."""
-        with self.lock:
-            try:
-                self.image.value = img(self.picture(), self.size, f"the digit of {self.name} at these sliders")
-                self.status.value = self.name
-            except Exception as error:
-                self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+    def show(self):
+        """Draw an image for each sampler."""
+        dims, pictures = {sampler.latent_dim for sampler in self.samplers.values()}, {}
+        for name, sampler in self.samplers.items():
+            label = name if len(dims) == 1 else f"{name}, a z of {sampler.latent_dim} numbers"
+            z, norm = sampler.noise(1, self.seed.value)[0], self.norm.value * math.sqrt(sampler.latent_dim)
+            pictures[label] = latent.render(sampler, z, norm=norm).cpu().numpy()
+        self.image.value = figures(pictures, self.size)
+        return f"seed {self.seed.value}"
 
 
-def explore(sampler, directions=None, *, size=280, seed=0, z=None):
-    """Sliders that steer a `models.Sampler`: one for each direction, one for |z|, and a button for a new z.
+class Rewinder(Shell):
+    """What `rewind` returns."""
+
+    def __init__(self, samplers, n, size, seed):
+        self.samplers, self.n, self.size = samplers, n, size
+        self.seed, self.new_z = seed_field(seed)
+        steps = [(f"{step:,}", step) for step in samplers]
+        self.step = wide(widgets.SelectionSlider, options=steps, value=steps[-1][1], description="step")
+        super().__init__(row(self.seed, self.new_z), self.step, watch=[self.seed, self.step])
+        self.draw()
+
+    def show(self):
+        """Draw what the sampler of that step makes."""
+        samples = self.samplers[self.step.value].sample(self.n, self.seed.value)
+        words = f"{self.n} samples of seed {self.seed.value} at step {self.step.value:,}"
+        self.image.value = img(plotting.tile(samples, math.ceil(math.sqrt(self.n))), self.size, words)
+        return words
+
+
+class Inverter(Shell):
+    """What `invert` returns. Below its pictures stands `explorer`, an `Explorer` that starts at the z that was found."""
+
+    def __init__(self, sampler, images, directions, size):
+        self.sampler, self.images, self.size = sampler, images, size
+        self.number = widgets.BoundedIntText(0, min=0, max=len(images) - 1, description="image", style=STYLE)
+        self.file = widgets.FileUpload(accept=".png,.jpg,.jpeg")
+        self.explorer = explore(sampler, directions)
+        super().__init__(self.number, self.file, watch=[self.number])
+        self.children += (self.explorer,)
+        self.file.observe(lambda _: self.tell(self.loaded), "value")
+        self.draw()
+
+    def show(self):
+        """Find the image with the number in the field."""
+        return self.find(data.to_range(self.images[self.number.value]), f"image {self.number.value}")
+
+    def loaded(self):
+        """Find the picture in the file."""
+        return self.find(data.read_picture(uploaded(self.file.value)), "the picture in the file")
+
+    def find(self, target, name):
+        """Look for the z of target [1, 28, 28]; show both images and where they differ. Returns the error in words."""
+        image = data.to_uint8(target).cpu().numpy()
+        self.image.value, self.status.value = figures({name: image}, self.size), "looking for its z …"
+        z, error = latent.invert(self.sampler, target)
+        found = latent.render(self.sampler, z).cpu().numpy()
+        apart = abs(image.astype(int) - found).astype("uint8")
+        self.image.value = figures({name: image, "G(z)": found, "difference": apart}, self.size)
+        self.explorer.start(z, f"the z found for {name}")
+        return f"mean squared error {error:.4f}"
+
+
+def some(samplers, key):
+    """The same samplers, if there are any; else a `ValueError`."""
+    if not samplers:
+        raise ValueError(f"There is no sampler to show: give at least one, as {{{key}: sampler}}.")
+    return samplers
+
+
+def uploaded(value):
+    """The bytes of the newest file in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple in 8."""
+    return bytes([*(value.values() if isinstance(value, dict) else value)][-1]["content"])
+
+
+def explore(sampler, directions=None, *, size=280, seed=0, z=None, neighbours=None):
+    """Sliders that steer a `models.Sampler`: a seed, one for each direction, one for |z|, and a walk.
 
     `directions` are `latent.Direction`s; without them, the first eight coordinates of z. `size` is in CSS pixels. The start is
-    `z` (float [latent_dim], a digit that `latent.invert` found, say), else the first of `sampler.noise(1, seed)`.
+    `z` (float [latent_dim], a digit that `latent.invert` found, say), else the first of `sampler.noise(1, seed)`. With
+    `neighbours`, uint8 [M, 28, 28], a button shows the five nearest to the picture. "save" writes into the folder runs/.
     """
-    return Explorer(sampler, latent.coordinates(sampler) if directions is None else directions, size, seed, z)
+    directions = latent.coordinates(sampler) if directions is None else directions
+    explorer = Explorer(sampler, directions, size, seed, neighbours)
+    if z is not None:
+        explorer.start(z)
+    return explorer
+
+
+def compare(samplers, *, size=140, seed=0):
+    """What several samplers, {name: `models.Sampler`}, make of one z, side by side.
+
+    Those whose z has another number of dimensions draw their own from the same seed. The slider holds the length of z as a part
+    of √latent_dim: at 1 is most noise.
+    """
+    return Comparison(some(samplers, "name"), size, seed)
+
+
+def rewind(samplers, *, n=16, size=280, seed=0):
+    """Training as a slider over the moments of one run, {step: `models.Sampler`}: n images of the same z at each."""
+    return Rewinder(some(samplers, "step"), n, size, seed)
+
+
+def invert(sampler, images, directions=None, *, size=140):
+    """Choose one of `images`, uint8 [M, 28, 28], or a PNG or JPEG file: the z that `latent.invert` finds, in an explorer."""
+    return Inverter(sampler, images, directions, size)

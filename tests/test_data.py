@@ -3,20 +3,24 @@
 import functools
 import gzip
 import hashlib
+import io
 import itertools
 import operator
 import os
 import shutil
+import statistics
 import urllib.error
 import urllib.request
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
-from gan_lib import data
+from gan_lib import data, evaluation
 
 BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
 MD5 = {  # of the unpacked files, as the world knows them
@@ -278,3 +282,107 @@ def test_the_bundle_holds_what_its_sums_say():
         packed = (BUNDLE / name).read_bytes()
         assert hashlib.sha256(packed).hexdigest() == sha256
         assert hashlib.md5(gzip.decompress(packed)).hexdigest() == MD5[name.removesuffix(".gz")]
+
+
+# A picture of your own
+
+
+def stored(picture, kind="PNG", **settings):
+    """The bytes of a file that holds a picture (an array, or Pillow's)."""
+    file = io.BytesIO()
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, kind, **settings)
+    return file.getvalue()
+
+
+def drawn(ink, paper, size=(900, 700), mode="L"):
+    """A large 5 in the upper left of a sheet, with a thick pen."""
+    sheet = Image.new(mode, size, paper)
+    lines = [(330, 120), (170, 120), (150, 270), (260, 250), (330, 310), (320, 410), (240, 460), (140, 430)]
+    ImageDraw.Draw(sheet).line(lines, ink, 40, joint="curve")
+    return sheet
+
+
+def seen_as(image):
+    return evaluation.features_and_logits(image.unsqueeze(0))[1].argmax().item()
+
+
+PAPERS = {
+    "black on white": (drawn(0, 255), "PNG"),
+    "white on black": (drawn(255, 0), "PNG"),
+    "blue on yellow": (drawn((0, 0, 160), (250, 240, 160), mode="RGB"), "JPEG"),
+    "pencil on grey": (drawn(90, 190), "JPEG"),
+    "black on nothing": (drawn((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
+    "white on nothing": (drawn((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
+    "black on nothing, white beneath": (drawn((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA"), "PNG"),
+    "one bit": (drawn(0, 1, mode="1"), "PNG"),
+    "a palette": (drawn(0, 255).convert("P"), "PNG"),
+    "16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "PNG"),
+}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_drawn_digit_arrives_as_mnist_holds_its(paper):
+    image = data.read_picture(stored(*PAPERS[paper]))
+    assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
+    assert (image.min(), image.max()) == (-1, 1)
+    assert seen_as(image) == 5
+    ink = (image[0] + 1) / 2
+    rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
+    assert rows[-1] - rows[0] + 1 == 20
+    assert 10 <= columns[-1] - columns[0] + 1 < 20
+    for weights in (ink.sum(0), ink.sum(1)):
+        assert ((weights * torch.arange(28)).sum() / ink.sum()).item() == pytest.approx(14, abs=0.5)
+    alike = data.read_picture(stored(*PAPERS["black on white"]))
+    assert (image - alike).square().mean() < 0.01
+
+
+@pytest.mark.parametrize("upside", ["black on white", "white on black"])
+def test_digits_of_mnist_come_back(upside, tmp_path):
+    digits = data.load(train=False).images[:100]
+    errors = []
+    for digit in digits.numpy():
+        large = digit.repeat(9, 0).repeat(9, 1)
+        (tmp_path / "digit.png").write_bytes(stored(255 - large if upside == "black on white" else large))
+        errors.append((data.read_picture(tmp_path / "digit.png") - data.to_range(torch.tensor(digit))).square().mean())
+    assert statistics.median(errors) < 0.002  # from a digit to the next it is 0.5
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned():
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
+    photo = stored(drawn(0, 255).rotate(90, expand=True), "JPEG", exif=turned)
+    assert (data.read_picture(photo) - data.read_picture(stored(drawn(0, 255)))).square().mean() < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (300, 40)])
+def test_a_picture_of_any_size_is_read(shape):
+    picture = np.zeros(shape, np.uint8)
+    picture[shape[0] // 3 :, shape[1] // 3] = 255
+    if shape == (1, 1):
+        with pytest.raises(ValueError, match="one shade"):
+            data.read_picture(stored(picture))
+    else:
+        image = data.read_picture(stored(picture))
+        assert image.shape == (1, 28, 28)
+        assert image.isfinite().all()
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
+    png, jpeg = stored(drawn(0, 255)), stored(drawn(0, 255), "JPEG")
+    bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(drawn(0, 255), "GIF"), tmp_path / "none"]
+    for content in bad:
+        with pytest.raises(ValueError, match=r"^This can't be read as a PNG or JPEG picture: .*\.$"):
+            data.read_picture(content)
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_an_empty_picture_is_refused_in_a_sentence(shade):
+    for blank in (np.full((60, 80), shade, np.uint8), np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)):
+        with pytest.raises(ValueError, match=r"^This picture shows nothing: it has one shade all over\.$"):
+            data.read_picture(stored(blank))
+
+
+def test_a_bomb_is_refused(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="exceeds limit"):
+        data.read_picture(stored(drawn(0, 255)))

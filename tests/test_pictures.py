@@ -8,13 +8,20 @@ import numpy as np
 from PIL import Image
 
 from gan_lib import pictures
+from gan_lib.pictures import figures
 from gan_lib.training import Record
 
 
+def decode_all(value):
+    """The pictures of all `<img>` in HTML, each as numpy uint8 [height, width]."""
+    pngs = re.findall(r'src="data:image/png;base64,([^"]+)"', value)
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(png)))) for png in pngs]
+
+
 def decode(value):
-    """The picture of an `<img>` as numpy uint8 [height, width]."""
-    (png,) = re.findall(r'src="data:image/png;base64,([^"]+)"', value)
-    return np.array(Image.open(io.BytesIO(base64.b64decode(png))))
+    """The only picture in HTML."""
+    (picture,) = decode_all(value)
+    return picture
 
 
 def test_an_image_has_its_size_and_words_for_those_who_cannot_see_it():
@@ -23,6 +30,15 @@ def test_an_image_has_its_size_and_words_for_those_who_cannot_see_it():
     assert (decode(tag) == picture).all()
     assert 'alt="sixty shades" width="200" height="120"' in tag
     assert "pixelated" in tag
+
+
+def test_pictures_stand_side_by_side_over_their_labels():
+    pictures = {"a <b>": np.zeros((6, 10), np.uint8), '"c"': np.full((6, 10), 9, np.uint8)}
+    shown = figures(pictures, 50)
+    for found, picture in zip(decode_all(shown), pictures.values(), strict=True):
+        assert (found == picture).all()
+    assert re.findall(r"<figcaption[^>]*>([^<]*)<", shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
+    assert re.findall(r'alt="([^"]*)" width="50" height="30"', shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
 
 
 # Curves

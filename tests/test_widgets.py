@@ -1,12 +1,20 @@
 """Thin shells: what is on the screen is what the pure functions give, and nothing fails in silence."""
 
+import io
+import itertools
+from datetime import datetime
+
 import ipywidgets
-import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from gan_lib import latent, widgets
-from tests.test_pictures import decode
+from gan_lib import data, latent, models, plotting, widgets
+from tests.test_explorer import directions
+from tests.test_pictures import decode_all
+
+SEVEN = ipywidgets.__version__.startswith("7.")
 
 
 @pytest.fixture
@@ -14,103 +22,178 @@ def sampler(new_sampler):
     return new_sampler(9)
 
 
-def directions(*numbers):
-    return [latent.Direction(f"way {i}", torch.eye(9)[i], 0.0) for i in numbers]
+# Several generators
 
 
-# The explorer
+@pytest.fixture
+def others(new_sampler):
+    """Two samplers of points of 9 numbers, and a third that is another net."""
+    one = new_sampler(9)
+    other = models.Sampler(one.generator, 9)
+    with torch.no_grad():
+        other.generator[0].weight.neg_()
+    return {"one": one, "<other>": other}
 
 
-def test_the_explorer_shows_the_point_of_its_seed_at_first(sampler):
-    explorer = widgets.explore(sampler, directions(0, 1), seed=5)
-    z = sampler.noise(1, seed=5)[0]
-    expected = latent.render(sampler, z, norm=3.0)  # |z| starts at sqrt(9), where most noise lies
-    assert (decode(explorer.image.value) == expected.numpy()).all()
-    assert explorer.status.value == "seed 5"
+def test_the_same_z_goes_through_all(others):
+    shown = widgets.compare(others, seed=2)
+    for act, seed, length in (
+        (lambda: None, 2, 3.0),
+        (shown.new_z.click, 3, 3.0),
+        (lambda: setattr(shown.norm, "value", 0.5), 3, 1.5),
+        (lambda: setattr(shown.seed, "value", 9), 9, 1.5),
+    ):
+        act()
+        z = others["one"].noise(1, seed)[0]
+        for picture, sampler in zip(decode_all(shown.image.value), others.values(), strict=True):
+            assert (picture == latent.render(sampler, z, norm=length).numpy()).all()
+        assert shown.status.value == f"seed {seed}"
+    for label in ("one", "&lt;other&gt;"):
+        assert f'alt="{label}"' in shown.image.value
+        assert f">{label}</figcaption>" in shown.image.value
 
 
-def test_the_explorer_starts_at_a_given_point_and_keeps_its_length(sampler):
-    z = sampler.noise(1, seed=3)[0] * 1.3
-    explorer = widgets.explore(sampler, directions(0, 1), z=z)
-    assert (decode(explorer.image.value) == latent.render(sampler, z).numpy()).all()
-    assert explorer.norm.value == pytest.approx(z.norm().item())
-    assert explorer.status.value == "the given z"
-    explorer.sliders[0].value = 2.0
-    expected = latent.render(sampler, z, directions(0), [2.0], z.norm()).numpy()
-    assert (decode(explorer.image.value) == expected).all()
-    explorer.new_z.click()
-    expected = latent.render(sampler, sampler.noise(1, 1)[0], directions(0), [2.0], z.norm()).numpy()
-    assert (decode(explorer.image.value) == expected).all()
-    assert explorer.status.value == "seed 1"
+def test_samplers_of_other_dimensions_draw_their_own_z_and_say_so(others, new_sampler):
+    three = others | {"third": new_sampler(16)}
+    shown = widgets.compare(three, seed=2)
+    for picture, sampler in zip(decode_all(shown.image.value), three.values(), strict=True):
+        expected = latent.render(sampler, sampler.noise(1, 2)[0], norm=sampler.latent_dim**0.5).numpy()
+        assert (picture == expected).all()
+    assert ">one, a z of 9 numbers<" in shown.image.value
+    assert ">third, a z of 16 numbers<" in shown.image.value
 
 
-def test_the_picture_is_that_of_the_pure_function_after_every_move(sampler):
-    two = directions(2, 7)
-    explorer = widgets.explore(sampler, two)
-    seen, z = [explorer.image.value], sampler.noise(1, 0)[0]
-    for strengths, norm in (((1.5, 0.0), 3.0), ((1.5, -4.0), 3.0), ((1.5, -4.0), 5.5), ((0.0, 0.0), 0.0)):
-        explorer.sliders[0].value, explorer.sliders[1].value, explorer.norm.value = *strengths, norm
-        expected = latent.render(sampler, z, two, strengths, norm).numpy()
-        assert (decode(explorer.image.value) == expected).all()
-        assert (explorer.picture() == expected).all()
-        assert explorer.image.value not in seen
-        seen.append(explorer.image.value)
+# The moments of a run
 
 
-def test_the_buttons_draw_a_new_point_and_centre_the_sliders(sampler):
-    explorer = widgets.explore(sampler, directions(0, 1, 2))
-    explorer.sliders[1].value = 2.0
-    explorer.new_z.click()
-    expected = latent.render(sampler, sampler.noise(1, 1)[0], directions(1), [2.0], 3.0).numpy()
-    assert (decode(explorer.image.value) == expected).all()
-    explorer.reset.click()
-    assert [slider.value for slider in explorer.sliders] == [0, 0, 0]
-    assert (decode(explorer.image.value) == latent.render(sampler, sampler.noise(1, 1)[0], norm=3.0).numpy()).all()
+def test_training_goes_back_and_forth(others):
+    one, other = others.values()
+    shown = widgets.rewind({0: other, 12000: one}, n=5)
+    assert shown.status.value == "5 samples of seed 0 at step 12,000"
+    for act, sampler, seed in (
+        (lambda: None, one, 0),
+        (lambda: setattr(shown.step, "value", 0), other, 0),
+        (shown.new_z.click, other, 1),
+        (lambda: setattr(shown.step, "value", 12000), one, 1),
+    ):
+        act()
+        (picture,) = decode_all(shown.image.value)
+        assert (picture == plotting.tile(sampler.sample(5, seed), 3)).all()
 
 
-def test_the_sliders_carry_the_names_and_follow_the_hand(sampler):
-    explorer = widgets.explore(sampler, directions(3, 4), size=140)
-    assert [slider.description for slider in explorer.sliders] == ["way 3", "way 4"]
-    assert all(slider.continuous_update for slider in explorer.sliders)
-    assert 'width="140" height="140"' in explorer.image.value
-    assert [slider.description for slider in widgets.explore(sampler).sliders] == [f"z[{i}]" for i in range(8)]
-    assert widgets.explore(sampler, []).sliders == []
+@pytest.mark.parametrize("show", [widgets.compare, widgets.rewind])
+def test_of_no_sampler_there_is_nothing_to_show(show):
+    with pytest.raises(ValueError, match=r"^There is no sampler to show: give at least one, as "):
+        show({})
 
 
-def test_one_image_stays_and_only_its_value_changes(sampler):
-    explorer = widgets.explore(sampler, directions(0))
-    image = explorer.image
-    explorer.sliders[0].value = 1
-    assert explorer.children[0] is image is explorer.image
-    assert type(image) is ipywidgets.HTML
+# From an image to its z
 
 
-def test_an_error_appears_in_the_status_line_and_goes_again(sampler):
-    def broken(z):
-        raise RuntimeError("<lambda>() is out of memory")
-
-    explorer = widgets.explore(sampler, directions(0))
-    before, explorer.sampler = explorer.image.value, broken
-    explorer.sliders[0].value = 1
-    assert explorer.status.value == "<b>RuntimeError</b>: &lt;lambda&gt;() is out of memory"
-    assert explorer.image.value == before
-    explorer.sampler = sampler
-    explorer.sliders[0].value = 2
-    assert explorer.status.value == "seed 0"
-    assert explorer.image.value != before
+def expected(sampler, target):
+    z, error = latent.invert(sampler, target)
+    image, found = data.to_uint8(target).numpy(), latent.render(sampler, z).numpy()
+    return z, error, [image, found, abs(image.astype(int) - found)]
 
 
-def test_only_widgets_that_ipywidgets_7_has_are_used(sampler, new_game):
-    def family(widget):
-        yield type(widget).__mro__[1 if type(widget).__module__ == "gan_lib.widgets" else 0].__name__
-        for child in getattr(widget, "children", ()):
-            yield from family(child)
+def check(shown, sampler, target, name):
+    z, error, pictures = expected(sampler, target)
+    for found, picture in zip(decode_all(shown.image.value), pictures, strict=True):
+        assert (found == picture).all()
+    assert shown.status.value == f"mean squared error {error:.4f}"
+    assert shown.explorer.current_z == pytest.approx(z, abs=1e-6)
+    assert shown.explorer.status.value == f"the z found for {name}"
+    assert f">{name}</figcaption>" in shown.image.value
 
-    used = {*family(widgets.explore(sampler, directions(0))), *family(widgets.live(new_game()).widget)}
-    assert used == {"HBox", "VBox", "HTML", "FloatSlider", "Button"}
+
+def test_an_image_is_chosen_by_its_number_and_found(sampler, images):
+    shown = widgets.invert(sampler, images, directions(2))
+    check(shown, sampler, data.to_range(images[0]), "image 0")
+    shown.explorer.sliders[0].value, shown.explorer.walk.value = 2, 5
+    shown.number.value = 7
+    check(shown, sampler, data.to_range(images[7]), "image 7")
+    assert shown.explorer.sliders[0].value == 0
+    shown.number.value = 4000  # there are 48
+    assert shown.number.value == 47
+    check(shown, sampler, data.to_range(images[47]), "image 47")
 
 
-def test_no_figure_is_opened(sampler):
-    """pyplot in a callback is slow, and not safe from another thread."""
-    widgets.explore(sampler, directions(0)).sliders[0].value = 1
-    assert plt.get_fignums() == []
+def upload(shown, content):
+    """What a front end does when its reader chooses a file."""
+    about = {"name": "a.png", "type": "image/png", "size": len(content), "last_modified": datetime.now()}
+    value = {"a.png": {"metadata": about, "content": content}} if SEVEN else [about | {"content": memoryview(content)}]
+    shown.file.set_trait("value", value if SEVEN else tuple(value))
+
+
+def test_a_file_is_read_and_found(sampler):
+    digits = data.load(train=False).images
+    png = io.BytesIO()
+    Image.fromarray(255 - digits[3].numpy().repeat(8, 0).repeat(8, 1)).save(png, "png")
+    shown = widgets.invert(sampler, digits[:2])
+    upload(shown, png.getvalue())
+    check(shown, sampler, data.read_picture(png.getvalue()), "the picture in the file")
+    before = shown.image.value, shown.explorer.image.value
+    upload(shown, b"no picture")
+    assert shown.status.value.startswith("<b>ValueError</b>: This can&#x27;t be read as a PNG or JPEG picture")
+    assert (shown.image.value, shown.explorer.image.value) == before
+    shown.number.value = 1
+    check(shown, sampler, data.to_range(digits[1]), "image 1")
+
+
+def test_during_the_search_nothing_old_is_on_the_screen(sampler, images, monkeypatch):
+    shown, seen = widgets.invert(sampler, images), []
+
+    def invert(*_):
+        seen.append((decode_all(shown.image.value), shown.status.value))
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(latent, "invert", invert)
+    shown.number.value = 3
+    ((pictures, status),) = seen
+    assert np.array_equal(pictures, images[3:4])
+    assert status == "looking for its z …"
+    assert shown.status.value == "<b>RuntimeError</b>: out of memory"
+
+
+def test_a_file_comes_in_the_shape_of_either_ipywidgets():
+    seven = {"old.png": {"content": b"old", "metadata": {}}, "new.png": {"content": b"new", "metadata": {}}}
+    assert widgets.uploaded(seven) == b"new"
+    eight = ({"name": "old.png", "content": memoryview(b"old")}, {"name": "new.png", "content": memoryview(b"new")})
+    assert widgets.uploaded(eight) == b"new"
+    assert type(widgets.uploaded(eight)) is bytes
+
+
+# All of them
+
+
+@pytest.fixture
+def everything(sampler, others, images, new_game):
+    return [
+        widgets.explore(sampler, directions(0), neighbours=images),
+        widgets.compare(others),
+        widgets.rewind({0: sampler}),
+        widgets.invert(sampler, images),
+        widgets.live(new_game()).widget,
+    ]
+
+
+def family(widget):
+    """A widget and all that are in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from family(child)
+
+
+def test_only_widgets_that_ipywidgets_7_has_are_used(everything):
+    core = lambda widget: next(kind for kind in type(widget).__mro__ if kind.__module__.startswith("ipywidgets."))
+    used = {core(widget).__name__ for top in everything for widget in family(top)}
+    assert used == {
+        *("HBox", "VBox", "HTML", "FloatSlider", "IntSlider", "SelectionSlider", "BoundedIntText"),
+        *("Button", "Play", "FileUpload"),
+    }
+
+
+def test_each_control_has_words_beside_it(everything):
+    for widget in itertools.chain(*map(family, everything)):
+        if isinstance(widget, (ipywidgets.BoundedIntText, ipywidgets.FloatSlider, ipywidgets.Button)):
+            assert widget.description

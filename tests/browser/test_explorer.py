@@ -20,7 +20,7 @@ LESSON = next((lesson.path for lesson in contract.all_lessons() if lesson.number
 FIND = """
 from ipywidgets.widgets.widget import _instances
 from gan_lib import latent, widgets
-_explorers = [w for w in _instances.values() if isinstance(w, widgets.Explorer)]
+_explorers = [w for w in _instances.values() if isinstance(w, widgets.Explorer) and "digit of seed" in w.image.value]
 """
 # What the pure function gives for the values of explorer {i}'s sliders, from its noise number {seed}.
 STATE = (
@@ -64,7 +64,9 @@ def page(chromium, lab):
 @pytest.fixture
 def explorers(page):
     """A handle for each explorer on the page."""
-    shown = page.locator(".widget-hbox", has=page.locator("img[alt*='of seed']"))  # those after it start at a given z
+    shown = page.locator(
+        ".widget-hbox", has=page.locator("img[alt*='digit of seed']")
+    )  # those after it start at a given z
     assert shown.count() > 0
     return [Explorer(page, shown.nth(i), i) for i in range(shown.count())]
 
@@ -115,7 +117,7 @@ def test_picture_on_the_screen_is_what_the_pure_function_gives(explorers):
 
 def test_length_of_z_is_steered(explorers):
     for explorer in explorers:
-        explorer.press(-1, "ArrowRight")
+        explorer.press(-2, "ArrowRight")
         _, norm, latent_dim, expected = ask(explorer.page, STATE.format(i=explorer.i, seed=0))
         assert norm == pytest.approx(latent_dim**0.5 + 0.1, abs=0.06)
         assert (explorer.picture() == np.array(expected)).all()
@@ -141,13 +143,17 @@ def test_sliders_go_back_to_zero(explorers):
 def test_latency(page, explorers, capsys):
     explorer = explorers[0]
     page.evaluate(CLOCK, explorer.img.element_handle())
-    for key in 10 * ["ArrowRight", "ArrowLeft"]:
+    for key in 20 * ["ArrowRight", "ArrowLeft"]:
         explorer.press(0, key)
-    latencies = page.evaluate("window.latencies")
-    assert len(latencies) == 20
+    latencies = sorted(page.evaluate("window.latencies"))
+    assert len(latencies) == 40
+    middle, slow = statistics.median(latencies), latencies[37]
     with capsys.disabled():
-        print(f"\nfrom key press to new picture: median {statistics.median(latencies):.0f} ms of {len(latencies)}")
-    assert statistics.median(latencies) < 1000  # a human's patience; on an idle machine it is some 40 ms
+        print(
+            f"\nfrom key press to new picture, of {len(latencies)}: median {middle:.0f} ms, 95th percentile {slow:.0f} ms"
+        )
+    assert middle < 1000  # a human's patience; on an idle machine it is some 20 ms
+    assert slow < 3000
 
 
 def test_an_error_shows_in_the_status_line(page, explorers):
@@ -156,5 +162,5 @@ def test_an_error_shows_in_the_status_line(page, explorers):
     explorer.box.locator(".noUi-handle").first.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
-        "box => box.innerText.includes('TypeError')", arg=explorer.box.element_handle(), timeout=5000
+        "box => box.innerText.includes('AttributeError')", arg=explorer.box.element_handle(), timeout=5000
     )

@@ -1,0 +1,173 @@
+"""The sliders of `widgets.explore`, and the shell that all widgets here share: a picture, controls, a status line. Lesson 05.
+
+Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have. What is on the screen follows from the controls alone.
+"""
+
+import html
+import itertools
+import math
+import threading
+from pathlib import Path
+
+import ipywidgets as widgets
+import torch
+from PIL import Image
+
+from gan_lib import evaluation, latent, plotting
+from gan_lib.pictures import img
+
+STYLE = {"description_width": "90px"}
+LEG = 24  # pictures from one digit of a walk to the next
+
+
+def wide(kind=widgets.FloatSlider, **settings):
+    """A slider that draws while it is dragged."""
+    return kind(**settings, layout=widgets.Layout(width="360px"), style=STYLE)
+
+
+def button(text, act):
+    """A button that calls `act()`."""
+    made = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
+    made.on_click(lambda _: act())
+    return made
+
+
+def row(*controls):
+    """Controls side by side, in as many lines as they need."""
+    return widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap", width="366px"))
+
+
+def seed_field(seed):
+    """A field that holds a seed, and a button that goes to the next."""
+    field = widgets.BoundedIntText(
+        seed, min=0, max=2**31 - 1, description="seed", style=STYLE, layout=widgets.Layout(width="190px")
+    )
+    return field, button("new z", lambda: field.set_trait("value", field.value + 1))
+
+
+def save(picture, film, folder=Path("runs")):
+    """Write a uint8 picture [28, 28] as digit_N.png and a film of such as digit_N.gif, ten times as large; N is the next that
+    is free in `folder`. Returns both paths.
+    """
+    n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
+    png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"
+    plotting.save_picture(picture.repeat(10, 0).repeat(10, 1), png)
+    first, *others = [Image.fromarray(frame.repeat(10, 0).repeat(10, 1)) for frame in film]
+    first.save(gif, save_all=True, append_images=others, duration=100, loop=0)  # 100 ms each, without end
+    return png, gif
+
+
+class Shell(widgets.HBox):
+    """A picture, and beside it controls and a status line. `show()` of a subclass draws the picture and returns the line."""
+
+    def __init__(self, *controls, watch):
+        self.image, self.status, self.lock = widgets.HTML(), widgets.HTML(), threading.Lock()
+        beside = widgets.VBox([*controls, self.status])
+        super().__init__([self.image, beside], layout=widgets.Layout(flex_flow="row wrap"))
+        for control in watch:
+            control.observe(lambda _: self.draw(), "value")
+
+    def draw(self):
+        """Show what the controls say."""
+        self.tell(self.show)
+
+    def tell(self, act):
+        """Put the HTML that `act()` returns into the status line, or its error, for notebooks swallow those of callbacks."""
+        with self.lock:
+            try:
+                self.status.value = act()
+            except Exception as error:
+                self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+
+class Explorer(Shell):
+    """What `explore` returns. `current_z` [latent_dim] is the point that the controls stand for; on the screen is its image."""
+
+    def __init__(self, sampler, directions, size, seed, neighbours):
+        self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
+        self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z that stands in for its own, name)}
+        self.seed, self.new_z = seed_field(seed)
+        self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
+        self.norm = wide(min=0, description="|z|")
+        self.reach(self.radius)
+        self.walk = wide(widgets.IntSlider, value=0, min=0, max=4 * LEG - 1, description="walk")
+        self.play = widgets.Play(max=self.walk.max)
+        widgets.jslink((self.play, "value"), (self.walk, "value"))
+        self.reset = button("sliders to 0", self.centre)
+        self.save = button("save", lambda: self.tell(self.saved))
+        self.text = button("z as text", lambda: self.tell(self.written))
+        self.nearest = button("nearest", lambda: self.tell(self.compared))
+        buttons = [self.save, self.text] + [self.nearest] * (neighbours is not None)
+        moving = [*self.sliders, self.norm, self.walk]
+        super().__init__(row(self.seed, self.new_z, self.reset), *moving, row(self.play, *buttons), watch=moving)
+        self.seed.observe(lambda _: self.begin(), "value")
+        self.draw()
+
+    def start(self, z, name="the given z"):
+        """Go to z, float [latent_dim]: it takes the place of the noise of the seed that stands in the field."""
+        self.given = {self.seed.value: (z.to(self.sampler.device), name)}
+        self.reach(z.norm().item())
+        self.centre()
+        self.begin()
+
+    def reach(self, length):
+        """Set the slider |z| to a length, and make that a whole number of its steps: a browser rounds to them."""
+        with self.norm.hold_sync():
+            self.norm.max = max(2 * self.radius, length)
+            self.norm.step = length / max(1, round(length / 0.1)) or 0.1
+            self.norm.value = length
+
+    def begin(self):
+        """Go to where the walk begins."""
+        self.walk.value = 0
+        self.draw()
+
+    def centre(self):
+        """Put the direction sliders back to 0."""
+        for each in self.sliders:
+            each.value = 0
+
+    def of(self, seed):
+        """The point z [latent_dim] of a seed, and its name."""
+        return self.given.get(seed) or (self.sampler.noise(1, seed)[0], f"seed {seed}")
+
+    def point(self, position):
+        """The point z [latent_dim] at a position of the walk, which goes to the next three seeds and back."""
+        z, _ = self.of(self.seed.value)
+        if position:
+            anchors = torch.stack([z, *(self.of(self.seed.value + i)[0] for i in (1, 2, 3))])
+            z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
+        moved = z + sum(s.value * d.vector for s, d in zip(self.sliders, self.directions, strict=True))
+        return moved * (self.norm.value / moved.norm().clamp(min=1e-6))
+
+    @property
+    def current_z(self):
+        """The point z [latent_dim] that is on the screen: after the walk, the sliders and |z|."""
+        return self.point(self.walk.value)
+
+    def picture(self):
+        """The image of `current_z`, uint8 [28, 28]."""
+        return latent.render(self.sampler, self.current_z).cpu().numpy()
+
+    def show(self):
+        """Draw. What a button said about another picture goes."""
+        _, name = self.of(self.seed.value)
+        values = [f"{each.description} {each.value:.1f}" for each in (*self.sliders, self.norm)]
+        self.image.value = img(self.picture(), self.size, html.escape(", ".join([f"the digit of {name}", *values])))
+        return html.escape(name)
+
+    def saved(self):
+        """Save the picture and its walk."""
+        film = [latent.render(self.sampler, self.point(i)).cpu().numpy() for i in range(4 * LEG)]
+        return "saved as " + " and ".join(str(path) for path in save(self.picture(), film))
+
+    def written(self):
+        """`current_z` as code that gives it back to the last bit; a click selects it all."""
+        numbers = ", ".join(str(number) for number in self.current_z.cpu().numpy())
+        return f'<code style="user-select: all">torch.tensor([{numbers}])</code>'
+
+    def compared(self):
+        """The training digits nearest to the picture."""
+        distances, indices = evaluation.nearest(self.sampler(self.current_z.unsqueeze(0)), self.neighbours, k=5)
+        strip = img(plotting.tile(self.neighbours[indices[0]]), 330, "the five nearest training digits")
+        return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"
