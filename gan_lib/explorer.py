@@ -137,8 +137,7 @@ class Explorer(Shell):
         if position:
             anchors = torch.stack([z, *(self.of(self.seed.value + i)[0] for i in (1, 2, 3))])
             z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
-        moved = z + sum(s.value * d.vector for s, d in zip(self.sliders, self.directions, strict=True))
-        return moved * (self.norm.value / moved.norm().clamp(min=1e-6))
+        return latent.steer(z, self.directions, [each.value for each in self.sliders], self.norm.value)
 
     @property
     def current_z(self):

@@ -143,18 +143,17 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
     return found
 
 
+def steer(z, directions=(), strengths=(), norm=None):
+    """z + Σ strength · direction, scaled to length `norm` if that is given; z and the result are float [latent_dim]."""
+    for direction, strength in zip(directions, strengths, strict=True):
+        z = z + strength * direction.vector
+    return z if norm is None else z * (norm / z.norm().clamp(min=1e-6))
+
+
 @torch.no_grad()
 def render(sampler, z, directions=(), strengths=(), norm=None):
-    """What the sliders show: G((z + Σ strength · direction), scaled to length `norm` if that is given), uint8 [28, 28].
-
-    `z` is float [latent_dim].
-    """
-    moved = z + sum(
-        (s * direction.vector for s, direction in zip(strengths, directions, strict=True)), torch.zeros_like(z)
-    )
-    if norm is not None:
-        moved = moved * (norm / moved.norm().clamp(min=1e-6))
-    return data.to_uint8(sampler(moved.unsqueeze(0)))[0]
+    """What the sliders show: G(`steer`(z, …)), uint8 [28, 28]. `z` is float [latent_dim]."""
+    return data.to_uint8(sampler(steer(z, directions, strengths, norm).unsqueeze(0)))[0]
 
 
 def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):

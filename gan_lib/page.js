@@ -255,8 +255,8 @@ function asMnistHoldsIt() {  // the strokes → float [784] in [-1, 1], and on t
   }
   let sum = 0, x = 0, y = 0
   ink().forEach((value, i) => { sum += value; x += value * (i % 28); y += value * Math.floor(i / 28) })
-  dx += 13.5 - x / sum
-  dy += 13.5 - y / sum
+  dx += 14 - x / sum
+  dy += 14 - y / sum
   return Float32Array.from(ink(), value => value / 127.5 - 1)
 }
 

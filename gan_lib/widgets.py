@@ -56,8 +56,8 @@ class Rewinder(Shell):
 class Inverter(Shell):
     """What `invert` returns. Below its pictures stands `explorer`, an `Explorer` that starts at the z that was found."""
 
-    def __init__(self, sampler, images, directions, size):
-        self.sampler, self.images, self.size = sampler, images, size
+    def __init__(self, sampler, images, directions, encoder, size):
+        self.sampler, self.images, self.encoder, self.size = sampler, images, encoder, size
         self.number = widgets.BoundedIntText(0, min=0, max=len(images) - 1, description="image", style=STYLE)
         self.file = widgets.FileUpload(accept=".png,.jpg,.jpeg")
         self.explorer = explore(sampler, directions)
@@ -78,7 +78,7 @@ class Inverter(Shell):
         """Look for the z of target [1, 28, 28]; show both images and where they differ. Returns the error in words."""
         image = data.to_uint8(target).cpu().numpy()
         self.image.value, self.status.value = figures({name: image}, self.size), "looking for its z …"
-        z, error = latent.invert(self.sampler, target)
+        z, error = latent.invert(self.sampler, target, encoder=self.encoder)
         found = latent.render(self.sampler, z).cpu().numpy()
         apart = abs(image.astype(int) - found).astype("uint8")
         self.image.value = figures({name: image, "G(z)": found, "difference": apart}, self.size)
@@ -126,6 +126,6 @@ def rewind(samplers, *, n=16, size=280, seed=0):
     return Rewinder(some(samplers, "step"), n, size, seed)
 
 
-def invert(sampler, images, directions=None, *, size=140):
+def invert(sampler, images, directions=None, *, encoder=None, size=140):
     """Choose one of `images`, uint8 [M, 28, 28], or a PNG or JPEG file: the z that `latent.invert` finds, in an explorer."""
-    return Inverter(sampler, images, directions, size)
+    return Inverter(sampler, images, directions, encoder, size)
