@@ -161,6 +161,19 @@ def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, controls, st
     assert differences(state_of(game), state_of(alone)) == []
 
 
+def test_however_quickly_it_is_pressed_one_task_plays(new_game, controls):
+    show = controls(new_game())
+
+    async def use():
+        for _ in range(5):
+            show.button.click()  # start, pause, start, pause, start
+        await until(lambda: len(show.records) == 3)
+        assert len(asyncio.all_tasks()) == 2  # this one, and that which plays
+        show.button.click()
+
+    asyncio.run(use())
+
+
 def test_another_dashboard_takes_the_place_of_the_one_that_plays(new_game, controls):
     first, other = controls(new_game()), new_game()
 
@@ -208,6 +221,18 @@ def test_each_player_alone_goes_on_to_other_images(new_game, images, controls, m
     assert all(real.equal(batches[step]) for _, step, real, _ in seen)
     assert seen[1][3] is seen[2][3]  # G answers on the fakes that D has judged
     assert not seen[0][3].equal(seen[1][3])
+
+
+def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, images, controls):
+    game = new_game()
+    show = controls(game)
+    show.d_step.click()
+    list(training.train(game, images, 2))
+    before = game.rng.get_state()
+    show.g_step.click()
+    assert "G made one step" in show.line.value
+    assert game.step == 3
+    assert not game.rng.get_state().equal(before)  # it drew a z of its own
 
 
 @pytest.mark.parametrize("nets", ["mlp", "dcgan"])
@@ -319,6 +344,9 @@ def test_an_error_appears_in_the_line(new_game, controls):
     assert show.line.value.startswith("<b>ValueError</b>: The images must be uint8")
     show.button.click()
     assert show.line.value == "<b>RuntimeError</b>: no running event loop"
+    show.game.batch_size = "eight"
+    show.g_step.click()
+    assert show.line.value.startswith("<b>TypeError</b>: &#x27;&lt;&#x27; not supported")
 
 
 def test_classes_are_counted_now_and_then(new_game, controls, monkeypatch):
