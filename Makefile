@@ -18,6 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) .venv
 	@rm -f $@
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python tests/colab.py
 	@touch $@
 
 setup: $(READY)  ## install everything into .venv (the other targets do this by themselves, once)

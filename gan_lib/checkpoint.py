@@ -24,7 +24,7 @@ def save(game, path, **notes):
     not writable; a file that was there before is then unharmed.
     """
     tensors = {"rng": game.rng.get_state()}
-    header = {"step": game.step, "seconds": game.seconds, "seed": game.seed, "notes": notes}
+    header = {"step": game.step, "seconds": game.seconds, "seed": game.seed, "rates": game.rates, "notes": notes}
     for name in NETS:
         tensors |= {f"{name}.{key}": value for key, value in getattr(game, name).state_dict().items()}
     for name in OPTIMIZERS:
@@ -66,6 +66,7 @@ def load(game, path):
     else:  # it was saved on another kind of device, whose random state means nothing here
         game.rng.manual_seed(1_000_003 * about["seed"] + about["step"])
     game.step, game.seconds, game.seed = about["step"], about["seconds"], about["seed"]
+    game.rates = tuple(about.get("rates", game.rates))  # files of older versions have none
     return game
 
 

@@ -33,7 +33,7 @@ class Game:
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.gamma, self.penalty_every = gamma, penalty_every
-        self.rates, self.horizon = (g_lr, d_lr), horizon
+        self.rates, self.horizon = (g_lr, d_lr), horizon  # `anneal` hands the rates to the optimisers
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = fast_dtype(self.device)
         self.team = parallel.Team()
@@ -138,15 +138,24 @@ def weights_and_statistics(net):
 
 
 def anneal(game):
-    """Learning rates hold for a quarter of `game.horizon` steps, then fall linearly to a hundredth; without one they hold."""
-    if game.horizon is not None:
-        factor = min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
-        for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = factor * rate
+    """Let the optimisers learn at `game.rates`; with a `game.horizon` for a quarter of it, then linearly less, to a hundredth."""
+    factor = 1.0 if game.horizon is None else min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
+    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
+        optimizer.param_groups[0]["lr"] = factor * rate
+
+
+def real_batches(game, images):
+    """The batches from where the game stands on: of uint8 `images` [M, 28, 28], in [-1, 1]; or of points of a world.
+
+    A world is anything with `sample(n, rng)`, which draws its next n points with a `torch.Generator`.
+    """
+    if hasattr(images, "sample"):
+        return (images.sample(game.batch_size, game.rng) for _ in itertools.count())
+    return data.batches(images, game.batch_size, seed=game.seed, start=game.step)
 
 
 def train(game, images, steps, record_every=100):
-    """Play `steps` pairs of steps on uint8 `images` [M, 28, 28]; yield a `Record` every `record_every` and at the end.
+    """Play `steps` pairs of steps on `images` (see `real_batches`); yield a `Record` every `record_every` and at the end.
 
     It prints, draws and saves nothing: the caller's loop does. The caller may `break`, or interrupt; the game stays
     usable, and a later call goes on where it stopped. Nothing waits for the device between two records.
@@ -154,7 +163,7 @@ def train(game, images, steps, record_every=100):
     """
     end = game.step + steps
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
-    for batch in itertools.islice(data.batches(images, game.batch_size, seed=game.seed, start=game.step), steps):
+    for batch in itertools.islice(real_batches(game, images), steps):
         anneal(game)
         real, z = batch[game.team.share], game.noise(game.batch_size)[game.team.share]
         fake = game.generate(z)

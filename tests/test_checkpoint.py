@@ -51,6 +51,25 @@ def test_loading_brings_back_every_number(saved, new_game, images, state_of, dif
         assert (now["lr"], tuple(now["betas"])) == (was["lr"], tuple(was["betas"]))
 
 
+def test_rates_changed_on_the_way_come_back_too(new_game, images, tmp_path, state_of, differences):
+    whole, loaded = new_game(), new_game(seed=9)
+    whole.horizon = loaded.horizon = 8
+    play(whole, images, 1)
+    whole.rates = (3e-3, 5e-4)
+    play(whole, images, 1)
+    checkpoint.save(whole, tmp_path / "x.safetensors")
+    checkpoint.load(loaded, tmp_path / "x.safetensors")
+    assert loaded.rates == (3e-3, 5e-4)
+    assert play(loaded, images, 3) == play(whole, images, 3)
+    assert differences(state_of(loaded), state_of(whole)) == []
+
+
+def test_a_file_without_rates_leaves_those_of_the_game(saved, new_game, monkeypatch):
+    about = {key: value for key, value in checkpoint.header(saved).items() if key != "rates"}
+    monkeypatch.setattr(checkpoint, "header", lambda path: about)
+    assert checkpoint.load(new_game(g_lr=3e-3, d_lr=1e-3), saved).rates == (3e-3, 1e-3)
+
+
 def test_saving_changes_nothing(new_game, images, tmp_path, state_of, differences):
     game = new_game("dcgan")
     play(game, images, 2)

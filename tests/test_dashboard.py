@@ -1,10 +1,15 @@
-"""The dashboard shows the records and the same z, and changes nothing."""
+"""The dashboard shows the records and the same z; its buttons play what `train` plays, and an error ends nothing but the play."""
 
+import asyncio
 import re
 
+import ipywidgets
 import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
 
-from gan_lib import dashboard, pictures, plotting, training
+from gan_lib import checkpoint, dashboard, data, evaluation, pictures, plotting, training
 from gan_lib.training import Record
 from tests.test_pictures import decode
 
@@ -64,3 +69,343 @@ def test_no_figure_is_opened(new_game):
     live.on_screen = True
     live.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
     assert plt.get_fignums() == []
+
+
+# With buttons
+
+
+@pytest.fixture(autouse=True)
+def _nothing_plays_on():
+    yield
+    dashboard.Controls.playing = None
+
+
+@pytest.fixture
+def controls(images):
+    """Make a dashboard with buttons, as in a notebook: `controls(game)`."""
+
+    def make(game, images=images, **how):
+        made = dashboard.live(game, images, **{"n": 4, "record_every": 2} | how)
+        made.on_screen = True
+        return made
+
+    return make
+
+
+async def until(happened):
+    """Let the event loop run until `happened()`, for ten seconds at most."""
+    for _ in range(2000):
+        if happened():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not happen")
+
+
+def plain(records):
+    return [record._replace(seconds=0) for record in records]
+
+
+def test_start_and_pause_play_exactly_what_train_plays(new_game, images, controls, state_of, differences, tmp_path):
+    game, alone = new_game("dcgan"), new_game("dcgan")
+    show = controls(game)
+
+    async def use():
+        for k in (1, 3):
+            show.button.click()
+            assert show.button.description == "pause"
+            await until(lambda k=k: len(show.records) >= k)
+            show.button.click()
+            assert show.button.description == "start"
+            stood = game.step
+            await asyncio.sleep(0.1)
+            assert game.step == stood
+            assert show.line.value == f"paused at step {stood}"
+            checkpoint.save(game, tmp_path / "pause.safetensors")
+
+    asyncio.run(use())
+    assert [record.step for record in show.records] == list(range(2, game.step + 1, 2))
+    assert plain(show.records) == plain(training.train(alone, images, game.step, record_every=2))
+    assert differences(state_of(game), state_of(alone)) == []
+    resumed = checkpoint.load(new_game("dcgan", seed=1), tmp_path / "pause.safetensors")
+    assert plain(training.train(resumed, images, 3)) == plain(training.train(alone, images, 3))
+
+
+def test_while_it_plays_the_line_the_samples_and_the_curves_follow(new_game, controls):
+    game = new_game()
+    show = controls(game)
+
+    async def use():
+        show.button.click()
+        await until(lambda: len(show.records) == 3)
+        assert show.line.value.startswith("step 6 ·")
+        assert show.curves.value == pictures.curves_svg(show.records)
+        assert (decode(show.samples.value) == plotting.tile(game.sampler()(game.sampler().noise(4)), 8)).all()
+
+    asyncio.run(use())
+
+
+def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, controls, state_of, differences):
+    game, alone = new_game(), new_game()
+    show = controls(game)
+
+    async def use():
+        show.button.click()
+        await until(lambda: show.records)
+        list(training.train(game, images, 5))  # a cell runs between two messages
+        seen = len(show.records)
+        await until(lambda: len(show.records) > seen)
+        show.button.click()
+
+    asyncio.run(use())
+    list(training.train(alone, images, game.step))
+    assert differences(state_of(game), state_of(alone)) == []
+
+
+def test_however_quickly_it_is_pressed_one_task_plays(new_game, controls):
+    show = controls(new_game())
+
+    async def use():
+        for _ in range(5):
+            show.button.click()  # start, pause, start, pause, start
+        await until(lambda: len(show.records) == 3)
+        assert len(asyncio.all_tasks()) == 2  # this one, and that which plays
+        show.button.click()
+
+    asyncio.run(use())
+
+
+def test_another_dashboard_takes_the_place_of_the_one_that_plays(new_game, controls):
+    first, other = controls(new_game()), new_game()
+
+    async def use():
+        first.button.click()
+        await until(lambda: first.records)
+        second = controls(other)  # a cell that is run again
+        stood = first.game.step
+        assert first.button.description == "start"
+        second.button.click()
+        await until(lambda: second.records)
+        first.button.click()
+        assert (first.button.description, second.button.description) == ("pause", "start")
+        await until(lambda: first.game.step > stood)
+        first.button.click()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("nets", ["mlp", "dcgan"])
+def test_d_then_g_is_one_pair_of_train(nets, new_game, images, controls, state_of, differences):
+    game, alone = new_game(nets), new_game(nets)
+    show = controls(game)
+    for _ in range(3):
+        show.d_step.click()
+        show.g_step.click()
+    list(training.train(alone, images, 3))
+    assert differences(state_of(game), state_of(alone)) == []
+
+
+def test_each_player_alone_goes_on_to_other_images(new_game, images, controls, monkeypatch):
+    seen, game = [], new_game()
+    for name in ("discriminator_step", "generator_step"):
+        step = getattr(training, name)
+        watch = lambda game, real, fake, step=step, name=name: (
+            seen.append((name[0], game.step, real, fake)) or step(game, real, fake)
+        )
+        monkeypatch.setattr(training, name, watch)
+    show = controls(game)
+    for button in (show.d_step, show.d_step, show.g_step, show.g_step, show.d_step):
+        button.click()
+    assert [(player, step) for player, step, *_ in seen] == [("d", 0), ("d", 1), ("g", 1), ("g", 2), ("d", 3)]
+    order = data.batches(images, 8, seed=0)
+    batches = [next(order) for _ in range(4)]
+    assert all(real.equal(batches[step]) for _, step, real, _ in seen)
+    assert seen[1][3] is seen[2][3]  # G answers on the fakes that D has judged
+    assert not seen[0][3].equal(seen[1][3])
+
+
+def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, images, controls):
+    game = new_game()
+    show = controls(game)
+    show.d_step.click()
+    list(training.train(game, images, 2))
+    before = game.rng.get_state()
+    show.g_step.click()
+    assert "G made one step" in show.line.value
+    assert game.step == 3
+    assert not game.rng.get_state().equal(before)  # it drew a z of its own
+
+
+@pytest.mark.parametrize("nets", ["mlp", "dcgan"])
+def test_a_step_shows_opinions_of_the_same_images_and_z_before_and_after(nets, new_game, images, controls):
+    game, twin = new_game(nets, g_lr=2e-3, d_lr=2e-3), new_game(nets, g_lr=2e-3, d_lr=2e-3)
+    show = controls(game)
+    real, z = next(data.batches(images, 8, seed=0)), twin.noise(8)
+
+    def judged():  # with the nets as they are while they train; of the twin nobody needs BatchNorm's statistics
+        with torch.no_grad():
+            real_logits, fake_logits = twin.judge_both(real, twin.generate(z))
+        losses = twin.loss.discriminator(real_logits, fake_logits), twin.loss.generator(real_logits, fake_logits)
+        return [f"{value:.3f}" for value in (real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), *losses)]
+
+    for player, button, step in (
+        ("D", show.d_step, training.discriminator_step),
+        ("G", show.g_step, training.generator_step),
+    ):
+        before = judged()
+        step(twin, real, twin.generate(z))
+        after = judged()
+        button.click()
+        d_real, d_fake, d_loss, g_loss = (" → ".join(pair) for pair in zip(before, after, strict=True))
+        assert f"{player} made one step: d_loss {d_loss} · g_loss {g_loss}" in show.line.value
+        assert f"D(x) {d_real}, D(G(z)) {d_fake}" in show.move.value
+        own = 2 if player == "D" else 3
+        assert float(after[own]) < float(before[own])  # each walks down its own loss
+        if player == "G":
+            assert after[1] > before[1]
+
+
+def test_looking_changes_nothing(new_game, images, state_of, differences):
+    game = new_game("dcgan")
+    before = state_of(game)
+    dashboard.opinion(game, data.to_range(images[:8]), torch.zeros(8, 5))
+    dashboard.live(game, images)
+    assert differences(state_of(game), before) == []
+
+
+def test_a_single_step_pauses_first_and_start_goes_on(new_game, controls):
+    show = controls(new_game())
+
+    async def use():
+        show.button.click()
+        await until(lambda: show.records)
+        show.d_step.click()
+        assert show.button.description == "start"
+        assert "D made one step" in show.line.value
+        assert show.move.value != ""
+        stood = show.game.step
+        await asyncio.sleep(0.05)
+        assert show.game.step == stood
+        show.button.click()
+        assert show.move.value == ""  # it is about another moment
+        await until(lambda: show.game.step > stood)
+        show.button.click()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("horizon", [None, 10**6])
+def test_a_rate_slider_acts_at_once(horizon, new_game, controls):
+    game = new_game(g_lr=2e-4, d_lr=3e-4)
+    game.horizon = horizon
+    show = controls(game)
+    rate = {slider.description: slider for slider in show.rates}
+    assert (rate["rate of G"].value, rate["rate of D"].value) == (2e-4, 3e-4)
+    rate["rate of D"].value = 4e-3
+    assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(4e-3)
+    assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(2e-4)
+
+    async def use():
+        show.button.click()
+        await until(lambda: show.records)
+        rate["rate of G"].value = 5e-3
+        seen = len(show.records)
+        await until(lambda: len(show.records) > seen)
+        show.button.click()
+
+    asyncio.run(use())
+    assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(5e-3, rel=1e-3)
+    assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(4e-3, rel=1e-3)
+
+
+def test_a_run_that_diverges_says_so_and_leaves_the_dashboard_usable(new_game, images, controls):
+    game = new_game(loss="minimax")
+    show = controls(game)
+
+    async def use():
+        weights = next(game.generator.parameters())
+        kept = weights.detach().clone()
+        with torch.no_grad():
+            weights.fill_(float("nan"))
+        show.button.click()
+        await until(lambda: "Diverged" in show.line.value)
+        assert "A loss stopped being a number" in show.line.value
+        assert (show.task, show.button.description) == (None, "start")
+        with torch.no_grad():
+            weights.copy_(kept)
+        await asyncio.sleep(0.05)
+        assert "Diverged" in show.line.value
+
+    asyncio.run(use())
+
+
+def test_an_error_appears_in_the_line(new_game, controls):
+    show = controls(new_game(), images=torch.zeros(48, 28, 28))
+    show.d_step.click()
+    assert show.line.value.startswith("<b>ValueError</b>: The images must be uint8")
+    show.button.click()
+    assert show.line.value == "<b>RuntimeError</b>: no running event loop"
+    show.game.batch_size = "eight"
+    show.g_step.click()
+    assert show.line.value.startswith("<b>TypeError</b>: &#x27;&lt;&#x27; not supported")
+
+
+def test_classes_are_counted_now_and_then(new_game, controls, monkeypatch):
+    game, counted = new_game(), []
+    show = controls(game, every=2)
+    now = evaluation.class_counts(game.sampler()(game.sampler().noise(100)))
+    assert show.classes.value == pictures.classes_svg(now.tolist())
+    ones = lambda images: counted.append(len(show.records)) or torch.tensor([len(images) - 9, *[1] * 9])
+    monkeypatch.setattr(evaluation, "class_counts", ones)
+    show.g_step.click()
+    assert counted == [0]
+    assert show.classes.value == pictures.classes_svg([91, *[1] * 9])
+
+    async def use():
+        show.button.click()
+        await until(lambda: len(show.records) >= 43)
+        assert counted == [0, 1, 21, 41]
+        show.button.click()
+        assert counted[4:] == [len(show.records)]  # what is on the screen at a pause is of now
+
+    asyncio.run(use())
+
+
+class World:
+    def sample(self, n, rng):
+        return torch.randn(n, 2, generator=rng)
+
+
+def test_a_world_of_points_has_its_own_picture_and_no_classes(controls):
+    discriminator = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    game = training.Game(torch.nn.Linear(3, 2), discriminator, latent_dim=3, batch_size=8)
+    picture = lambda game: np.full((5, 6, 3), game.step, np.uint8)
+    show = controls(game, World(), picture=picture, size=60)
+    assert (decode(show.samples.value) == 0).all()
+    show.d_step.click()
+    show.g_step.click()
+    assert (decode(show.samples.value) == 1).all()
+    assert 'width="60" height="50"' in show.samples.value
+
+    async def use():
+        show.button.click()
+        await until(lambda: len(show.records) == 2)
+        show.button.click()
+
+    asyncio.run(use())
+    assert (decode(show.samples.value) == game.step).all()
+    assert game.step > 1
+    assert show.classes.value == ""
+
+
+def test_the_controls_are_widgets_that_ipywidgets_7_has_too(new_game, controls):
+    def family(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from family(child)
+
+    used = list(family(controls(new_game()).widget))
+    core = {"HBox", "VBox", "HTML", "Button", "FloatLogSlider"}
+    assert {type(widget).__name__ for widget in used} == core
+    assert all(type(widget).__module__.startswith("ipywidgets.") for widget in used)
+    words = [widget.description for widget in used if isinstance(widget, ipywidgets.Button)]
+    assert words == ["start", "D: 1 step", "G: 1 step"]

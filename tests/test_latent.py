@@ -195,7 +195,7 @@ def test_a_z_of_length_zero_stays_where_it_is(sampler):
 
 
 def test_each_direction_needs_its_strength(sampler):
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
+    with pytest.raises(ValueError, match="argument 2 is longer"):
         latent.render(sampler, A, latent.coordinates(sampler, 2), [1.0, 2.0, 3.0])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from gan_lib import pictures
+from gan_lib.dashboard import Opinion
 from gan_lib.pictures import figures
 from gan_lib.training import Record
 
@@ -71,3 +72,49 @@ def test_curves_below_zero_stay_inside():
 def test_curves_of_no_records_are_a_picture_too():
     assert pictures.curves_svg([]).startswith("<svg")
     assert points(pictures.curves_svg([])) == [[], [], [], []]
+
+
+def test_curves_of_a_long_run_stay_small_and_end_with_the_last_record():
+    records = [Record(step, 0, 0.0, 1.0, 1.0, step / 500, 0.5) for step in range(1, 501)]
+    line = points(pictures.curves_svg(records, width=200, height=118))[2]
+    assert len(line) == 250
+    assert line[-1] == (188, 16)
+    assert line == sorted(line, key=lambda at: at[0])
+
+
+# What one step did
+
+
+def test_a_move_goes_from_a_ring_to_a_dot_and_is_told_in_words():
+    svg = pictures.move_svg(Opinion(0.25, 0.5, 1.0, 1.0), Opinion(0.5, 0.0, 1.0, 1.0), 8, width=300)
+    circles = re.findall(r'<circle cx="([\d.]+)" cy="(\d+)" r="6" fill="([^"]+)"', svg)
+    assert [(float(x), int(y)) for x, y, _ in circles] == [
+        (99, 32),
+        (124, 32),
+        (124, 56),
+        (74, 56),
+    ]  # 0 at 74, 1 at 174
+    assert [fill == "none" for *_, fill in circles] == [True, False, True, False]
+    label = re.search(r'role="img" aria-label="([^"]*)"', svg)[1]
+    assert label.endswith(": D(x) 0.250 → 0.500, D(G(z)) 0.500 → 0.000")
+    assert "the same 8 x and the same 8 z" in label
+
+
+# Classes
+
+
+def heights(svg):
+    return [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)]
+
+
+def test_bars_are_as_high_as_the_counts_and_are_told_in_words():
+    svg = pictures.classes_svg([0, 30, 10, 10, 10, 10, 10, 10, 5, 5], height=90)
+    assert heights(svg) == [0, 60, 20, 20, 20, 20, 20, 20, 10, 10]
+    assert 'y1="56.0" y2="56.0"' in svg  # an even share, 10, is 20 above the floor, which is at 76
+    assert 'role="img" aria-label="what the digit net reads in 100 samples: 0 as 0, 30 as 1, ' in svg
+
+
+def test_even_bars_reach_the_dashed_line_half_way_up():
+    svg = pictures.classes_svg([10] * 10, height=90)
+    assert heights(svg) == [30] * 10
+    assert 'y1="46.0" y2="46.0"' in svg

@@ -236,6 +236,62 @@ def test_a_run_anneals_as_it_goes(new_game, images):
     assert rates == pytest.approx([2e-4 * min(1, k / 6) for k in (8, 7, 6, 5, 4, 3, 2, 1)])
 
 
+@pytest.mark.parametrize("horizon", [None, 1000])
+def test_new_rates_count_from_the_next_step_on(horizon, new_game, images):
+    game = new_game()
+    game.horizon = horizon
+    for _ in itertools.islice(training.train(game, images, 4, record_every=1), 3):
+        game.rates = (3e-3 / game.step, 7e-3)
+    assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(3e-3 / 2)  # what was set after two steps
+    assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(7e-3)
+
+
+# Worlds of points
+
+
+class Line:
+    """Points [N, 2] on the line y = x, all drawn so far kept."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def sample(self, n, rng):
+        self.drawn.append(torch.randn(n, 1, generator=rng).repeat(1, 2))
+        return self.drawn[-1]
+
+
+def points_game(seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        discriminator = torch.nn.Sequential(
+            torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1), torch.nn.Flatten(0)
+        )
+        return training.Game(
+            torch.nn.Linear(3, 2), discriminator, latent_dim=3, batch_size=8, g_lr=0.05, d_lr=0.05, seed=seed
+        )
+
+
+def test_a_game_of_points_draws_a_batch_of_its_world_a_step(monkeypatch):
+    seen, game, world = [], points_game(), Line()
+    step = training.discriminator_step
+    monkeypatch.setattr(
+        training, "discriminator_step", lambda game, real, fake: seen.append(real) or step(game, real, fake)
+    )
+    records = list(training.train(game, world, 5, record_every=2))
+    assert [record.step for record in records] == [2, 4, 5]
+    assert len(seen) == len(world.drawn) == 5
+    assert all(real.equal(drawn) and real.shape == (8, 2) for real, drawn in zip(seen, world.drawn, strict=True))
+    assert not seen[0].equal(seen[1])
+
+
+def test_a_game_of_points_broken_off_goes_on_as_if_it_never_stopped(state_of, differences):
+    whole, halves = points_game(), points_game()
+    expected = list(training.train(whole, Line(), 6, record_every=1))
+    got = [record for _ in range(2) for record in training.train(halves, Line(), 3, record_every=1)]
+    assert [record._replace(seconds=0) for record in got] == [record._replace(seconds=0) for record in expected]
+    assert differences(state_of(whole), state_of(halves)) == []
+
+
 # The moving average
 
 

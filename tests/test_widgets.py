@@ -143,7 +143,7 @@ def test_a_file_is_read_and_found(sampler):
 def test_during_the_search_nothing_old_is_on_the_screen(sampler, images, monkeypatch):
     shown, seen = widgets.invert(sampler, images), []
 
-    def invert(*_):
+    def invert(*_, encoder):
         seen.append((decode_all(shown.image.value), shown.status.value))
         raise RuntimeError("out of memory")
 
