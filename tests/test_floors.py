@@ -33,13 +33,14 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "page",
     "pictures",
     "dashboard",
+    "arena",
     "widgets",
     "__main__",
 ]
 HOMES = {  # the only modules that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"plotting"},
-    "ipywidgets": {"widgets", "dashboard"},
+    "ipywidgets": {"widgets", "dashboard", "arena"},
     "IPython": {"dashboard"},
     "torchvision": {"data", "usual"},
     "accelerate": {"parallel"},
