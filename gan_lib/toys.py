@@ -57,6 +57,16 @@ def wgan_gp(theta, psi, gamma=0.3):
     return psi, -theta - gamma * (psi - psi.sign())
 
 
+FIELDS = {
+    "minimax": minimax,
+    "non-saturating": non_saturating,
+    "R1": r1,
+    "instance noise": instance_noise,
+    "WGAN": wgan,
+    "WGAN-GP": wgan_gp,
+}
+
+
 def path(field, start, h, rounds, alternating=False):
     """The [rounds + 1, 2] places of Euler steps `+ h * v` from `start`: both players at once, or psi first, then theta."""
     theta, psi = torch.tensor(start, dtype=torch.float64)
