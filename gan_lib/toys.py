@@ -147,7 +147,7 @@ def share_of_good_samples(world, x, sigmas=3):
     return good_samples(world, x, sigmas).sum().item() / len(x)
 
 
-def pair(d=2, latent_dim=2, width=64):
+def nets(d=2, latent_dim=2, width=64):
     """A generator from z [N, latent_dim] to points [N, d], and a discriminator from points to logits [N]."""
     generator = nn.Sequential(
         nn.Linear(latent_dim, width), nn.ReLU(),

@@ -15,7 +15,7 @@ def new_toy(**settings):
     """A game of two small nets in the plane, the same each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        nets = toys.pair(width=8)
+        nets = toys.nets(width=8)
     return training.Game(*nets, latent_dim=2, batch_size=16, **{"g_lr": 0.02, "d_lr": 0.01} | settings)
 
 

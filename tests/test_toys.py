@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from gan_lib import losses, toys, training
+from gan_lib.arena import play
 from gan_lib.toys import Mixture
 
 RNG = torch.Generator().manual_seed(0)
@@ -341,37 +342,31 @@ def test_a_worlds_own_points_capture_all_and_are_as_good_as_the_docstring_says(n
 
 
 def test_a_pair_maps_noise_to_points_and_points_to_logits():
-    generator, discriminator = toys.pair(d=1, latent_dim=3, width=8)
+    generator, discriminator = toys.nets(d=1, latent_dim=3, width=8)
     points = generator(torch.randn(5, 3))
     assert points.shape == (5, 1)
     assert discriminator(points).shape == (5,)
-    generator, discriminator = toys.pair()
+    generator, discriminator = toys.nets()
     assert discriminator(generator(torch.randn(5, 2))).shape == (5,)
 
 
 def modes_after_training(seed, loss, gamma):
-    """What a pair has captured of the ring's eight modes after 1,000 rounds, with a G that learns three times as fast."""
+    """What a pair has captured of the ring's eight modes after 1,000 rounds, with a G that learns four times as fast."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        nets = toys.pair()
+        nets = toys.nets()
     game = training.Game(
-        *nets, latent_dim=2, batch_size=128, loss=losses.LOSSES[loss], gamma=gamma, g_lr=3e-3, d_lr=1e-3, seed=seed
+        *nets, latent_dim=2, batch_size=128, loss=losses.LOSSES[loss], gamma=gamma, g_lr=4e-3, d_lr=1e-3, seed=seed
     )
-    for _ in range(1000):
-        training.discriminator_step(game, toys.ring().sample(128, game.rng), game.noise(128))
-        training.generator_step(game, toys.ring().sample(128, game.rng), game.noise(128))
+    game.dtype = torch.float32
+    play(game, toys.ring(), 1000 * "DG")
     with torch.no_grad():
         samples = game.generator(torch.randn(2500, 2, generator=torch.Generator().manual_seed(1)))
     return toys.captured_modes(toys.ring(), samples)
 
 
-def test_on_the_ring_the_vanilla_loss_collapses_and_relativistic_pairing_with_penalties_does_not():
-    """Over eight seeds, after 1,000 rounds: 0 to 5 modes of the vanilla loss, and 8 each time with both, of which 39 to 75 %
-    of the samples were good.
-
-    Penalties without pairing captured 8 each time, pairing without penalties twice. The rates decide as well: with 3e-3 for D
-    too, the vanilla loss captured 8 each time.
-    """
-    vanilla = [modes_after_training(seed, "non-saturating", 0.0) for seed in range(3)]
-    assert sorted(vanilla)[1] <= 4
-    assert [modes_after_training(seed, "relativistic", 0.5) for seed in range(3)] == [8, 8, 8]
+def test_on_the_ring_the_vanilla_loss_collapses_in_a_majority_of_seeds_and_r1_with_r2_and_pairing_in_none():
+    """Lesson 00 tells of ten seeds after 1,200 rounds: 3 modes or fewer nine times, and 8 with each."""
+    vanilla = [modes_after_training(seed, "non-saturating", 0.0) for seed in range(5)]
+    assert sum(modes <= 4 for modes in vanilla) >= 3
+    assert min(modes_after_training(seed, "relativistic", 1.0) for seed in range(5)) >= 7
