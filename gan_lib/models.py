@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lib import residual
+
 
 def mlp_generator(latent_dim=64, width=256):
     """Three linear layers and a tanh. Lesson 02."""
@@ -121,47 +123,6 @@ def spectral_discriminator(width=32):
     return plain_discriminator(width).apply(lambda layer: spectral_norm(layer) if hasattr(layer, "weight") else layer)
 
 
-class Residual(nn.Module):
-    """x + f(x), two convolutions in f, [N, width, H, W] → the same. f starts at 0, and so the block as the identity.
-
-    He et al. 2015 (arXiv 1512.03385), without normalisation and with the last layer at 0: Zhang et al. 2019 (arXiv 1901.09321).
-    """
-
-    def __init__(self, width):
-        super().__init__()
-        self.f = nn.Sequential(
-            nn.LeakyReLU(0.2), nn.Conv2d(width, width, 3, padding=1),
-            nn.LeakyReLU(0.2), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
-        nn.init.zeros_(self.f[-1].weight)
-        nn.init.zeros_(self.f[-1].bias)
-
-    def forward(self, x):
-        return x + self.f(x)
-
-
-def residual_generator(latent_dim=64, width=32):
-    """A residual block at each size, no normalisation. After Huang et al. 2025 (arXiv 2501.05441), small. Lesson 07."""
-    return nn.Sequential(  #                                                              z [N, latent_dim]
-        nn.Unflatten(1, (latent_dim, 1, 1)),  #                                             [N, latent_dim, 1, 1]
-        nn.ConvTranspose2d(latent_dim, 4 * width, 4), Residual(4 * width),  #               [N, 4 width, 4, 4]
-        nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1),  #                [N, 2 width, 7, 7]
-        Residual(2 * width),  #                                                             [N, 2 width, 7, 7]
-        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1), Residual(width),  #   [N, width, 14, 14]
-        nn.LeakyReLU(0.2), nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1), nn.Tanh(),  # [N, 1, 28, 28] in [-1, 1]
-    )  # fmt: skip
-
-
-def residual_discriminator(width=32):
-    """The generator's mirror, which ends in one logit. Lesson 07."""
-    return nn.Sequential(  #                                                              x [N, 1, 28, 28]
-        nn.Conv2d(1, width, 4, stride=2, padding=1), Residual(width),  #                    [N, width, 14, 14]
-        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), Residual(2 * width),  #        [N, 2 width, 7, 7]
-        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), Residual(4 * width),  #    [N, 4 width, 4, 4]
-        nn.LeakyReLU(0.2), nn.Conv2d(4 * width, 1, 4), nn.Flatten(0),  #                    [N]
-    )  # fmt: skip
-
-
 def normal_init(layer):
     """Convolutions from N(0, 0.02), BatchNorm's scale from N(1, 0.02). Radford et al. 2015, section 4."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -189,7 +150,7 @@ PAIRS = {
     "mapped": (mapped_generator, plain_discriminator),
     "dcgan-plain": (dcgan_generator, plain_discriminator),
     "dcgan-spectral": (dcgan_generator, spectral_discriminator),
-    "residual": (residual_generator, residual_discriminator),
+    "residual": (residual.generator, residual.discriminator),
 }
 
 

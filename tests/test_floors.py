@@ -16,6 +16,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "data",
     "toys",
     "losses",
+    "residual",
     "models",
     "parallel",
     "training",

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import data, models
+from gan_lib import data, models, residual
 
 PAIRS = pytest.mark.parametrize("name", models.PAIRS)
 
@@ -163,13 +163,29 @@ def test_no_layer_of_the_spectral_discriminator_stretches(images):
 
 
 def test_a_residual_block_adds_to_what_it_is_given_and_starts_with_nothing():
-    block, x = models.Residual(3), torch.randn(2, 3, 5, 5)
+    block, x = residual.Residual(3).apply(residual.even_init), torch.randn(2, 3, 5, 5)
     assert block(x).equal(x)
     nn.init.dirac_(block.f[1].weight)  # both convolutions leave their input as it is
     nn.init.dirac_(block.f[3].weight)
     nn.init.constant_(block.f[1].bias, 1.0)
     leaky = lambda a: torch.where(a > 0, a, 0.2 * a)
     assert torch.allclose(block(x), x + leaky(leaky(x) + 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(64, 900), (64,)),
+        (nn.Conv2d(32, 64, 4, 2), (32, 20, 20)),
+        (nn.ConvTranspose2d(32, 64, 4, 2), (32, 20, 20)),
+        (nn.ConvTranspose2d(32, 64, 3, 2), (32, 20, 20)),
+    ],
+)
+def test_an_even_start_leaves_numbers_as_large_as_they_come(layer, shape):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        out = layer.apply(residual.even_init)(torch.randn(20, *shape))
+    assert out.std().item() == pytest.approx(1, abs=0.08)  # the edges of a transposed convolution have fewer inputs
 
 
 # Samplers

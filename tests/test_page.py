@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import data, files, latent, models, page, recipes
+from gan_lib import data, files, latent, models, page, recipes, residual
 
 KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
 
@@ -153,7 +153,7 @@ class Twice(nn.Module):
         (nn.ConvTranspose2d(2, 2, 3, stride=(1, 2)), (2, 4, 4), "ConvTranspose2d(2, 2, "),
         (nn.BatchNorm1d(4, track_running_stats=False), (4,), "BatchNorm1d(4, "),
         (Twice(), (4,), "Twice: "),
-        (models.Residual(2), (2, 4, 4), "Residual: "),
+        (residual.Residual(2), (2, 4, 4), "Residual: "),
     ],
 )
 def test_a_layer_that_the_page_lacks_is_named_in_one_sentence(layer, shape, name):
