@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import attributes, data, latent, losses, models, training
+from gan_lib import attributes, data, latent, losses, models, toys, training
 
 
 class Verdict(NamedTuple):
@@ -66,6 +66,96 @@ def differ(got, expected, tolerance=1e-5):
     """Whether two numbers or tensors differ, in shape or by more than `tolerance`."""
     got, expected = torch.as_tensor(got).double(), torch.as_tensor(expected).double()
     return got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance)
+
+
+# Lesson 00
+
+
+@check
+def one_round_in_turn(answer):
+    """`answer(x, y, h)` → x and y after y's step up the slope of x · y, and then x's step down."""
+    for x, y, h in ((1.0, 0.5, 0.2), (-0.7, 2.0, 0.5)):
+        got = call(answer, x, y, h)
+        up, down, first = y + h * x, y - h * x, x - h * y
+        for wrong, reason in (
+            ((first, up), "both step at once: x should answer the y that has moved already."),
+            ((first, y + h * first), "x steps first; y should, and x should answer it."),
+            ((x - h * down, down), "y goes down as well: it earns what x pays, so it goes up."),
+            ((x + h * up, up), "x goes up as well: it pays what y earns, so it goes down."),
+            ((x + h * down, down), "both go the wrong way: x goes down the slope, and y up."),
+            ((up, x - h * up), "y comes first in what you return; give x, then y."),
+        ):
+            if not differ(got, wrong):
+                return reason
+        if differ(got, (x - h * up, up)):
+            return f"from ({x}, {y}) with h = {h} it should lead to ({x - h * up:.2f}, {up:.2f})."
+
+
+@check
+def best_discriminator(answer):
+    """`answer(log_p, log_q)` → p / (p + q), from the logarithms of two densities [N]."""
+    log_p, log_q = torch.tensor([-1.0, -3.0, -0.5]), torch.tensor([-2.0, -1.0, -4.0])
+    got, expected = call(answer, log_p, log_q), (log_p - log_q).sigmoid()
+    for wrong, reason in (
+        (1 - expected, "that is q / (p + q), the share of the fakes; high should mean real."),
+        (log_p - log_q, "that is its logit; D itself is a probability, sigmoid(logit)."),
+        ((log_p - log_q).exp(), "p / q grows without bounds; D is a probability."),
+        (log_p / (log_p + log_q), "those are shares of the logarithms; take the densities, exp(log_p)."),
+        (log_p.exp(), "that is p alone; D has to compare p with q."),
+        ((log_p - log_q > 0).float(), "D says how sure it is, and not only yes or no."),
+    ):
+        if not differ(got, wrong):
+            return reason
+    if differ(got, expected):
+        return f"for log p = -1 and log q = -2 it should be {expected[0]:.4f}."
+    if call(answer, torch.tensor([-200.0]), torch.tensor([-201.0])).isnan().any():
+        return (
+            "far out, both densities round to 0, and 0 / 0 is not a number: stay with the logarithms, and use sigmoid."
+        )
+
+
+@check
+def modes_and_share(answer):
+    """`answer(samples, centres, sigma)` → how many modes have a good sample, and the share of samples that are good."""
+    world, at = toys.ring(), [0, 0, 3, 3, 5, 6, 7, 2, 2, 2]
+    far = [
+        [0, 0],
+        [2.5, 0],
+        [1.6, 0],
+        [0, 2.9],
+        [3.5, 0],
+        [20, 0],
+        [2.5, 2.5],
+        [0.5, 0],
+        [0.2, 0],
+        [0, 1.5],
+    ]  # in sigmas
+    samples = world.centres[at] + world.sigma * torch.tensor(far)
+    distance, mode = torch.cdist(samples, world.centres).min(1)
+    expected = toys.captured_modes(world, samples), toys.share_of_good_samples(world, samples)
+    modes, share = call(answer, samples.clone(), world.centres.clone(), world.sigma)
+    boxed = ((samples - world.centres[mode]).abs() <= 3 * world.sigma).all(1)
+    near = distance <= world.sigma
+    for wrong, reason in (
+        (mode.unique().numel(), "a sample counts for its mode only if it is good; you count all of them."),
+        (
+            (distance <= 3 * world.sigma).sum().item(),
+            "that is how many samples are good; count each of the modes once.",
+        ),
+        (mode[boxed].unique().numel(), "the distance is sqrt(dx² + dy²): a corner of the square is too far away."),
+        (mode[near].unique().numel(), "within *three* standard deviations, not one."),
+    ):
+        if modes == wrong != expected[0]:
+            return reason
+    if differ(modes, expected[0]):
+        return f"the good ones among {len(at)} samples lie at {expected[0]} modes, not at {modes}."
+    if not differ(share, expected[1] * len(samples)):
+        return "the second should be a share: divide by the number of samples."
+    if not differ(share, expected[0] / len(world.centres)):
+        return "the second is the share of the *modes*; it should be that of the samples."
+    if differ(share, expected[1], 1e-4):
+        good = round(len(at) * expected[1])
+        return f"{good} of {len(at)} samples are good, so the share is {expected[1]}, not {float(share):.3f}."
 
 
 # Lesson 01

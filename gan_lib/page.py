@@ -132,8 +132,8 @@ def layers(net, shape):
     Raises `ValueError` for a layer that is none of these.
     """
     steps, x = [], torch.zeros(2, *shape)
-    for _, layer in net.named_modules(remove_duplicate=False):
-        if isinstance(layer, nn.Sequential):
+    for name, layer in net.named_modules(remove_duplicate=False):
+        if isinstance(layer, nn.Sequential) or "parametrizations" in name:  # of which the weight is made, not the image
             continue
         y = layer(x)
         step = described(layer, x, y)

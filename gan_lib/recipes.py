@@ -9,7 +9,7 @@ import torch
 
 from gan_lib import checkpoint, models
 from gan_lib.files import bundled_weights, manifest
-from gan_lib.losses import LOSSES
+from gan_lib.losses import LOSSES, PENALTIES
 from gan_lib.training import Game
 
 
@@ -23,8 +23,9 @@ class Recipe:
     width: int = 256  # units of a hidden layer, or channels of the first convolution
     d_width: int | None = None  # that of the discriminator, where it is another
     loss: str = "non-saturating"  # a pair of losses.LOSSES: binary cross-entropy on logits
-    gamma: float = 0.0  # weight of the penalties on D's slopes (losses.zero_centred_penalties); 0: none
-    penalty_every: int = 1  # they are the dearest part of a step; at every k-th step they count k times
+    gamma: float = 0.0  # twice the weight of the penalty on D's slopes; 0: none
+    penalty: str = "R1 + R2"  # one of losses.PENALTIES
+    penalty_every: int = 1  # it is the dearest part of a step; at every k-th step it counts k times
     batch_size: int = 64
     epochs: int = 20
     g_lr: float = 2e-4  # as Radford et al.; with the moving average, short runs gain from 1e-3 and more
@@ -45,9 +46,10 @@ class Recipe:
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU as well
             generator = make_generator(self.latent_dim, self.width).to(device)
             discriminator = make_discriminator(self.d_width or self.width).to(device)
-        return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss], gamma=self.gamma,
-                    penalty_every=self.penalty_every, batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr,
-                    betas=self.betas, ema=self.ema, horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
+        return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
+                    penalty=PENALTIES[self.penalty], gamma=self.gamma, penalty_every=self.penalty_every,
+                    batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr, betas=self.betas, ema=self.ema,
+                    horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
 
 
 RECIPES = {
@@ -98,7 +100,7 @@ def from_json(fields):
     """The recipe that `asdict` wrote. Raises `ValueError` where this version has no such field, nets or loss."""
     try:
         recipe = Recipe(**fields | {"betas": tuple(fields["betas"])})
-        models.PAIRS[recipe.nets], LOSSES[recipe.loss]
+        models.PAIRS[recipe.nets], LOSSES[recipe.loss], PENALTIES[recipe.penalty]
     except (TypeError, KeyError) as error:
         raise ValueError(f"This version of gan_lib does not know the recipe in the file ({error}).") from error
     return recipe

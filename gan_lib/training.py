@@ -23,16 +23,16 @@ class Game:
     (Yazıcı et al. 2018, arXiv 1806.04498), with decay `ema` reached gradually, so that a short run has one too.
     """
 
-    def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"], batch_size=64,
-                 gamma=0.0, penalty_every=1, g_lr=2e-4, d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999,
-                 seed=0):  # fmt: skip
+    def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
+                 penalty=losses.PENALTIES["R1 + R2"], gamma=0.0, penalty_every=1, batch_size=64, g_lr=2e-4,
+                 d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
         self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
-        self.gamma, self.penalty_every = gamma, penalty_every
+        self.penalty, self.gamma, self.penalty_every = penalty, gamma, penalty_every
         self.rates, self.horizon = (g_lr, d_lr), horizon  # `anneal` hands the rates to the optimisers
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = fast_dtype(self.device)
@@ -107,11 +107,11 @@ def discriminator_step(game, real, fake):
 
 
 def penalty(game, real, fake):
-    """gamma / 2 · (R1 + R2) for D at these images; taken at every k-th step only, it counts k times. 0 where gamma is 0."""
+    """gamma / 2 · `game.penalty` of D at these images; taken at every k-th step only, it counts k times. 0 where gamma is 0."""
     k = game.penalty_every
     if game.gamma == 0 or game.step % k:
         return 0.0
-    return k * game.gamma / 2 * losses.zero_centred_penalties(game.discriminator, real, fake)
+    return k * game.gamma / 2 * game.penalty(game.discriminator, real, fake)
 
 
 def generator_step(game, real, fake):

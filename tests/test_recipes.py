@@ -129,6 +129,7 @@ def test_best_is_as_described():
     recipe = RECIPES["best"]
     game = recipe.game()
     assert (game.loss, game.gamma, game.penalty_every) == (losses.LOSSES["relativistic"], 1.0, 4)
+    assert game.penalty is losses.zero_centred_penalties
     mapping = ["Linear", "BatchNorm1d", "LeakyReLU"]
     assert kinds(game.generator) == mapping + kinds(RECIPES["dcgan"].game().generator)
     assert kinds(game.discriminator) == ["Conv2d", "LeakyReLU"] * 3 + ["Linear", "LeakyReLU", "Linear"]
@@ -172,7 +173,9 @@ def test_a_recipe_comes_back_from_json(name):
     assert adam(back.game()) == adam(recipe.game())
 
 
-@pytest.mark.parametrize("change", [{"nets": "vae"}, {"loss": "hinge"}, {"dropout": 0.1}, {"betas": 0.5}])
+@pytest.mark.parametrize(
+    "change", [{"nets": "vae"}, {"loss": "f-gan"}, {"penalty": "R3"}, {"dropout": 0.1}, {"betas": 0.5}]
+)
 def test_a_recipe_of_another_version_is_refused(change):
     fields = dataclasses.asdict(RECIPES["mlp"]) | change
     with pytest.raises(ValueError, match="This version of gan_lib does not know the recipe in the file"):

@@ -102,15 +102,16 @@ def test_an_unpaired_generator_step_does_not_look_at_real_images(new_game):
     assert training.generator_step(game, None, game.generate(game.noise(8)))[1] is None
 
 
-def test_a_penalty_counts_k_times_at_every_kth_step_and_stays_out_of_the_loss_returned(new_game, images):
+@pytest.mark.parametrize("name", losses.PENALTIES)
+def test_a_penalty_counts_k_times_at_every_kth_step_and_stays_out_of_the_loss_returned(name, new_game, images):
     real, plain = data.to_range(images[:8]), new_game()
     fake = plain.generate(plain.noise(8))
     without = training.discriminator_step(plain, real, fake)[0]
     moved = {}
     for step in (0, 1, 2, 3):
-        game = new_game(gamma=2.0, penalty_every=3)
+        game = new_game(penalty=name, gamma=2.0, penalty_every=3)
         game.step = step
-        slopes = losses.zero_centred_penalties(game.discriminator, real, fake)
+        slopes = losses.PENALTIES[name](game.discriminator, real, fake)
         expected = 3 * 2.0 / 2 * slopes.item() if step in (0, 3) else 0.0
         found = torch.as_tensor(training.penalty(game, real, fake))
         assert found.item() == pytest.approx(expected, rel=1e-5)

@@ -4,6 +4,87 @@
 """
 
 WRONG = {
+    # Lesson 00
+    "one_round_in_turn": [
+        ("def my_round(x, y, h):\n    return x - h * y, y + h * x\n", "both step at once"),
+        ("def my_round(x, y, h):\n    x = x - h * y\n    return x, y + h * x\n", "x steps first"),
+        ("def my_round(x, y, h):\n    y = y - h * x\n    return x - h * y, y\n", "y goes down as well"),
+        ("def my_round(x, y, h):\n    y = y + h * x\n    return x + h * y, y\n", "x goes up as well"),
+        ("def my_round(x, y, h):\n    y = y - h * x\n    return x + h * y, y\n", "both go the wrong way"),
+        ("def my_round(x, y, h):\n    y = y + h * x\n    return y, x - h * y\n", "give x, then y"),
+        ("def my_round(x, y, h):\n    return x - h, y + h\n", "it should lead to (0.86, 0.70)"),
+    ],
+    "best_discriminator": [
+        ("def my_best_d(log_p, log_q):\n    return torch.sigmoid(log_q - log_p)\n", "high should mean real"),
+        ("def my_best_d(log_p, log_q):\n    return log_p - log_q\n", "that is its logit"),
+        ("def my_best_d(log_p, log_q):\n    return (log_p - log_q).exp()\n", "without bounds"),
+        ("def my_best_d(log_p, log_q):\n    return log_p / (log_p + log_q)\n", "shares of the logarithms"),
+        ("def my_best_d(log_p, log_q):\n    return log_p.exp()\n", "p alone"),
+        ("def my_best_d(log_p, log_q):\n    return (log_p > log_q).float()\n", "yes or no"),
+        ("def my_best_d(log_p, log_q):\n    return (log_p.exp() + log_q.exp()) / 2\n", "should be 0.7311"),
+        (
+            "def my_best_d(log_p, log_q):\n    return log_p.exp() / (log_p.exp() + log_q.exp())\n",
+            "0 / 0 is not a number",
+        ),
+    ],
+    "modes_and_share": [
+        (
+            """
+def my_count(samples, centres, sigma):
+    distance, mode = torch.cdist(samples, centres).min(1)
+    return mode.unique().numel(), (distance <= 3 * sigma).float().mean()
+""",
+            "you count all of them",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = torch.cdist(samples, centres).min(1).values <= 3 * sigma
+    return good.sum(), good.float().mean()
+""",
+            "count each of the modes once",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = ((samples[:, None] - centres).abs() <= 3 * sigma).all(2)
+    return good.any(0).sum(), good.any(1).float().mean()
+""",
+            "a corner of the square",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = torch.cdist(samples, centres) <= sigma
+    return good.any(0).sum(), good.any(1).float().mean()
+""",
+            "not one",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum(), good.any(1).sum()
+""",
+            "divide by the number of samples",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum(), good.any(0).float().mean()
+""",
+            "share of the *modes*",
+        ),
+        (
+            """
+def my_count(samples, centres, sigma):
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum(), good.float().mean()
+""",
+            "7 of 10 samples are good",
+        ),
+    ],
     # Lesson 01
     "read_labels": [
         ("def my_read_labels(content):\n    return list(content)\n", "its header is among the labels"),
