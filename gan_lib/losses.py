@@ -111,12 +111,12 @@ def slopes(discriminator, images):
     return found.flatten(1)
 
 
-def r1(discriminator, real, fake):
+def r1_penalty(discriminator, real, fake):
     """mean |dD(x)/dx|²: steep slopes of D at real images cost. Mescheder et al. 2018 (arXiv 1801.04406), eq. 9."""
     return slopes(discriminator, real).square().sum(1).mean()
 
 
-def r2(discriminator, real, fake):
+def r2_penalty(discriminator, real, fake):
     """mean |dD(G(z))/dG(z)|²: steep slopes of D at fakes cost. Eq. 10 there."""
     return slopes(discriminator, fake).square().sum(1).mean()
 
@@ -139,4 +139,4 @@ def one_centred_penalty(discriminator, real, fake):
     return (slopes(discriminator, real.lerp(fake, u)).norm(dim=1) - 1).square().mean()
 
 
-PENALTIES = {"R1": r1, "R2": r2, "R1 + R2": zero_centred_penalties, "WGAN-GP": one_centred_penalty}
+PENALTIES = {"R1": r1_penalty, "R2": r2_penalty, "R1 + R2": zero_centred_penalties, "WGAN-GP": one_centred_penalty}

@@ -18,8 +18,8 @@ from gan_lib.losses import (
     minimax_g,
     non_saturating_g,
     one_centred_penalty,
-    r1,
-    r2,
+    r1_penalty,
+    r2_penalty,
     relativistic_d,
     relativistic_g,
     wasserstein_d,
@@ -192,8 +192,8 @@ def test_of_a_linear_discriminator_they_are_known_from_its_weights_alone():
 
 def test_the_zero_centred_are_the_mean_squared_slopes_at_real_images_and_at_fakes():
     of_real, of_fake = (mean(length**2 for length in lengths(pile)) for pile in (REAL_IMAGES, FAKE_IMAGES))
-    assert r1(half_square, REAL_IMAGES, FAKE_IMAGES).item() == pytest.approx(of_real, rel=1e-5)
-    assert r2(half_square, REAL_IMAGES, FAKE_IMAGES).item() == pytest.approx(of_fake, rel=1e-5)
+    assert r1_penalty(half_square, REAL_IMAGES, FAKE_IMAGES).item() == pytest.approx(of_real, rel=1e-5)
+    assert r2_penalty(half_square, REAL_IMAGES, FAKE_IMAGES).item() == pytest.approx(of_fake, rel=1e-5)
     both = zero_centred_penalties(half_square, REAL_IMAGES, FAKE_IMAGES)
     assert both.item() == pytest.approx(of_real + of_fake, rel=1e-5)
     assert of_fake > 5 * of_real
