@@ -4,6 +4,7 @@ Each takes images [N, 1, 28, 28] in [-1, 1] and gives one number for each of the
 """
 
 import torch
+from torch.nn import functional as F
 
 from gan_lib import evaluation
 
@@ -30,7 +31,7 @@ def thickness(images):
 
     The area is the sum of the ink, the outline the sum of its gradient's length.
     """
-    ink = torch.nn.functional.pad((images.squeeze(1) + 1) / 2, (1, 1, 1, 1))
+    ink = F.pad((images.squeeze(1) + 1) / 2, (1, 1, 1, 1))
     dx, dy = ink[:, :-1, 1:] - ink[:, :-1, :-1], ink[:, 1:, :-1] - ink[:, :-1, :-1]
     outline = (dx.square() + dy.square()).sqrt().sum((1, 2))
     return 2 * ink.sum((1, 2)) / outline.clamp(min=1e-6)
