@@ -1,13 +1,12 @@
 """Buttons that play a game one step at a time, so that you see what each step does. Lesson 00."""
 
-import html
 import threading
 
 import ipywidgets as widgets
 
 from gan_lib import training
 from gan_lib.losses import LOSSES
-from gan_lib.pictures import img
+from gan_lib.pictures import failure, img
 
 MOVES = {"D: 1 step": "D", "G: 1 step": "G", "D, then G": "DG", "D, then G: 100 ×": 100 * "DG"}
 
@@ -48,4 +47,4 @@ class Arena(widgets.HBox):
                 self.image.value = img(self.picture(game), self.size, "what D believes, real points and fakes")
                 self.status.value = f"D made {self.played.count('D')} steps, G {self.played.count('G')}"
             except Exception as error:
-                self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+                self.status.value = failure(error)

@@ -1,23 +1,13 @@
-"""The training dashboard: it follows a run, lesson 02, or has buttons and sliders that play the game, lesson 04.
+"""The dashboard that follows a training run. Lesson 02; with buttons and sliders, controls.py.
 
 Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
-import asyncio
-import copy
-import html
-from typing import NamedTuple
-
 import ipywidgets as widgets
-import torch
 from IPython import get_ipython
 
-from gan_lib import evaluation, training
-from gan_lib.pictures import classes_svg, curves_svg, img, move_svg
+from gan_lib.pictures import curves_svg, img
 from gan_lib.plotting import tile
-
-COUNTED = 100  # samples whose classes are counted
-BREATH = 0.005  # seconds between two records, in which the kernel reads what the front end says
 
 
 class Live:
@@ -39,7 +29,7 @@ class Live:
 
     def update(self, record):
         """Take one `training.Record`; redraw, or print a line where there is no notebook around."""
-        self.records.append(record)
+        self.records = [r for r in self.records if r.step < record.step] + [record]  # a game may have gone back
         if (len(self.records) - 1) % self.every:
             return
         line = (
@@ -56,165 +46,3 @@ class Live:
         """Show the samples of now, and the curves of all records."""
         self.curves.value = curves_svg(self.records)
         self.samples.value = img(self.picture(self.game), self.size, f"samples at step {self.game.step}")
-
-
-class Opinion(NamedTuple):
-    """What D says of a batch: mean D(x) and mean D(G(z)) in [0, 1], and the two losses."""
-
-    d_real: float
-    d_fake: float
-    d_loss: float
-    g_loss: float
-
-
-@torch.no_grad()
-def opinion(game, real, z):
-    """The `Opinion` of D as it stands now, of `real` and of the G(z) that G as it stands now makes. Nothing changes."""
-    game = copy.copy(game)  # to look moves BatchNorm's statistics: let it move those of copies
-    game.generator, game.discriminator = copy.deepcopy(game.generator), copy.deepcopy(game.discriminator)
-    logits = real_logits, fake_logits = game.judge_both(real, game.generate(z))
-    losses = game.loss.discriminator(*logits), game.loss.generator(*logits)
-    return Opinion(*(number.item() for number in (real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), *losses)))
-
-
-class Controls(Live):
-    """What `live` returns when it is given images: `Live`, with buttons and sliders.
-
-    Start lets `training.train` play from one record to the next, over and over, as a task of the kernel's own event loop.
-    Between two records the kernel reads what buttons, sliders and other cells say. All is one thread: nothing meets a game
-    that is half way through a step, and what is played is what a loop over `training.train` would play.
-    """
-
-    playing = None  # the one that trains now; another takes its place, for that of a cell run again is off the screen
-
-    def __init__(self, game, images, n, every, record_every, picture, size):
-        super().__init__(game, n, every, picture, size)
-        self.images, self.record_every, self.task, self.round = images, record_every, None, None
-        self.counted = None if picture else game.sampler().noise(COUNTED)
-        self.button, self.d_step, self.g_step = (
-            widgets.Button(description=words) for words in ("start", "D: 1 step", "G: 1 step")
-        )
-        self.rates = [
-            widgets.FloatLogSlider(
-                rate, min=-5, max=-1, step=0.05, description=f"rate of {player}", readout_format=".1e"
-            )
-            for player, rate in zip("GD", game.rates, strict=True)
-        ]
-        self.move, self.classes = widgets.HTML(layout=widgets.Layout(min_height="76px")), widgets.HTML()
-        wrap = widgets.Layout(flex_flow="row wrap")
-        self.controls = widgets.VBox([
-            widgets.HBox([self.button, self.d_step, self.g_step], layout=wrap),
-            widgets.HBox(self.rates[::-1], layout=wrap),
-        ])  # fmt: skip
-        charts = widgets.VBox([self.curves, self.classes])
-        self.widget = widgets.VBox([
-            self.controls, self.line, self.move, widgets.HBox([self.samples, charts], layout=wrap)
-        ])  # fmt: skip
-        self.button.on_click(lambda _: self.attempt(self.pause if self.task else self.start))
-        self.d_step.on_click(lambda _: self.attempt(lambda: self.step("D")))
-        self.g_step.on_click(lambda _: self.attempt(lambda: self.step("G")))
-        for slider in self.rates:
-            slider.observe(lambda _: self.attempt(self.set_rates), "value")
-        if Controls.playing:
-            Controls.playing.pause()
-        self.line.value = "Press start, or let one player make a step."
-        self.draw()
-
-    def attempt(self, act):
-        """Act; an error ends the play and appears in the line, for notebooks swallow those of callbacks."""
-        try:
-            act()
-        except Exception as error:
-            self.end()
-            self.line.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
-
-    def start(self):
-        """Train until `pause`. Raises `RuntimeError` outside a notebook, where no event loop runs."""
-        if Controls.playing:
-            Controls.playing.pause()
-        self.task = asyncio.get_running_loop().create_task(self.play())
-        Controls.playing, self.button.description, self.move.value = self, "pause", ""
-
-    def pause(self):
-        """Stop where the last record was; the game can be saved, sampled, or trained by a cell."""
-        if self.task:
-            self.end()
-            self.line.value = f"paused at step {self.game.step:,}"
-            self.draw()
-
-    def end(self):
-        """End the task, if there is one. It is waiting between two records, for only then does anything else run."""
-        if self.task:
-            self.task.cancel()
-            self.task = Controls.playing = None
-            self.button.description = "start"
-
-    async def play(self):
-        """The task: a record, a breath, a record … until it is cancelled, or a step fails."""
-        while self.task:
-            self.attempt(self.play_on)
-            await asyncio.sleep(BREATH)
-
-    def play_on(self):
-        """Train until the next record."""
-        steps = self.record_every - self.game.step % self.record_every
-        for record in training.train(self.game, self.images, steps, self.record_every):
-            self.update(record)
-
-    def step(self, player):
-        """Let one player, "D" or "G", make one step; show D's opinion before and after, of the same images and the same z.
-
-        D's step opens a round with the next batch and new z, and G's ends it, so that D, then G is one pair of `train`, exactly.
-        `game.step` counts the rounds: those that G ended, and those that D left for another.
-        """
-        self.pause()
-        game = self.game
-        opened = self.round is not None and self.round[0] == game.step  # by D, and nothing else was played since
-        if player == "D" and opened:
-            game.step += 1
-        if player == "D" or not opened:
-            real, z = next(training.real_batches(game, self.images)), game.noise(game.batch_size)
-            self.round = game.step, real, z, game.generate(z)
-        _, real, z, fake = self.round
-        training.anneal(game)
-        before = opinion(game, real, z)
-        if player == "D":
-            training.discriminator_step(game, real, fake)
-        else:
-            self.round = None
-            training.generator_step(game, real, fake)
-            training.update_average(game)
-            game.step += 1
-        after = opinion(game, real, z)
-        self.move.value = move_svg(before, after, len(real))
-        self.line.value = (
-            f"step {game.step:,} · {player} made one step: d_loss {before.d_loss:.3f} → {after.d_loss:.3f} · "
-            f"g_loss {before.g_loss:.3f} → {after.g_loss:.3f}"
-        )
-        self.draw()
-
-    def set_rates(self):
-        """Let both players learn at the sliders' rates, from the next step on."""
-        self.game.rates = tuple(slider.value for slider in self.rates)
-        training.anneal(self.game)
-
-    def draw(self):
-        """Show the samples and the curves; and how many samples the digit net reads as each class, while playing less often."""
-        super().draw()
-        if self.counted is not None and (not self.task or (len(self.records) - 1) % (10 * self.every) == 0):
-            self.classes.value = classes_svg(evaluation.class_counts(self.game.sampler()(self.counted)).tolist())
-
-
-def live(game, images=None, n=32, every=1, *, record_every=5, picture=None, size=240):
-    """A dashboard of training: samples of one fixed z, both losses, D(x) and D(G(z)).
-
-    `show = widgets.live(game)` follows: display it, then call `show.update(record)` in the loop over `training.train`. It is
-    drawn anew at every `every`-th record. Outside a notebook it prints a line instead.
-
-    `widgets.live(game, images)` plays: it has buttons for start, pause and single steps of D and of G, sliders for both learning
-    rates, and counts classes. `images` are as `training.real_batches` takes them; for a world of points give a `picture` too,
-    a function of the game that returns uint8 [height, width, 3], shown `size` pixels wide.
-    """
-    if images is None:
-        return Live(game, n, every, picture, size)
-    return Controls(game, images, n, every, record_every, picture, size)

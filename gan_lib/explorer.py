@@ -4,6 +4,7 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have. What is on the 
 """
 
 import html
+import io
 import itertools
 import math
 import threading
@@ -14,7 +15,8 @@ import torch
 from PIL import Image
 
 from gan_lib import evaluation, latent, plotting
-from gan_lib.pictures import img
+from gan_lib.files import write_atomically
+from gan_lib.pictures import failure, img
 
 STYLE = {"description_width": "90px"}
 LEG = 24  # pictures from one digit of a walk to the next
@@ -45,15 +47,21 @@ def seed_field(seed):
     return field, button("new z", lambda: field.set_trait("value", field.value + 1))
 
 
-def save(picture, film, folder=Path("runs")):
+def save_digit(picture, film, folder=Path("runs")):
     """Write a uint8 picture [28, 28] as digit_N.png and a film of such as digit_N.gif, ten times as large; N is the next that
-    is free in `folder`. Returns both paths.
+    is free in `folder`. Returns both paths. Raises `OSError` in one sentence where nothing can be written.
     """
     n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
     png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"
-    plotting.save_picture(picture.repeat(10, 0).repeat(10, 1), png)
     first, *others = [Image.fromarray(frame.repeat(10, 0).repeat(10, 1)) for frame in film]
-    first.save(gif, save_all=True, append_images=others, duration=100, loop=0)  # 100 ms each, without end
+    moving = io.BytesIO()
+    first.save(moving, "gif", save_all=True, append_images=others, duration=100, loop=0)  # 100 ms each, without end
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        plotting.save_picture(picture.repeat(10, 0).repeat(10, 1), png)
+        write_atomically(gif, moving.getvalue())
+    except OSError as error:
+        raise OSError(f"Nothing can be written into {folder.resolve()}: {error.strerror}.") from error
     return png, gif
 
 
@@ -61,7 +69,8 @@ class Shell(widgets.HBox):
     """A picture, and beside it controls and a status line. `show()` of a subclass draws the picture and returns the line."""
 
     def __init__(self, *controls, watch):
-        self.image, self.status, self.lock = widgets.HTML(), widgets.HTML(), threading.Lock()
+        self.image, self.status = widgets.HTML(), widgets.HTML()
+        self.lock = threading.RLock()  # newer kernels run callbacks on another thread; and one may set off another
         beside = widgets.VBox([*controls, self.status])
         super().__init__([self.image, beside], layout=widgets.Layout(flex_flow="row wrap"))
         for control in watch:
@@ -77,13 +86,15 @@ class Shell(widgets.HBox):
             try:
                 self.status.value = act()
             except Exception as error:
-                self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+                self.status.value = failure(error)
 
 
 class Explorer(Shell):
     """What `explore` returns. `current_z` [latent_dim] is the point that the controls stand for; on the screen is its image."""
 
     def __init__(self, sampler, directions, size, seed, neighbours):
+        if any(direction.vector.shape != (sampler.latent_dim,) for direction in directions):
+            raise ValueError(f"These directions are not this sampler's, whose z has {sampler.latent_dim} numbers.")
         self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
         self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z that stands in for its own, name)}
         self.seed, self.new_z = seed_field(seed)
@@ -105,7 +116,10 @@ class Explorer(Shell):
 
     def start(self, z, name="the given z"):
         """Go to z, float [latent_dim]: it takes the place of the noise of the seed that stands in the field."""
-        self.given = {self.seed.value: (z.to(self.sampler.device), name)}
+        if z.shape != (self.sampler.latent_dim,):
+            raise ValueError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
+        z = z.detach().clone().to(self.sampler.device)
+        self.given = {self.seed.value: (z, name)}
         self.reach(z.norm().item())
         self.centre()
         self.begin()
@@ -158,7 +172,7 @@ class Explorer(Shell):
     def saved(self):
         """Save the picture and its walk."""
         film = [latent.render(self.sampler, self.point(i)).cpu().numpy() for i in range(4 * LEG)]
-        return "saved as " + " and ".join(str(path) for path in save(self.picture(), film))
+        return "saved as " + " and ".join(str(path) for path in save_digit(self.picture(), film))
 
     def written(self):
         """`current_z` as code that gives it back to the last bit; a click selects it all."""
@@ -167,6 +181,7 @@ class Explorer(Shell):
 
     def compared(self):
         """The training digits nearest to the picture."""
-        distances, indices = evaluation.nearest(self.sampler(self.current_z.unsqueeze(0)), self.neighbours, k=5)
-        strip = img(plotting.tile(self.neighbours[indices[0]]), 330, "the five nearest training digits")
+        neighbours = self.neighbours.to(self.sampler.device)
+        distances, indices = evaluation.nearest(self.sampler(self.current_z.unsqueeze(0)), neighbours, k=5)
+        strip = img(plotting.tile(neighbours[indices[0]]), 330, "the five nearest training digits")
         return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"

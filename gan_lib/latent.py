@@ -26,11 +26,11 @@ def slerp(a, b, t):
     """sin((1 - t) ω) / sin ω · a + sin(t ω) / sin ω · b, ω the angle between a and b: along the sphere.
 
     Noise of many dimensions lies near a sphere of radius sqrt(latent_dim); a straight line cuts through its empty inside.
-    White 2016 (arXiv 1609.04468), section 2.1. Falls back to `lerp` where a and b are (anti)parallel.
+    White 2016 (arXiv 1609.04468), section 2.1. Falls back to `lerp` where a and b are (anti)parallel, or one is 0.
     """
     cosine = (torch.dot(a, b) / (a.norm() * b.norm())).clamp(-1, 1)
     omega = torch.acos(cosine)
-    if omega.sin() < 1e-4:
+    if not omega.sin() > 1e-4:  # of a and b one may be 0, and the angle no number
         return lerp(a, b, t)
     t = torch.as_tensor(t, dtype=a.dtype, device=a.device).unsqueeze(-1)
     return (((1 - t) * omega).sin() * a + (t * omega).sin() * b) / omega.sin()
@@ -52,7 +52,7 @@ class Direction(NamedTuple):
     name: str
     vector: (
         torch.Tensor
-    )  # float [latent_dim]: z + vector has one standard deviation more of it, by the straight line that fits best
+    )  # float [latent_dim]: z + vector has one standard deviation more of it, by the best straight line
     explained: float  # share of the variance that this line explains (R²)
 
 
@@ -76,17 +76,23 @@ def principal_directions(sampler, k=5, n=5000, seed=0):
     finally:
         watching.remove()
     early = torch.cat(seen)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)  # for the algorithm starts from a random guess
-        scores = early @ torch.pca_lowrank(early, k, niter=4)[2]
-    return fit(z, scores, [f"component {i + 1}" for i in range(k)])
+    axes = torch.linalg.eigh(early.T.cov()).eigenvectors[:, -k:].flip(1)  # the variances along them rise
+    return fit(z, early @ axes, [f"component {i + 1}" for i in range(k)])
 
 
 def fit(z, values, names):
     """For each column of values [N, K] the `Direction` along which it grows fastest: least squares of values on z [N, d]."""
+    n, d = z.shape
+    if n < d + 2:
+        raise ValueError(f"To fit {d} numbers takes at least {d + 2} points, not {n}.")
+    if not values.isfinite().all():
+        raise ValueError("The attributes are no numbers: the generator has diverged.")
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
     weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
-    explained = 1 - (values - design @ weights).var(0) / values.var(0)
+    left = (values - design @ weights).square().sum(0) / (
+        n - d - 1
+    )  # divided so, noise is explained to 0 % in the mean
+    explained = 1 - left / values.var(0)
     slopes = weights[:-1]
     vectors = slopes / slopes.square().sum(0) * values.std(0)
     return [Direction(*each) for each in zip(names, vectors.T, explained.tolist(), strict=True)]
@@ -99,14 +105,18 @@ def orthogonal(directions):
         vector = direction.vector
         for other in kept:
             vector = vector - (vector @ other.vector) / other.vector.square().sum() * other.vector
-        kept.append(direction._replace(vector=vector * direction.vector.square().sum() / (vector @ direction.vector)))
+        whole, left = direction.vector.square().sum(), vector @ direction.vector
+        if not left > 1e-6 * whole:
+            raise ValueError(f"{direction.name} adds nothing to the directions before it: leave it out.")
+        kept.append(direction._replace(vector=vector * whole / left))
     return kept
 
 
 def coordinates(sampler, n=8):
     """The first n axes of z as directions, for a generator of which nothing is known yet."""
     return [
-        Direction(f"z[{i}]", row, 0.0) for i, row in enumerate(torch.eye(sampler.latent_dim, device=sampler.device)[:n])
+        Direction(f"z[{i}]", row, math.nan)
+        for i, row in enumerate(torch.eye(sampler.latent_dim, device=sampler.device)[:n])
     ]
 
 
@@ -114,7 +124,7 @@ class Effect(NamedTuple):
     """What a step of 1 along a direction does, in standard deviations of the attributes; means over points z."""
 
     name: str
-    explained: float  # as the direction has it
+    explained: float  # what the direction says
     own: float  # change of the attribute that the direction is named after
     leak: float  # change of the others, root mean square
     random: float  # change of its own attribute along 100 random directions of the same length, mean of the sizes
@@ -122,29 +132,31 @@ class Effect(NamedTuple):
 
 @torch.no_grad()
 def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
-    """The `Effect` of each of `directions`, which must be named after `attributes`: from n points z, and from a tenth of
+    """The `Effect` of each of `directions`, which must be named after `attributes`: from n points z, and from a 25th of
     them for each of the random directions.
     """
     z, names = sampler.noise(n, seed), list(attributes)
+    if not {direction.name for direction in directions} <= set(names):
+        raise ValueError(f"Directions must be named after the attributes, which are: {', '.join(names)}.")
     measure = lambda images: torch.stack([attribute(images) for attribute in attributes.values()], 1)
     spread = measure(sampler.sample(1000, seed + 1)).std(0)
     change = lambda vector, z: (measure(sampler(z + vector / 2)) - measure(sampler(z - vector / 2))).mean(0) / spread
     units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
-    length = torch.stack([direction.vector.norm() for direction in directions]).mean()
-    few = z[: -(-n // 10)]
-    by_chance = torch.stack([change(length * unit, few) for unit in units]).abs().mean(0).tolist()
+    few = z[: -(-n // 25)]
     found = []
     for direction in directions:
         own = names.index(direction.name)
         changes = change(direction.vector, z)
-        others = torch.cat([changes[:own], changes[own + 1 :]])
-        leak = others.square().mean().sqrt().item()
-        found.append(Effect(direction.name, direction.explained, changes[own].item(), leak, by_chance[own]))
+        leak = (torch.cat([changes[:own], changes[own + 1 :]]).square().sum() / max(1, len(names) - 1)).sqrt().item()
+        by_chance = (
+            torch.stack([change(direction.vector.norm() * unit, few)[own] for unit in units]).abs().mean().item()
+        )
+        found.append(Effect(direction.name, direction.explained, changes[own].item(), leak, by_chance))
     return found
 
 
 def steer(z, directions=(), strengths=(), norm=None):
-    """z + Σ strength · direction, scaled to length `norm` if that is given; z and the result are float [latent_dim]."""
+    """z + Σ strength · direction, scaled to length `norm` if that is given (a 0 stays 0); z is float [latent_dim]."""
     for direction, strength in zip(directions, strengths, strict=True):
         z = z + strength * direction.vector
     return z if norm is None else z * (norm / z.norm().clamp(min=1e-6))
@@ -157,18 +169,20 @@ def render(sampler, z, directions=(), strengths=(), norm=None):
 
 
 def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
-    """The z whose image comes nearest to `target` [1, 28, 28] in [-1, 1]. Returns z [latent_dim] and the mean squared error.
+    """A z whose image comes near to `target` [1, 28, 28] in [-1, 1]. Returns z [latent_dim] and the mean squared error.
 
     The eight best of `candidates` random points, and what an `encoder` says if there is one, are refined by Adam, held near
     the sphere where training noise lies; the best of them wins.
     """
     if target.shape != (1, 28, 28):
         raise ValueError(f"The image to invert must have the shape [1, 28, 28], not {list(target.shape)}.")
+    if not target.is_floating_point():
+        raise ValueError("The image to invert must be in [-1, 1]: give it to data.to_range first.")
     target = target.to(sampler.device)
     with torch.no_grad():
         noise = sampler.noise(candidates, seed)
         errors = torch.cat([(sampler(part) - target).square().mean((1, 2, 3)) for part in noise.split(500)])
-        starts = noise[errors.topk(8, largest=False).indices]
+        starts = noise[errors.topk(min(8, candidates), largest=False).indices]
         if encoder is not None:
             starts = torch.cat([starts, encoder(target.unsqueeze(0))])
     z = starts.clone().requires_grad_(True)
@@ -192,11 +206,11 @@ def learn_encoder(sampler, images, steps=1000, seed=0):
     generator, stays as it is. The hybrid of Zhu et al. 2016 (arXiv 1609.03552).
     """
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         net = models.encoder(sampler.latent_dim).to(sampler.device)
-    encode = lambda x: math.sqrt(sampler.latent_dim) * nn.functional.normalize(net(x), dim=1)
+    encode = lambda x: math.sqrt(sampler.latent_dim) * nn.functional.normalize(net(x.to(sampler.device)), dim=1)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    for x in itertools.islice(data.batches(images, 64, seed=seed), steps):
+    for x in itertools.islice(data.batches(images.to(sampler.device), min(64, len(images)), seed=seed), steps):
         error = (sampler(encode(x)) - x).square().mean()
         optimizer.zero_grad()
         error.backward()

@@ -76,7 +76,8 @@ def moment(path):
 def generator(moments):
     """What the page is told of a generator: its moments, and the directions of the last, along which the sliders go."""
     last = moments[-1].sampler
-    found = latent.orthogonal(latent.find_directions(last, SLIDERS))
+    attributes = dict(list(SLIDERS.items())[: last.latent_dim])  # more can't be at right angles
+    found = latent.orthogonal(latent.find_directions(last, attributes))
     directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
     return {"latent_dim": last.latent_dim, "directions": directions, "moments": [told(m) for m in moments]}
 

@@ -13,6 +13,11 @@ from PIL import Image
 from gan_lib.plotting import FAKE, REAL, THEORY, D
 
 
+def failure(error):
+    """An exception as HTML: its name, and what it says."""
+    return f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+
 def img(picture, width, alt):
     """An HTML image of a uint8 picture [height, width], shown `width` CSS pixels wide with sharp pixels."""
     png = io.BytesIO()
@@ -43,18 +48,26 @@ def curves_svg(records, width=440, height=130):
     records = records[:: -max(1, len(records) // 200)][::-1]
     losses = [loss for r in records for loss in (r.d_loss, r.g_loss)]
     panels = [
-        (0, min([0, *losses]), max([1.5, *losses]), [("d_loss", D), ("g_loss", FAKE)], math.log(2), "d_loss, g_loss"),
-        (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], 0.5, "D(x), D(G(z))"),
+        (
+            0,
+            min([0, *losses]),
+            max([1.5, *losses]),
+            [("d_loss", D), ("g_loss", FAKE)],
+            (math.log(4), math.log(2)),
+            "d_loss, g_loss",
+        ),
+        (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], (0.5,), "D(x), D(G(z))"),
     ]
     last = max(1, records[-1].step) if records else 1
     parts = []
     w, h = width / 2 - 12, height - 18
-    for left, low, high, lines, level, title in panels:
+    for left, low, high, lines, levels, title in panels:
         down = lambda value, low=low, high=high: f"{16 + h * (high - value) / (high - low):.1f}"
         parts.append(f'<text x="{left + 2:.0f}" y="11" font-size="11" fill="currentColor">{title}</text>')
         parts.append(f'<rect x="{left:.0f}" y="16" width="{w:.0f}" height="{h:.0f}" fill="none" stroke="{THEORY}"/>')
-        ends = f'x1="{left:.0f}" x2="{left + w:.0f}" y1="{down(level)}" y2="{down(level)}"'
-        parts.append(f'<line {ends} stroke="{THEORY}" stroke-dasharray="4"/>')
+        for level in map(down, levels):
+            ends = f'x1="{left:.0f}" x2="{left + w:.0f}" y1="{level}" y2="{level}"'
+            parts.append(f'<line {ends} stroke="{THEORY}" stroke-dasharray="4"/>')
         for field, colour in lines:
             points = " ".join(f"{left + w * r.step / last:.1f},{down(getattr(r, field))}" for r in records)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')

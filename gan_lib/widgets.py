@@ -8,8 +8,8 @@ import math
 import ipywidgets as widgets
 
 from gan_lib import data, latent, plotting
-from gan_lib.dashboard import live as live
-from gan_lib.explorer import STYLE, Explorer, Shell, row, seed_field, wide
+from gan_lib.controls import live as live
+from gan_lib.explorer import STYLE, Explorer, Shell, button, row, seed_field, wide
 from gan_lib.pictures import figures, img
 
 
@@ -54,14 +54,20 @@ class Rewinder(Shell):
 
 
 class Inverter(Shell):
-    """What `invert` returns. Below its pictures stands `explorer`, an `Explorer` that starts at the z that was found."""
+    """What `invert` returns: what was chosen last, image or file, and where it was found. Below stands `explorer`, an `Explorer`
+    that starts there.
+    """
 
     def __init__(self, sampler, images, directions, encoder, size):
+        if len(images) == 0:
+            raise ValueError("There is no image to choose from: give at least one.")
         self.sampler, self.images, self.encoder, self.size = sampler, images, encoder, size
         self.number = widgets.BoundedIntText(0, min=0, max=len(images) - 1, description="image", style=STYLE)
         self.file = widgets.FileUpload(accept=".png,.jpg,.jpeg")
         self.explorer = explore(sampler, directions)
-        super().__init__(self.number, self.file, watch=[self.number])
+        self.this_image = button("this image", self.draw)
+        self.this_file = button("this file", lambda: self.tell(self.loaded))
+        super().__init__(row(self.number, self.this_image), row(self.file, self.this_file), watch=[self.number])
         self.children += (self.explorer,)
         self.file.observe(lambda _: self.tell(self.loaded), "value")
         self.draw()
@@ -95,6 +101,8 @@ def some(samplers, key):
 
 def uploaded(value):
     """The bytes of the newest file in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple in 8."""
+    if not value:
+        raise ValueError("Choose a PNG or JPEG file first.")
     return bytes([*(value.values() if isinstance(value, dict) else value)][-1]["content"])
 
 

@@ -39,4 +39,7 @@ def environment():
 
 
 if __name__ == "__main__":
-    install()
+    try:
+        install()
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import checkpoint, dashboard, data, evaluation, pictures, plotting, training
+from gan_lib import checkpoint, controls, data, evaluation, pictures, plotting, training
 from gan_lib.training import Record
 from tests.test_pictures import decode
 
@@ -18,7 +18,7 @@ TELLS = "step 2 · 0 s · d_loss"
 
 def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys):
     game = new_game()
-    live = dashboard.live(game)
+    live = controls.live(game)
     for record in training.train(game, images, 4, record_every=2):
         live.update(record)
     first, second = capsys.readouterr().out.splitlines()
@@ -29,7 +29,7 @@ def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys)
 
 def test_the_dashboard_shows_the_same_z_the_curves_and_the_numbers(new_game, images, capsys):
     game = new_game()
-    live = dashboard.live(game, n=8)
+    live = controls.live(game, n=8)
     live.on_screen = True  # as in a notebook
     shown = []
     for record in training.train(game, images, 4, record_every=2):
@@ -44,7 +44,7 @@ def test_the_dashboard_shows_the_same_z_the_curves_and_the_numbers(new_game, ima
 
 def test_samples_are_drawn_anew_every_so_often(new_game, images):
     game = new_game()
-    live = dashboard.live(game, n=4, every=2)
+    live = controls.live(game, n=4, every=2)
     live.on_screen = True
     seen = []
     for record in training.train(game, images, 4, record_every=1):
@@ -55,7 +55,7 @@ def test_samples_are_drawn_anew_every_so_often(new_game, images):
 
 def test_following_a_run_does_not_change_it(new_game, images):
     followed, alone = new_game(), new_game()
-    live = dashboard.live(followed)
+    live = controls.live(followed)
     live.on_screen = True
     for record in training.train(followed, images, 4, record_every=1):
         live.update(record)
@@ -65,7 +65,7 @@ def test_following_a_run_does_not_change_it(new_game, images):
 
 def test_no_figure_is_opened(new_game):
     """pyplot in a callback is slow, and not safe from another thread."""
-    live = dashboard.live(new_game())
+    live = controls.live(new_game())
     live.on_screen = True
     live.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
     assert plt.get_fignums() == []
@@ -77,15 +77,15 @@ def test_no_figure_is_opened(new_game):
 @pytest.fixture(autouse=True)
 def _nothing_plays_on():
     yield
-    dashboard.Controls.playing = None
+    controls.Controls.playing = None
 
 
 @pytest.fixture
-def controls(images):
-    """Make a dashboard with buttons, as in a notebook: `controls(game)`."""
+def playing(images):
+    """Make a dashboard with buttons, as in a notebook: `playing(game)`."""
 
     def make(game, images=images, **how):
-        made = dashboard.live(game, images, **{"n": 4, "record_every": 2} | how)
+        made = controls.live(game, images, **{"n": 4, "record_every": 2} | how)
         made.on_screen = True
         return made
 
@@ -105,9 +105,9 @@ def plain(records):
     return [record._replace(seconds=0) for record in records]
 
 
-def test_start_and_pause_play_exactly_what_train_plays(new_game, images, controls, state_of, differences, tmp_path):
+def test_start_and_pause_play_exactly_what_train_plays(new_game, images, playing, state_of, differences, tmp_path):
     game, alone = new_game("dcgan"), new_game("dcgan")
-    show = controls(game)
+    show = playing(game)
 
     async def use():
         for k in (1, 3):
@@ -130,9 +130,9 @@ def test_start_and_pause_play_exactly_what_train_plays(new_game, images, control
     assert plain(training.train(resumed, images, 3)) == plain(training.train(alone, images, 3))
 
 
-def test_while_it_plays_the_line_the_samples_and_the_curves_follow(new_game, controls):
+def test_while_it_plays_the_line_the_samples_and_the_curves_follow(new_game, playing):
     game = new_game()
-    show = controls(game)
+    show = playing(game)
 
     async def use():
         show.button.click()
@@ -144,9 +144,9 @@ def test_while_it_plays_the_line_the_samples_and_the_curves_follow(new_game, con
     asyncio.run(use())
 
 
-def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, controls, state_of, differences):
+def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, playing, state_of, differences):
     game, alone = new_game(), new_game()
-    show = controls(game)
+    show = playing(game)
 
     async def use():
         show.button.click()
@@ -161,8 +161,8 @@ def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, controls, st
     assert differences(state_of(game), state_of(alone)) == []
 
 
-def test_however_quickly_it_is_pressed_one_task_plays(new_game, controls):
-    show = controls(new_game())
+def test_however_quickly_it_is_pressed_one_task_plays(new_game, playing):
+    show = playing(new_game())
 
     async def use():
         for _ in range(5):
@@ -174,13 +174,13 @@ def test_however_quickly_it_is_pressed_one_task_plays(new_game, controls):
     asyncio.run(use())
 
 
-def test_another_dashboard_takes_the_place_of_the_one_that_plays(new_game, controls):
-    first, other = controls(new_game()), new_game()
+def test_another_dashboard_takes_the_place_of_the_one_that_plays(new_game, playing):
+    first, other = playing(new_game()), new_game()
 
     async def use():
         first.button.click()
         await until(lambda: first.records)
-        second = controls(other)  # a cell that is run again
+        second = playing(other)  # a cell that is run again
         stood = first.game.step
         assert first.button.description == "start"
         second.button.click()
@@ -194,9 +194,9 @@ def test_another_dashboard_takes_the_place_of_the_one_that_plays(new_game, contr
 
 
 @pytest.mark.parametrize("nets", ["mlp", "dcgan"])
-def test_d_then_g_is_one_pair_of_train(nets, new_game, images, controls, state_of, differences):
+def test_d_then_g_is_one_pair_of_train(nets, new_game, images, playing, state_of, differences):
     game, alone = new_game(nets), new_game(nets)
-    show = controls(game)
+    show = playing(game)
     for _ in range(3):
         show.d_step.click()
         show.g_step.click()
@@ -204,7 +204,7 @@ def test_d_then_g_is_one_pair_of_train(nets, new_game, images, controls, state_o
     assert differences(state_of(game), state_of(alone)) == []
 
 
-def test_each_player_alone_goes_on_to_other_images(new_game, images, controls, monkeypatch):
+def test_each_player_alone_goes_on_to_other_images(new_game, images, playing, monkeypatch):
     seen, game = [], new_game()
     for name in ("discriminator_step", "generator_step"):
         step = getattr(training, name)
@@ -212,7 +212,7 @@ def test_each_player_alone_goes_on_to_other_images(new_game, images, controls, m
             seen.append((name[0], game.step, real, fake)) or step(game, real, fake)
         )
         monkeypatch.setattr(training, name, watch)
-    show = controls(game)
+    show = playing(game)
     for button in (show.d_step, show.d_step, show.g_step, show.g_step, show.d_step):
         button.click()
     assert [(player, step) for player, step, *_ in seen] == [("d", 0), ("d", 1), ("g", 1), ("g", 2), ("d", 3)]
@@ -223,9 +223,9 @@ def test_each_player_alone_goes_on_to_other_images(new_game, images, controls, m
     assert not seen[0][3].equal(seen[1][3])
 
 
-def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, images, controls):
+def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, images, playing):
     game = new_game()
-    show = controls(game)
+    show = playing(game)
     show.d_step.click()
     list(training.train(game, images, 2))
     before = game.rng.get_state()
@@ -236,9 +236,9 @@ def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, imag
 
 
 @pytest.mark.parametrize("nets", ["mlp", "dcgan"])
-def test_a_step_shows_opinions_of_the_same_images_and_z_before_and_after(nets, new_game, images, controls):
+def test_a_step_shows_opinions_of_the_same_images_and_z_before_and_after(nets, new_game, images, playing):
     game, twin = new_game(nets, g_lr=2e-3, d_lr=2e-3), new_game(nets, g_lr=2e-3, d_lr=2e-3)
-    show = controls(game)
+    show = playing(game)
     real, z = next(data.batches(images, 8, seed=0)), twin.noise(8)
 
     def judged():  # with the nets as they are while they train; of the twin nobody needs BatchNorm's statistics
@@ -267,13 +267,13 @@ def test_a_step_shows_opinions_of_the_same_images_and_z_before_and_after(nets, n
 def test_looking_changes_nothing(new_game, images, state_of, differences):
     game = new_game("dcgan")
     before = state_of(game)
-    dashboard.opinion(game, data.to_range(images[:8]), torch.zeros(8, 5))
-    dashboard.live(game, images)
+    controls.opinion(game, data.to_range(images[:8]), torch.zeros(8, 5))
+    controls.live(game, images)
     assert differences(state_of(game), before) == []
 
 
-def test_a_single_step_pauses_first_and_start_goes_on(new_game, controls):
-    show = controls(new_game())
+def test_a_single_step_pauses_first_and_start_goes_on(new_game, playing):
+    show = playing(new_game())
 
     async def use():
         show.button.click()
@@ -293,11 +293,46 @@ def test_a_single_step_pauses_first_and_start_goes_on(new_game, controls):
     asyncio.run(use())
 
 
+def test_g_does_not_answer_a_step_of_d_in_a_game_that_was_loaded_or_exchanged(new_game, playing, tmp_path):
+    game = new_game()
+    checkpoint.save(game, tmp_path / "game.safetensors")
+    show = playing(game)
+    show.d_step.click()
+    checkpoint.load(game, tmp_path / "game.safetensors")  # the same step, other weights
+    show.g_step.click()
+    assert show.line.value.startswith("step 1 · G made one step")
+    show.d_step.click()
+    show.game = new_game(seed=5)
+    weights = [weight.clone() for weight in show.game.generator.parameters()]
+    show.g_step.click()
+    assert not all(a.equal(b) for a, b in zip(weights, show.game.generator.parameters(), strict=True))
+
+
+def test_a_rate_slider_leaves_the_other_player_alone(new_game, playing):
+    game = new_game(g_lr=1e-7, d_lr=3e-4)  # less than the slider shows
+    show = playing(game)
+    show.rates[1].value = 4e-3
+    assert game.rates == (1e-7, pytest.approx(4e-3))
+
+
+def test_of_a_game_that_has_gone_back_the_curves_go_on_from_there(new_game):
+    live = controls.live(new_game())
+    live.on_screen = True
+    for step in (10, 20, 30, 15):
+        live.update(Record(step, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
+    assert [record.step for record in live.records] == [10, 15]
+
+
+def test_points_need_a_picture(new_game):
+    with pytest.raises(ValueError, match="Points are no images: give `live` a picture"):
+        controls.live(new_game(), torch.distributions.Normal(0, 1))
+
+
 @pytest.mark.parametrize("horizon", [None, 10**6])
-def test_a_rate_slider_acts_at_once(horizon, new_game, controls):
+def test_a_rate_slider_acts_at_once(horizon, new_game, playing):
     game = new_game(g_lr=2e-4, d_lr=3e-4)
     game.horizon = horizon
-    show = controls(game)
+    show = playing(game)
     rate = {slider.description: slider for slider in show.rates}
     assert (rate["rate of G"].value, rate["rate of D"].value) == (2e-4, 3e-4)
     rate["rate of D"].value = 4e-3
@@ -317,9 +352,9 @@ def test_a_rate_slider_acts_at_once(horizon, new_game, controls):
     assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(4e-3, rel=1e-3)
 
 
-def test_a_run_that_diverges_says_so_and_leaves_the_dashboard_usable(new_game, images, controls):
+def test_a_run_that_diverges_says_so_and_leaves_the_dashboard_usable(new_game, images, playing):
     game = new_game(loss="minimax")
-    show = controls(game)
+    show = playing(game)
 
     async def use():
         weights = next(game.generator.parameters())
@@ -338,20 +373,22 @@ def test_a_run_that_diverges_says_so_and_leaves_the_dashboard_usable(new_game, i
     asyncio.run(use())
 
 
-def test_an_error_appears_in_the_line(new_game, controls):
-    show = controls(new_game(), images=torch.zeros(48, 28, 28))
+def test_an_error_appears_in_the_line(new_game, playing):
+    show = playing(new_game(), images=torch.zeros(48, 28, 28))
     show.d_step.click()
     assert show.line.value.startswith("<b>ValueError</b>: The images must be uint8")
     show.button.click()
-    assert show.line.value == "<b>RuntimeError</b>: no running event loop"
+    assert (
+        show.line.value == "<b>RuntimeError</b>: Start works in a notebook only; elsewhere, loop over training.train."
+    )
     show.game.batch_size = "eight"
     show.g_step.click()
     assert show.line.value.startswith("<b>TypeError</b>: &#x27;&lt;&#x27; not supported")
 
 
-def test_classes_are_counted_now_and_then(new_game, controls, monkeypatch):
+def test_classes_are_counted_now_and_then(new_game, playing, monkeypatch):
     game, counted = new_game(), []
-    show = controls(game, every=2)
+    show = playing(game, every=2)
     now = evaluation.class_counts(game.sampler()(game.sampler().noise(100)))
     assert show.classes.value == pictures.classes_svg(now.tolist())
     ones = lambda images: counted.append(len(show.records)) or torch.tensor([len(images) - 9, *[1] * 9])
@@ -375,11 +412,11 @@ class World:
         return torch.randn(n, 2, generator=rng)
 
 
-def test_a_world_of_points_has_its_own_picture_and_no_classes(controls):
+def test_a_world_of_points_has_its_own_picture_and_no_classes(playing):
     discriminator = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
     game = training.Game(torch.nn.Linear(3, 2), discriminator, latent_dim=3, batch_size=8)
     picture = lambda game: np.full((5, 6, 3), game.step, np.uint8)
-    show = controls(game, World(), picture=picture, size=60)
+    show = playing(game, World(), picture=picture, size=60)
     assert (decode(show.samples.value) == 0).all()
     show.d_step.click()
     show.g_step.click()
@@ -397,13 +434,13 @@ def test_a_world_of_points_has_its_own_picture_and_no_classes(controls):
     assert show.classes.value == ""
 
 
-def test_the_controls_are_widgets_that_ipywidgets_7_has_too(new_game, controls):
+def test_the_controls_are_widgets_that_ipywidgets_7_has_too(new_game, playing):
     def family(widget):
         yield widget
         for child in getattr(widget, "children", ()):
             yield from family(child)
 
-    used = list(family(controls(new_game()).widget))
+    used = list(family(playing(new_game()).widget))
     core = {"HBox", "VBox", "HTML", "Button", "FloatLogSlider"}
     assert {type(widget).__name__ for widget in used} == core
     assert all(type(widget).__module__.startswith("ipywidgets.") for widget in used)

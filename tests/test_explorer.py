@@ -256,3 +256,31 @@ def test_no_figure_is_opened(sampler):
     """pyplot in a callback is slow, and not safe from another thread."""
     widgets.explore(sampler, directions(0)).sliders[0].value = 1
     assert plt.get_fignums() == []
+
+
+def test_what_does_not_fit_the_sampler_is_told(sampler):
+    with pytest.raises(ValueError, match=r"z must have the shape \[9\], not \[1, 9\]"):
+        widgets.explore(sampler, z=sampler.noise(1))
+    with pytest.raises(ValueError, match="These directions are not this sampler's, whose z has 9 numbers"):
+        widgets.explore(sampler, [latent.Direction("way", torch.ones(8), 0.0)])
+
+
+def test_a_given_z_is_kept_as_it_was_given(sampler):
+    z = sampler.noise(1, 3)[0].requires_grad_(True)
+    explorer = widgets.explore(sampler, [], z=z)
+    before = explorer.image.value
+    with torch.no_grad():
+        z.zero_()
+    explorer.draw()
+    assert explorer.image.value == before
+    explorer.text.click()
+    assert "torch.tensor([" in explorer.status.value
+
+
+def test_an_observer_may_move_a_slider(sampler):
+    explorer = widgets.explore(sampler, directions(0, 1))
+    explorer.status.observe(lambda _: setattr(explorer.sliders[1], "value", 1.0), "value")
+    explorer.new_z.click()
+    assert explorer.sliders[1].value == 1.0
+    expected = latent.render(sampler, sampler.noise(1, 1)[0], directions(1), [1.0], 3.0).numpy()
+    assert (decode(explorer.image.value) == expected).all()

@@ -34,6 +34,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "pictures",
     "dashboard",
     "explorer",
+    "controls",
     "arena",
     "widgets",
     "__main__",
@@ -41,7 +42,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
 HOMES = {  # the only modules that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"plotting"},
-    "ipywidgets": {"widgets", "dashboard", "explorer", "arena"},
+    "ipywidgets": {"widgets", "dashboard", "explorer", "controls", "arena"},
     "IPython": {"dashboard"},
     "torchvision": {"data", "usual"},
     "accelerate": {"parallel"},
@@ -183,7 +184,7 @@ def test_everything_public_says_what_it_is(name):
 def test_the_package_is_small_enough_to_read():
     lines = {name: len(source.splitlines()) for name, source in SOURCES.items() if name != "checks"}  # grows by lesson
     assert {name: count for name, count in lines.items() if count > (300 if name == "__main__" else 220)} == {}
-    assert sum(lines.values()) < 3700
+    assert sum(lines.values()) < 3800
 
 
 def test_the_package_itself_holds_its_version_and_nothing_else():

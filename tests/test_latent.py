@@ -161,12 +161,11 @@ def test_effects_are_told_in_standard_deviations_beside_chance(sampler):
     assert [bright.own, sharp.own, both.own] == pytest.approx([1, 1, 1], abs=0.06)
     share = spread(brightness, sampler) / spread(attributes["both"], sampler)  # of both, when only the first grows
     assert bright.leak == pytest.approx(share / math.sqrt(2), abs=0.05)
-    lengths = sum(direction.vector.norm() for direction in given) / 3
     chance = (
         torch.nn.functional.normalize(torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0)), dim=1)
         @ PLANTED
     )
-    assert bright.random == pytest.approx(lengths.item() * chance.abs().mean().item(), rel=0.25)
+    assert bright.random == pytest.approx(given[0].vector.norm().item() * chance.abs().mean().item(), rel=0.25)
 
 
 def test_coordinates_are_the_axes(sampler):
@@ -274,3 +273,52 @@ def test_a_search_starts_from_what_the_encoder_says_too(reachable):
     assert error < 1e-12
     assert asked[0].equal(net(z))
     assert latent.invert(net, net(z)[0], steps=0, candidates=8)[1] > 0.01
+
+
+def test_a_search_says_what_it_cannot_take_and_begins_from_as_few_points_as_there_are(reachable):
+    net, images = reachable
+    with pytest.raises(ValueError, match=r"must be in \[-1, 1\]: give it to data.to_range first"):
+        latent.invert(net, images[:1])
+    assert latent.invert(net, data.to_range(images[0]), steps=1, candidates=3)[0].shape == (4,)
+
+
+def test_what_is_noise_is_explained_to_nothing():
+    dice = torch.Generator().manual_seed(0)
+    z, noise = torch.randn(300, 64, generator=dice), torch.randn(300, 200, generator=dice)
+    explained = [direction.explained for direction in latent.fit(z, noise, range(200))]
+    assert sum(explained) / 200 == pytest.approx(0, abs=0.02)  # as a plain R² it would be 64 / 299
+
+
+def test_a_fit_of_no_numbers_or_of_too_few_points_says_so():
+    with pytest.raises(ValueError, match="The attributes are no numbers: the generator has diverged"):
+        latent.fit(torch.randn(9, 2), torch.full((9, 1), torch.nan), ["a"])
+    with pytest.raises(ValueError, match="To fit 8 numbers takes at least 10 points, not 9"):
+        latent.fit(torch.randn(9, 8), torch.randn(9, 1), ["a"])
+
+
+def test_a_direction_of_which_nothing_is_left_is_refused():
+    same = [latent.Direction(name, vector(1, 2, 3), 0.5) for name in "ab"]
+    with pytest.raises(ValueError, match="b adds nothing to the directions before it"):
+        latent.orthogonal(same)
+
+
+def test_a_walk_from_the_origin_is_straight():
+    assert latent.slerp(torch.zeros(4), B, 0.25).equal(0.25 * B)
+
+
+def test_components_are_exact_where_their_variances_are_close():
+    torch.manual_seed(3)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    sampler = models.Sampler(net, 6)
+    seen = net[:2](sampler.noise(500)).detach().double()
+    centred = (seen - seen.mean(0)).numpy()
+    scores = torch.from_numpy(centred @ np.linalg.svd(centred, full_matrices=False)[2][:4].T).float()
+    for got, want in zip(
+        latent.principal_directions(sampler, 4, n=500), latent.fit(sampler.noise(500), scores, "abcd"), strict=True
+    ):
+        assert abs(nn.functional.cosine_similarity(got.vector, want.vector, 0)) > 0.9999
+
+
+def test_effects_need_directions_of_the_attributes(sampler):
+    with pytest.raises(ValueError, match="must be named after the attributes, which are: bright"):
+        latent.effects(sampler, latent.coordinates(sampler, 1), {"bright": brightness})

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from gan_lib import pictures
-from gan_lib.dashboard import Opinion
+from gan_lib.controls import Opinion
 from gan_lib.pictures import figures
 from gan_lib.training import Record
 

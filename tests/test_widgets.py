@@ -197,3 +197,24 @@ def test_each_control_has_words_beside_it(everything):
     for widget in itertools.chain(*map(family, everything)):
         if isinstance(widget, (ipywidgets.BoundedIntText, ipywidgets.FloatSlider, ipywidgets.Button)):
             assert widget.description
+
+
+def test_the_image_and_the_file_can_be_had_again(sampler, images):
+    shown = widgets.invert(sampler, images)
+    first = shown.image.value
+    shown.this_file.click()
+    assert shown.status.value == "<b>ValueError</b>: Choose a PNG or JPEG file first."
+    file = io.BytesIO()
+    Image.fromarray(data.load(train=False).images[7].numpy().repeat(3, 0).repeat(3, 1)).save(file, "png")
+    upload(shown, file.getvalue())
+    of_file = shown.image.value
+    assert of_file != first
+    shown.this_image.click()
+    assert shown.image.value == first
+    shown.this_file.click()
+    assert shown.image.value == of_file
+
+
+def test_of_no_images_there_is_nothing_to_choose(sampler, images):
+    with pytest.raises(ValueError, match="There is no image to choose from"):
+        widgets.invert(sampler, images[:0])
