@@ -89,9 +89,7 @@ def fit(z, values, names):
         raise ValueError("The attributes are no numbers: the generator has diverged.")
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
     weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
-    left = (values - design @ weights).square().sum(0) / (
-        n - d - 1
-    )  # divided so, noise is explained to 0 % in the mean
+    left = (values - design @ weights).square().sum(0) / (n - d - 1)  # divided so, 0 % of mere noise is explained
     explained = 1 - left / values.var(0)
     slopes = weights[:-1]
     vectors = slopes / slopes.square().sum(0) * values.std(0)

@@ -301,8 +301,9 @@ def test_g_does_not_answer_a_step_of_d_in_a_game_that_was_loaded_or_exchanged(ne
     checkpoint.load(game, tmp_path / "game.safetensors")  # the same step, other weights
     show.g_step.click()
     assert show.line.value.startswith("step 1 · G made one step")
+    show = playing(new_game())
     show.d_step.click()
-    show.game = new_game(seed=5)
+    show.game = new_game(seed=5)  # as new as the other
     weights = [weight.clone() for weight in show.game.generator.parameters()]
     show.g_step.click()
     assert not all(a.equal(b) for a, b in zip(weights, show.game.generator.parameters(), strict=True))

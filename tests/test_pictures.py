@@ -2,9 +2,11 @@
 
 import base64
 import io
+import math
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gan_lib import pictures
@@ -118,3 +120,13 @@ def test_even_bars_reach_the_dashed_line_half_way_up():
     svg = pictures.classes_svg([10] * 10, height=90)
     assert heights(svg) == [30] * 10
     assert 'y1="46.0" y2="46.0"' in svg
+
+
+def test_the_levels_of_theory_are_dashed():
+    records = [Record(100, 0, 0.0, 2.0, 0.5, 0.25, 0.75)]
+    dashed = re.findall(
+        r'<line x1="([\d.]+)" x2="[\d.]+" y1="([\d.]+)"[^>]*dasharray', pictures.curves_svg(records, 200, 118)
+    )
+    assert [float(x) for x, _ in dashed] == [0, 0, 100]
+    heights = [16 + 100 * (2 - math.log(4)) / 2, 16 + 100 * (2 - math.log(2)) / 2, 16 + 50]
+    assert [float(y) for _, y in dashed] == pytest.approx(heights, abs=0.06)
