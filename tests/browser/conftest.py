@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop would be in the way of the other tests' own
 def chromium():
     """A Chromium that Playwright drives."""
     if BROWSER is None:
@@ -35,7 +35,9 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def lab(chromium, tmp_path_factory):
+def lab(tmp_path_factory):
+    if BROWSER is None:
+        pytest.skip(HOW)
     lab = Lab(tmp_path_factory.mktemp("lab"))
     try:
         lab.wait()

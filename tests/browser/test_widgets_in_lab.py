@@ -165,8 +165,11 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
         box.get_by_role("button", name="Upload").click()
     chooser.value.set_files(tmp_path / "two.png")
     until(box, "the z found for the picture in the file")
-    page.wait_for_timeout(500)  # the sliders are set one after the other
-    seen, found, apart, steered = pictures(box)
+    for _ in range(100):  # the sliders are set one after the other, each with its picture
+        seen, found, apart, steered = pictures(box)
+        if (steered == found).all():
+            break
+        page.wait_for_timeout(100)
     assert (seen == data.to_uint8(data.read_picture(tmp_path / "two.png")).numpy()).all()
     assert (apart == abs(seen.astype(int) - found)).all()
     assert (steered == found).all()
