@@ -126,6 +126,7 @@ class Explorer(Shell):
 
     def reach(self, length):
         """Set the slider |z| to a length, and make that a whole number of its steps: a browser rounds to them."""
+        self.length = length
         with self.norm.hold_sync():
             self.norm.max = max(2 * self.radius, length)
             self.norm.step = length / max(1, round(length / 0.1)) or 0.1
@@ -151,7 +152,9 @@ class Explorer(Shell):
         if position:
             anchors = torch.stack([z, *(self.of(self.seed.value + i)[0] for i in (1, 2, 3))])
             z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
-        return latent.steer(z, self.directions, [each.value for each in self.sliders], self.norm.value)
+        there = abs(self.norm.value - self.length) < 0.06  # a busy browser may still have rounded to the old steps of 0.1
+        norm = self.length if there else self.norm.value
+        return latent.steer(z, self.directions, [each.value for each in self.sliders], norm)
 
     @property
     def current_z(self):

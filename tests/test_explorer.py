@@ -284,3 +284,13 @@ def test_an_observer_may_move_a_slider(sampler):
     assert explorer.sliders[1].value == 1.0
     expected = latent.render(sampler, sampler.noise(1, 1)[0], directions(1), [1.0], 3.0).numpy()
     assert (decode(explorer.image.value) == expected).all()
+
+
+def test_a_browser_that_rounds_the_length_changes_nothing(sampler):
+    explorer = widgets.explore(sampler, [], z=sampler.noise(1, 3)[0])
+    length, before = explorer.norm.value, explorer.image.value.split("base64,")[1]
+    assert abs(length - round(length, 1)) > 1e-3
+    explorer.norm.value = round(length, 1)
+    assert explorer.image.value.split("base64,")[1] == before
+    explorer.norm.value = length + 0.1
+    assert explorer.image.value.split("base64,")[1] != before
