@@ -152,9 +152,7 @@ class Explorer(Shell):
         if position:
             anchors = torch.stack([z, *(self.of(self.seed.value + i)[0] for i in (1, 2, 3))])
             z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
-        there = (
-            abs(self.norm.value - self.length) < 0.06
-        )  # a busy browser may still have rounded to the old steps of 0.1
+        there = abs(self.norm.value - self.length) < 0.06  # a busy browser may round to the steps of before
         norm = self.length if there else self.norm.value
         return latent.steer(z, self.directions, [each.value for each in self.sliders], norm)
 
