@@ -124,18 +124,16 @@ def directions(arguments):
     if arguments.json:
         print(json.dumps([effect._asdict() for effect in found]))
         return
-    print(
-        f"{arguments.source}: the direction of each attribute, and what one step along it does, in standard deviations"
-    )
+    print(f"{arguments.source}: each attribute's direction, and what one step along it does, in standard deviations")
     print(f"{'':12}{'explained':>10}{'own':>8}{'leak':>8}{'random':>8}")
     for effect in found:
         print(f"{effect.name:12}{effect.explained:10.0%}{effect.own:8.2f}{effect.leak:8.2f}{effect.random:8.2f}")
-    print(
-        "explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its"
-    )
-    print(
-        "attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."
-    )
+    print(EFFECTS)
+
+
+EFFECTS = """\
+explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its
+attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."""
 
 
 def load_images(path):

@@ -29,7 +29,9 @@ class Live:
 
     def update(self, record):
         """Take one `training.Record`; redraw, or print a line where there is no notebook around."""
-        self.records = [r for r in self.records if r.step < record.step] + [record]  # a game may have gone back
+        while self.records and self.records[-1].step >= record.step:  # the game has gone back
+            self.records.pop()
+        self.records.append(record)
         if (len(self.records) - 1) % self.every:
             return
         line = (

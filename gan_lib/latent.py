@@ -50,10 +50,8 @@ class Direction(NamedTuple):
     """A way to go in latent space, and what it does."""
 
     name: str
-    vector: (
-        torch.Tensor
-    )  # float [latent_dim]: z + vector has one standard deviation more of it, by the best straight line
-    explained: float  # share of the variance that this line explains (R²)
+    vector: torch.Tensor  # float [latent_dim]: by the best straight line, z + vector has one standard deviation more
+    explained: float  # share of the variance that this line explains (adjusted R²)
 
 
 def find_directions(sampler, attributes=ATTRIBUTES, n=5000, seed=0):
@@ -136,20 +134,23 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
     z, names = sampler.noise(n, seed), list(attributes)
     if not {direction.name for direction in directions} <= set(names):
         raise ValueError(f"Directions must be named after the attributes, which are: {', '.join(names)}.")
-    measure = lambda images: torch.stack([attribute(images) for attribute in attributes.values()], 1)
-    spread = measure(sampler.sample(1000, seed + 1)).std(0)
-    change = lambda vector, z: (measure(sampler(z + vector / 2)) - measure(sampler(z - vector / 2))).mean(0) / spread
+    samples = sampler.sample(1000, seed + 1)
+    spread = {name: measure(samples).std() for name, measure in attributes.items()}
+
+    def change(vector, z, names):
+        after, before = sampler(z + vector / 2), sampler(z - vector / 2)
+        return torch.stack([(attributes[k](after) - attributes[k](before)).mean() / spread[k] for k in names])
+
     units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
     few = z[: -(-n // 25)]
     found = []
     for direction in directions:
-        own = names.index(direction.name)
-        changes = change(direction.vector, z)
-        leak = (torch.cat([changes[:own], changes[own + 1 :]]).square().sum() / max(1, len(names) - 1)).sqrt().item()
-        by_chance = (
-            torch.stack([change(direction.vector.norm() * unit, few)[own] for unit in units]).abs().mean().item()
-        )
-        found.append(Effect(direction.name, direction.explained, changes[own].item(), leak, by_chance))
+        own, *others = [direction.name, *(name for name in names if name != direction.name)]
+        changes = change(direction.vector, z, [own, *others])
+        leak = (changes[1:].square().sum() / max(1, len(others))).sqrt().item()
+        length = direction.vector.norm()
+        by_chance = torch.cat([change(length * unit, few, [own]) for unit in units]).abs().mean().item()
+        found.append(Effect(direction.name, direction.explained, changes[0].item(), leak, by_chance))
     return found
 
 

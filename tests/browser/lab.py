@@ -73,10 +73,12 @@ class Lab:
 
 
 def open_and_run(chromium, lab, path):
-    """Open a notebook of the lab's folder, run all its cells, and return the page."""
+    """Open a notebook of the lab's folder, run all its cells, see that none failed, and return the page."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
     page.goto(f"{lab.url}/doc/tree/{path.relative_to(lab.folder).as_posix()}?reset")
     page.wait_for_function(f"{KERNEL}?.status == 'idle'", timeout=60_000)
     page.evaluate(RUN_ALL)
     page.wait_for_function("window.allCellsRan", timeout=180_000)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-mod-error").all_inner_texts() == []
+    assert page.get_by_text("Error displaying widget").count() == 0
     return page

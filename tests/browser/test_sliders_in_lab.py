@@ -55,10 +55,7 @@ def page(chromium, lab):
         nbformat.write(new_notebook(cells=[new_code_cell(source)], metadata=NOTEBOOK_METADATA), path)
     else:
         path = execution.prepare(LESSON, lab.folder)
-    page = open_and_run(chromium, lab, path)
-    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-mod-error").all_inner_texts() == []
-    assert page.get_by_text("Error displaying widget").count() == 0
-    return page
+    return open_and_run(chromium, lab, path)
 
 
 @pytest.fixture
