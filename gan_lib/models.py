@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lib import residual
+
 
 def mlp_generator(latent_dim=64, width=256):
     """Three linear layers and a tanh. Lesson 02."""
@@ -156,6 +158,7 @@ PAIRS = {
     "mapped": (mapped_generator, plain_discriminator),
     "dcgan-plain": (dcgan_generator, plain_discriminator),
     "dcgan-spectral": (dcgan_generator, spectral_discriminator),
+    "residual": (residual.generator, residual.discriminator),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import data, models
+from gan_lib import data, models, residual
 
 PAIRS = pytest.mark.parametrize("name", models.PAIRS)
 
@@ -28,8 +28,10 @@ def discriminator(name, width=6):
 # Contracts
 
 
-@PAIRS
-@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(  # the residual generator is free as it learns: below
+    ("name", "train"),
+    [(name, train) for name in models.PAIRS for train in (True, False) if (name, train) != ("residual", True)],
+)
 def test_a_generator_makes_images_in_the_range(name, train):
     net = generator(name).train(train)
     with torch.no_grad():
@@ -160,6 +162,46 @@ def test_no_layer_of_the_spectral_discriminator_stretches(images):
     assert [largest_singular_value(weight) for weight in weights] == pytest.approx([1.0] * 5, abs=0.02)
     unbounded = [largest_singular_value(layer.weight) for layer in plain if hasattr(layer, "weight")]
     assert max(abs(value - 1) for value in unbounded) > 0.1
+
+
+# Residual blocks
+
+
+def test_a_residual_block_adds_to_what_it_is_given_and_starts_with_nothing():
+    block, x = residual.Residual(3).apply(residual.even_init), torch.randn(2, 3, 5, 5)
+    assert block(x).equal(x)
+    nn.init.dirac_(block.f[1].weight)  # both convolutions leave their input as it is
+    nn.init.dirac_(block.f[3].weight)
+    nn.init.constant_(block.f[1].bias, 1.0)
+    leaky = lambda a: torch.where(a > 0, a, 0.2 * a)
+    assert torch.allclose(block(x), x + leaky(leaky(x) + 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(64, 900), (64,)),
+        (nn.Conv2d(32, 64, 4, 2), (32, 20, 20)),
+        (nn.ConvTranspose2d(32, 64, 4, 2), (32, 20, 20)),
+        (nn.ConvTranspose2d(32, 64, 3, 2), (32, 20, 20)),
+    ],
+)
+def test_an_even_start_leaves_numbers_as_large_as_they_come(layer, shape):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        out = layer.apply(residual.even_init)(torch.randn(20, *shape))
+    assert out.std().item() == pytest.approx(1, abs=0.08)  # the edges of a transposed convolution have fewer inputs
+
+
+def test_the_residual_generator_is_clipped_where_it_samples_and_free_where_it_learns():
+    """A pixel beyond the range has a gradient as it learns, where a tanh would have none; a sample has no such pixel."""
+    z = 100 * torch.randn(4, 8)
+    generator = models.PAIRS["residual"][0](8, 4)
+    learning = generator(z)
+    learning.sum().backward()
+    assert learning.abs().max() > 1 and generator[-2].bias.grad.item() == pytest.approx(4 * 784)
+    sampled = generator.eval()(z)
+    assert sampled.equal(learning.clamp(-1, 1)) and sampled.abs().max() == 1
 
 
 # Samplers

@@ -136,10 +136,53 @@ def test_best_is_as_described():
     assert (sizes(game.generator)[-1], sizes(game.discriminator)[0]) == ((40, 1), (1, 32))
     assert adam(game) == [(2e-3, (0.0, 0.99)), (1e-3, (0.0, 0.99))]
     assert (game.latent_dim, game.batch_size, game.horizon) == (64, 32, 24 * 60_000 // 32)
-    assert [name for name in RECIPES if RECIPES[name].game().horizon is not None] == ["best"]
+    assert [name for name in RECIPES if RECIPES[name].game().horizon is not None] == ["best", *FAMILIES]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "best"])
+FAMILIES = {  # name: (loss, penalty or None, what D is made of)
+    "lsgan": ("least squares", None, kinds(RECIPES["dcgan"].game().discriminator)),
+    "hinge-sn": (
+        "hinge",
+        None,
+        ["ParametrizedConv2d", "LeakyReLU"] * 3 + ["ParametrizedLinear", "LeakyReLU", "ParametrizedLinear"],
+    ),
+    "wgan-gp": ("Wasserstein", "WGAN-GP", kinds(RECIPES["best"].game().discriminator)),
+    "r3gan": ("relativistic", "R1 + R2", ["Conv2d", "Residual"] * 3 + ["LeakyReLU", "Conv2d"]),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_recipe_of_a_family_is_as_described(name):
+    """Batch 32, rates that fall over the last 3 of 4 epochs; a loss, and what holds D in check."""
+    game = RECIPES[name].game()
+    loss, penalty, layers = FAMILIES[name]
+    assert game.loss is losses.LOSSES[loss]
+    assert (game.gamma > 0, game.penalty) == (penalty is not None, losses.PENALTIES[penalty or "R1 + R2"])
+    assert kinds(game.discriminator) == layers
+    assert (game.batch_size, game.horizon) == (32, 4 * 60_000 // 32)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "r3gan"])
+def test_a_family_has_the_generator_of_the_quick_recipe(name):
+    game, quick = RECIPES[name].game(), RECIPES["dcgan-quick"].game()
+    assert (kinds(game.generator), sizes(game.generator)) == (kinds(quick.generator), sizes(quick.generator))
+
+
+def test_r3gan_has_residual_blocks_and_no_normalisation():
+    """Huang et al. 2025: relativistic pairing, R1 and R2 with one gamma, β1 = 0, no normalisation in either net."""
+    game = RECIPES["r3gan"].game()
+    layers = [type(layer).__name__ for net in (game.generator, game.discriminator) for layer in net.modules()]
+    assert layers.count("Residual") == 6 and not any("Norm" in layer for layer in layers)
+    assert adam(game) == [(2e-3, (0.0, 0.99))] * 2
+
+
+def test_the_family_of_wasserstein_has_the_papers_penalty():
+    """Gulrajani et al. 2017: lambda = 10 times mean (|slope| - 1)², Adam's betas (0, 0.9)."""
+    game = RECIPES["wgan-gp"].game()
+    assert (game.gamma / 2, game.penalty_every, game.g_optimizer.defaults["betas"]) == (10, 1, (0.0, 0.9))
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"best", *FAMILIES}])
 def test_every_other_recipe_trains_by_binary_cross_entropy_alone(name):
     """The two losses of its game equal sigmoid and BCE, label 1 for real, and 1 for fake where G is judged."""
     game = RECIPES[name].game()

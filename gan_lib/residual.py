@@ -1,0 +1,70 @@
+"""A pair with residual blocks and without normalisation, after R3GAN (Huang et al. 2025, arXiv 2501.05441), small. Lesson 07.
+
+The comment beside a layer is the shape that leaves it. What goes in and comes out is as in `models`.
+"""
+
+import math
+
+from torch import nn
+
+
+class Residual(nn.Module):
+    """x + f(x), two convolutions in f, [N, width, H, W] → the same. He et al. 2015 (arXiv 1512.03385)."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.f = nn.Sequential(
+            nn.LeakyReLU(0.2), nn.Conv2d(width, width, 3, padding=1),
+            nn.LeakyReLU(0.2), nn.Conv2d(width, width, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, x):
+        return x + self.f(x)
+
+
+class Clip(nn.Module):
+    """Nothing while it learns, so that no pixel is ever stuck where a tanh is flat; pixels clipped to [-1, 1] in eval mode."""
+
+    def forward(self, x):
+        return x if self.training else x.clamp(-1, 1)
+
+
+def generator(latent_dim=64, width=32):
+    """From z to images, with a residual block at each size on the way. In train mode pixels may lie beyond [-1, 1].
+
+    A tanh fails here: without normalisation all pixels run into black, where it is flat, within a hundred steps.
+    """
+    return nn.Sequential(  #                                                              z [N, latent_dim]
+        nn.Linear(latent_dim, 16 * 4 * width), nn.Unflatten(1, (4 * width, 4, 4)),  #       [N, 4 width, 4, 4]
+        Residual(4 * width),  #                                                             [N, 4 width, 4, 4]
+        nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1),  #                [N, 2 width, 7, 7]
+        Residual(2 * width),  #                                                             [N, 2 width, 7, 7]
+        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1), Residual(width),  #   [N, width, 14, 14]
+        nn.LeakyReLU(0.2), nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1), Clip(),  # [N, 1, 28, 28]
+    ).apply(even_init)  # fmt: skip
+
+
+def discriminator(width=32):
+    """The generator's mirror, which ends in one logit."""
+    return nn.Sequential(  #                                                              x [N, 1, 28, 28]
+        nn.Conv2d(1, width, 4, stride=2, padding=1), Residual(width),  #                    [N, width, 14, 14]
+        nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), Residual(2 * width),  #        [N, 2 width, 7, 7]
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), Residual(4 * width),  #    [N, 4 width, 4, 4]
+        nn.LeakyReLU(0.2), nn.Conv2d(4 * width, 1, 4), nn.Flatten(0),  #                    [N]
+    ).apply(even_init)  # fmt: skip
+
+
+def even_init(layer):
+    """Weights from N(0, 1 / n), n the inputs of each output: what leaves is as large as what enters, without normalisation.
+
+    He et al. 2015 (arXiv 1502.01852), section 2.2. And f of a `Residual` ends in 0, so that the block starts as the identity:
+    Zhang et al. 2019 (arXiv 1901.09321).
+    """
+    if isinstance(layer, Residual):
+        nn.init.zeros_(layer.f[-1].weight)
+    elif hasattr(layer, "weight"):
+        n = layer.weight[0].numel()
+        if isinstance(layer, nn.ConvTranspose2d):
+            n = layer.weight[:, 0].numel() / math.prod(layer.stride)
+        nn.init.normal_(layer.weight, 0.0, n**-0.5)
+        nn.init.zeros_(layer.bias)
