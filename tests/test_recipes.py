@@ -173,7 +173,7 @@ def test_r3gan_has_residual_blocks_and_no_normalisation():
     game = RECIPES["r3gan"].game()
     layers = [type(layer).__name__ for net in (game.generator, game.discriminator) for layer in net.modules()]
     assert layers.count("Residual") == 6 and not any("Norm" in layer for layer in layers)
-    assert adam(game) == [(2e-3, (0.0, 0.99))] * 2
+    assert adam(game) == [(1e-3, (0.0, 0.99))] * 2
 
 
 def test_the_family_of_wasserstein_has_the_papers_penalty():
