@@ -573,6 +573,55 @@ def four_piles(answer):
         return "real and honest are swapped: real digits lie at the floor, whatever your eye says."
 
 
+# Lesson 07
+
+
+@check
+def largest_stretch(answer):
+    """`answer(weight, rounds)` → the largest singular value of weight [m, n], by power iteration."""
+    rng = torch.Generator().manual_seed(0)
+    for m, n in ((3, 5), (6, 2)):
+        weight = torch.randn(m, n, generator=rng)
+        got, expected = call(answer, weight, 100), torch.linalg.matrix_norm(weight, 2)
+        if not math.isfinite(float(got)):
+            return "after a hundred rounds it is too large to be a number: bring v to length 1 in each."
+        for wrong, reason in (
+            (expected**2, "that is its square, the stretch of a whole round there and back."),
+            (weight.norm(), "that is the root of the sum of all squares; it counts every direction, not only the one."),
+            ((weight @ torch.ones(n)).norm(), "that is how long W makes the first v: nothing was iterated."),
+            (torch.linalg.svdvals(weight)[-1], "that is the direction that is stretched least."),
+        ):
+            if not differ(got, wrong, 1e-3):
+                return reason
+        if differ(got, expected, 1e-3):
+            return f"for a weight [{m}, {n}] it gives {float(got):.3f}, not {expected:.3f}."
+        if not differ(call(answer, weight, 1), expected, 1e-4):
+            return "one round can't be exact: is `rounds` used?"
+
+
+@check
+def r1_by_hand(answer):
+    """`answer(discriminator, real)` → R1 of a discriminator at images [N, 1, 28, 28], with a gradient to its weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        discriminator, real = models.plain_discriminator(4), torch.randn(5, 1, 28, 28)
+    got, expected = call(answer, discriminator, real.clone()), losses.r1_penalty(discriminator, real, None)
+    slopes, n = losses.slopes(discriminator, real), len(real)
+    for wrong, reason in (
+        (slopes.norm(dim=1).mean(), "that is the mean length; R1 takes the square of it."),
+        (slopes.square().mean(), "that is the mean over pixels too; a squared length is a sum over pixels."),
+        (n * expected, "that is the sum over the images; R1 is their mean."),
+        (expected / n**2, "that is the slope of the mean logit; each image's own is the slope of the sum."),
+        (expected / 2, "the half belongs to γ/2, and the penalty itself has none."),
+    ):
+        if not differ(got, wrong, 1e-3 * float(wrong)) and differ(got, expected, 1e-3 * float(expected)):
+            return reason
+    if differ(got, expected, 1e-3 * float(expected)):
+        return f"it gives {float(got):.3g}, not {float(expected):.3g}."
+    if not got.requires_grad:
+        return "the number is right, and no trail leads back to D's weights: create_graph=True."
+
+
 # Lesson 11
 
 
