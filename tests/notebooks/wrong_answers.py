@@ -739,6 +739,131 @@ def my_coverage(distances, radii):
         ('my_answer = {"A": "real", "B": "real", "C": "real", "D": "real"}\n', "belongs to one letter"),
         ('my_answer = ["collapsed", "honest", "real", "memoriser"]\n', "a dictionary with the letters"),
     ],
+    # Lesson 07
+    "largest_stretch": [
+        (
+            """
+def my_stretch(weight, rounds):
+    v = torch.ones(weight.shape[1])
+    for _ in range(rounds):
+        v = weight.T @ (weight @ v)
+    return (weight @ v).norm()
+""",
+            "too large to be a number",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    v = torch.ones(weight.shape[1])
+    for _ in range(rounds):
+        v = weight.T @ (weight @ v)
+        v = v / v.norm()
+    return (weight.T @ (weight @ v)).norm()
+""",
+            "that is its square",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    return weight.norm()
+""",
+            "counts every direction",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    v = torch.ones(weight.shape[1])
+    return (weight @ v).norm()
+""",
+            "nothing was iterated",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    return torch.linalg.svdvals(weight)[-1]
+""",
+            "stretched least",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    return weight.abs().max()
+""",
+            "for a weight [3, 5]",
+        ),
+        (
+            """
+def my_stretch(weight, rounds):
+    return torch.linalg.svdvals(weight)[0]
+""",
+            "one round can't be exact",
+        ),
+    ],
+    "r1_by_hand": [
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return slopes.flatten(1).norm(dim=1).mean()
+""",
+            "takes the square of it",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return slopes.square().mean()
+""",
+            "mean over pixels too",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return slopes.square().sum()
+""",
+            "sum over the images",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).mean(), real, create_graph=True)
+    return slopes.square().sum((1, 2, 3)).mean()
+""",
+            "slope of the mean logit",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return slopes.square().sum((1, 2, 3)).mean() / 2
+""",
+            "the half belongs",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sigmoid().sum(), real, create_graph=True)
+    return slopes.square().sum((1, 2, 3)).mean()
+""",
+            "it gives",
+        ),
+        (
+            """
+def my_r1(discriminator, real):
+    real = real.detach().requires_grad_(True)
+    (slopes,) = torch.autograd.grad(discriminator(real).sum(), real)
+    return slopes.square().sum((1, 2, 3)).mean()
+""",
+            "create_graph=True",
+        ),
+    ],
     "products": [
         (
             """
