@@ -739,6 +739,17 @@ def my_coverage(distances, radii):
         ('my_answer = {"A": "real", "B": "real", "C": "real", "D": "real"}\n', "belongs to one letter"),
         ('my_answer = ["collapsed", "honest", "real", "memoriser"]\n', "a dictionary with the letters"),
     ],
+    # Lesson 07
+    "blind_runs": [
+        ('my_answer = ["no detach", "sigmoid twice"]\n', "a list of three names"),
+        ('my_answer = ["no detach", "sigmoid twice", "fine"]\n', "'fine' is none of the names"),
+        ('my_answer = ["discriminator too strong", "sigmoid twice", "healthy"]\n', "the first run is not"),
+        ('my_answer = ["range", "sigmoid twice", "healthy"]\n', "go up to 1.00, and G's tanh to 1"),
+        ('my_answer = ["no detach", "healthy", "sigmoid twice"]\n', "look again, for D(x) reaches"),
+        ('my_answer = ["no detach", "swapped labels", "healthy"]\n', "D(x) ends at 0.50, and D(G(z)) at 0.50"),
+        ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "a D that never decides pays 2 at most"),
+    ],
+    # Lesson 11
     "products": [
         (
             """
