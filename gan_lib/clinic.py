@@ -122,10 +122,17 @@ class Fault(NamedTuple):
     cure: str
 
 
-highest = lambda means, field: max(getattr(mean, field) for mean in means)
-lowest = lambda means, field: min(getattr(mean, field) for mean in means)
+def highest(means, field):
+    """The largest value of a field in these records."""
+    return max(getattr(mean, field) for mean in means)
 
-FAULTS = {  # in the order in which to look: while the first two last, the curves tell of their consequences
+
+def lowest(means, field):
+    """The smallest value of a field in these records."""
+    return min(getattr(mean, field) for mean in means)
+
+
+FAULTS = {  # in the order in which to look: the first two may look like any of the others, but not the other way round
     "range": Fault(
         wrong_range,
         lambda means: means[-1].real_max > 1.01,
@@ -151,7 +158,7 @@ FAULTS = {  # in the order in which to look: while the first two last, the curve
         "in D's loss, label real images 1 and fakes 0",
     ),
     "sigmoid twice": Fault(
-        two_sigmoids,  # a loss other than cross-entropy breaks one of these bounds, however its logits lie
+        two_sigmoids,  # where D tells the kinds at all, every loss but cross-entropy breaks one of these bounds
         lambda means: (
             (lowest(means, "d_fake") > 0.499 and highest(means, "d_real") < 0.732)
             and (lowest(means, "d_loss") > 1 and 0.31 < lowest(means, "g_loss") <= highest(means, "g_loss") < 0.694)
