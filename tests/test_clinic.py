@@ -81,11 +81,9 @@ def test_every_recipe_starts_in_peace(name, new_game):
     assert diagnose(records) is None
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", sorted(losses.LOSSES.keys() - {"non-saturating", "minimax"}))
 def test_logits_that_are_no_log_odds_are_left_in_peace(name):
-    """Wherever the logits of a D lie, as long as it tells the two kinds, but for cross-entropy, of which they are log-odds."""
-    if losses.LOSSES[name].discriminator is losses.cross_entropy_d:
-        pytest.skip("its logits are log-odds")
+    """Wherever the logits of a D lie, as long as it tells the two kinds; those of cross-entropy are log-odds."""
     for middle in (-30.0, -5.0, -0.5, 0.0, 0.1, 0.3, 0.5, 0.9, 3.0, 30.0):
         for apart in (0.02, 0.2, 0.5, 1.0, 2.0, 4.0):
             real, fake = torch.tensor([middle + apart / 2]), torch.tensor([middle - apart / 2])
