@@ -104,6 +104,7 @@ def load_records(path):
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     try:
-        return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
+        kinds = {key: kind for key, kind in Record.__annotations__.items() if rows and key in rows[0]}
+        return [Record(**{key: kind(row[key]) for key, kind in kinds.items()}) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import attributes, data, latent, losses, models, toys, training
+from gan_lib import attributes, clinic, data, latent, losses, models, toys, training
 
 
 class Verdict(NamedTuple):
@@ -620,6 +620,32 @@ def r1_by_hand(answer):
         return f"it gives {value:.3g}, not {expected:.3g}."
     if not got.requires_grad:
         return "the number is right, and no trail leads back to D's weights: create_graph=True."
+
+
+def against(fault, records):
+    """A fault, or "healthy", that these records do not have, and what in them speaks against it."""
+    means, remark = clinic.spans(records), clinic.diagnose(records)
+    if fault in clinic.FAULTS and not clinic.FAULTS[fault].shows(means):
+        return f"{fault}: {clinic.FAULTS[fault].sign(means)}"
+    return f"{fault}: look again, for {remark.sign}"
+
+
+@check
+def blind_runs(answer):
+    """What the three `clinic.patients()` have, a list of names."""
+    names = [clinic.HEALTHY, *clinic.FAULTS]
+    if not isinstance(answer, list | tuple) or len(answer) != 3:
+        return "it should be a list of three names, one for each run."
+    if ... in answer:
+        raise NotTried
+    for name in answer:
+        if name not in names:
+            return f"{name!r} is none of the names: {', '.join(names)}."
+    for which, said, true, run in zip(
+        ("first", "second", "third"), answer, clinic.answers(), clinic.patients(), strict=True
+    ):
+        if said != true:
+            return f"the {which} run is not {against(said, run.records)}."
 
 
 # Lesson 11

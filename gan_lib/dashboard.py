@@ -6,6 +6,7 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 import ipywidgets as widgets
 from IPython import get_ipython
 
+from gan_lib.clinic import diagnose
 from gan_lib.pictures import curves_svg, img
 from gan_lib.plotting import tile
 
@@ -38,6 +39,8 @@ class Live:
             f"step {record.step:,} · {record.seconds:.0f} s · d_loss {record.d_loss:.3f} · g_loss {record.g_loss:.3f} · "
             f"D(x) {record.d_real:.2f} · D(G(z)) {record.d_fake:.2f}"
         )
+        if remark := diagnose(self.records):
+            line += f" · {remark}"
         if not self.on_screen:
             print(line)
             return

@@ -24,6 +24,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "evaluation",
     "reference",
     "recipes",
+    "clinic",
     "attributes",
     "latent",
     "plotting",

@@ -404,6 +404,40 @@ def test_a_record_holds_the_means_of_its_steps(new_game, images):
         assert [record.d_loss, record.g_loss, record.d_real, record.d_fake] == pytest.approx(expected, abs=1e-6)
 
 
+class Pictures:
+    """A world of pictures with pixels from -1.5 to 0.5."""
+
+    def sample(self, n, rng):
+        return torch.linspace(-1.5, 0.5, n * 784).view(n, 1, 28, 28)
+
+
+def test_a_record_holds_where_real_pixels_end(new_game, images):
+    assert {record.real_max for record in play(new_game(), images, 3, record_every=2)} == {1.0}
+    assert {record.real_max for record in play(new_game(), Pictures(), 3, record_every=2)} == {1.5}
+    assert {record.real_max for record in play(points_game(), Line(), 3)} == {0.0}  # points may lie anywhere
+
+
+def test_a_record_holds_whether_the_last_step_of_d_moved_g(new_game, images):
+    sound, broken = new_game(), new_game()
+
+    def d_step(real, fake):
+        with torch.no_grad():
+            [weights.add_(0.01) for weights in broken.generator.parameters() if broken.step == 3]
+        return training.discriminator_step(broken, real, fake.detach())
+
+    broken.d_step, broken.g_step = d_step, lambda real, fake: training.generator_step(broken, real, broken.generate(z))
+    z = broken.noise(8)
+    assert [record.g_moved for record in play(sound, images, 6, record_every=2)] == [0, 0, 0]
+    assert [record.g_moved for record in play(broken, images, 6, record_every=2)] == [0, 1, 0]
+
+
+def test_a_game_with_steps_of_its_own_plays_those(new_game, images):
+    game, played = new_game(), []
+    game.d_step = lambda real, fake: played.append("D") or training.discriminator_step(game, real, fake)
+    game.g_step = lambda real, fake: played.append("G") or training.generator_step(game, real, fake)
+    assert play(game, images, 3) and played == ["D", "G"] * 3
+
+
 def test_the_callers_time_is_not_counted(new_game, images, monkeypatch):
     now = itertools.count()
     monkeypatch.setattr(training.time, "perf_counter", lambda: next(now))
