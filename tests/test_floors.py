@@ -23,6 +23,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "evaluation",
     "reference",
     "recipes",
+    "stacked",
     "attributes",
     "latent",
     "plotting",
