@@ -46,16 +46,12 @@ def floor(seed=SEED):
     return stacked.count(world.codes(world.sample(stacked.SAMPLES, torch.Generator().manual_seed(seed))), world.modes)
 
 
-def update(results, recipe, seed, step, world):
-    """Add the row of one moment, if it isn't there; returns whether it was added."""
-    key = {"recipe": recipe.name, "seed": seed, "step": step}
-    if any(key.items() <= row.items() for row in results["runs"]):
-        return False
+def counted(recipe, seed, step, world):
+    """The row of one moment."""
     game = play(recipe, seed, step, world)
     modes = stacked.count(world.codes(game.sampler().sample(stacked.SAMPLES, SEED)), world.modes)
     about = {"seconds": round(game.seconds), "threads": torch.get_num_threads()}
-    results["runs"].append(key | about | modes._asdict())
-    return True
+    return {"recipe": recipe.name, "seed": seed, "step": step} | about | modes._asdict()
 
 
 def main():
@@ -66,12 +62,16 @@ def main():
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"floor": floor()._asdict(), "runs": []}
     world = stacked.StackedDigits(device=data.pick_device())
+    place = lambda row: (list(stacked.RECIPES).index(row["recipe"]), row["seed"], row["step"])
     for seed in arguments.seeds:
-        for name in arguments.recipes:
-            for step in moments(arguments.steps):
-                if update(results, stacked.RECIPES[name], seed, step, world):
-                    write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
-                    print(*results["runs"][-1].values(), flush=True)
+        for step in moments(arguments.steps):  # so that an unfinished table compares like with like
+            for name in arguments.recipes:
+                if place({"recipe": name, "seed": seed, "step": step}) in map(place, results["runs"]):
+                    continue
+                row = counted(stacked.RECIPES[name], seed, step, world)
+                results["runs"] = sorted([*results["runs"], row], key=place)
+                write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                print(*row.values(), flush=True)
 
 
 if __name__ == "__main__":
