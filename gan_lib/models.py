@@ -60,8 +60,8 @@ def mlp_relu_discriminator(width=256):
     )  # fmt: skip
 
 
-def dcgan_generator(latent_dim=64, width=32):
-    """From one pixel with `latent_dim` channels to 28 × 28 with one, by transposed convolutions.
+def dcgan_generator(latent_dim=64, width=32, channels=1):
+    """From one pixel with `latent_dim` channels to 28 × 28 with one (or more), by transposed convolutions.
 
     Radford et al. 2015 (arXiv 1511.06434), figure 1, at MNIST's size. Lesson 03.
     """
@@ -73,7 +73,7 @@ def dcgan_generator(latent_dim=64, width=32):
         nn.BatchNorm2d(2 * width), nn.ReLU(),  #                                            [N, 2 width, 7, 7]
         nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  #        [N, width, 14, 14]
         nn.BatchNorm2d(width), nn.ReLU(),  #                                                [N, width, 14, 14]
-        nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1), nn.Tanh(),  #                 [N, 1, 28, 28] in [-1, 1]
+        nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1), nn.Tanh(),  #          [N, channels, 28, 28] in [-1, 1]
     ).apply(normal_init)  # fmt: skip
 
 
@@ -102,12 +102,12 @@ def mapped_generator(latent_dim=64, width=32):
     )  # fmt: skip
 
 
-def plain_discriminator(width=32):
+def plain_discriminator(width=32, channels=1):
     """No BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want. And a hidden layer
     after the convolutions, without which the logit is a sum over patches.
     """
-    return nn.Sequential(  #                                                              x [N, 1, 28, 28]
-        nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
+    return nn.Sequential(  #                                                              x [N, channels, 28, 28]
+        nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #           [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #          [N, 2 width, 7, 7]
         nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), nn.LeakyReLU(0.2),  #      [N, 4 width, 4, 4]
         nn.Flatten(), nn.Linear(16 * 4 * width, 128), nn.LeakyReLU(0.2),  #                 [N, 128]

@@ -90,6 +90,11 @@ def tinted(images, field, columns=10):
     return np.stack([tile(channel, columns) for channel in (grey + 2 * red, grey, grey + 2 * blue)], -1)
 
 
+def colours(images, columns=10):
+    """Images [N, 3, 28, 28] in [-1, 1] in red, green and blue: numpy uint8 [height, width, 3], for `show`. Lesson 07."""
+    return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
+
+
 def histogram(groups, ax=None, bins=60, xlabel=None):
     """Draw histograms over each other of `groups`, {name: (values [N], colour)}, each as shares of its own group."""
     if ax is None:

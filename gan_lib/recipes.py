@@ -22,6 +22,7 @@ class Recipe:
     latent_dim: int = 64  # length of z
     width: int = 256  # units of a hidden layer, or channels of the first convolution
     d_width: int | None = None  # that of the discriminator, where it is another
+    channels: int = 1  # of an image: 3 for stacked digits; "dcgan-plain" can
     loss: str = "non-saturating"  # a pair of losses.LOSSES: binary cross-entropy on logits
     gamma: float = 0.0  # twice the weight of the penalty on D's slopes; 0: none
     penalty: str = "R1 + R2"  # one of losses.PENALTIES
@@ -42,10 +43,11 @@ class Recipe:
     def game(self, seed=0, device="cpu"):
         """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
         make_generator, make_discriminator = models.PAIRS[self.nets]
+        more = {} if self.channels == 1 else {"channels": self.channels}
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU as well
-            generator = make_generator(self.latent_dim, self.width).to(device)
-            discriminator = make_discriminator(self.d_width or self.width).to(device)
+            generator = make_generator(self.latent_dim, self.width, **more).to(device)
+            discriminator = make_discriminator(self.d_width or self.width, **more).to(device)
         return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
                     penalty=PENALTIES[self.penalty], gamma=self.gamma, penalty_every=self.penalty_every,
                     batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr, betas=self.betas, ema=self.ema,

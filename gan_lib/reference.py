@@ -15,6 +15,16 @@ FOLDER = resources.files("gan_lib") / "reference"
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 REACH = 4  # standard deviations from the mean of the seeds to the edge of the band
 PATIENCE = 3  # rows in a row outside it, and a run has left it
+PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that stands
+    ("DCGAN", 99, 3.40, "Srivastava et al. 2017"),
+    ("DCGAN, run again", 78.9, 4.50, "Lin et al. 2017"),
+    ("VEEGAN", 150, 2.95, "Srivastava et al. 2017"),
+    ("PacDCGAN2", 1000, 0.06, "Lin et al. 2017"),
+    ("StyleGAN2", 940, 0.42, "Huang et al. 2025"),
+    ("vanilla loss, R1 + R2", 693, 0.93, "Huang et al. 2025"),
+    ("relativistic loss, R1 + R2", 1000, 0.078, "Huang et al. 2025"),
+    ("R3GAN, the same with larger nets", 1000, 0.029, "Huang et al. 2025"),
+)
 
 
 class Band(NamedTuple):
@@ -121,6 +131,35 @@ def directions_table():
             means = [f"{fmean(e['explained'] for e in effects):.0%}", *scored(effects, ("own", "leak", "random"))]
             lines.append([f"`{recipe}`", effects[0]["name"], *means])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def stacked():
+    """stacked.json, by tools/stacked.py: {"floor": modes, "runs": [{recipe, seed, step, seconds, threads, found, kl} …]}, where
+    found and kl are those of `stacked.Modes`; a run has a row for each moment at which it was counted.
+    """
+    return json.loads((FOLDER / "stacked.json").read_text())
+
+
+def stacked_table():
+    """`stacked` at the last step that all recipes reached, beside `PUBLISHED`, in Markdown: means ± standard deviations."""
+    floor, runs = stacked().values()
+    names = dict.fromkeys(run["recipe"] for run in runs)
+    last = min(max(run["step"] for run in runs if run["recipe"] == name) for name in names)
+    lines = [("", "runs", "modes of 1,000", "KL, nats", "whose"), ["---", "---:", "---:", "---:", "---"]]
+    lines.append(["*real test digits*", "1", *counted([floor]), "ours"])
+    for name in names:
+        ours = [run for run in runs if (run["recipe"], run["step"]) == (name, last)]
+        lines.append([f"`{name}`", str(len(ours)), *counted(ours), f"ours, {last:,} steps"])
+    lines += [[who, "", f"{found:g}", f"{kl:g}", source] for who, found, kl, source in PUBLISHED]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def counted(runs):
+    """The cells of `stacked_table` for these runs; that of one has no spread."""
+    for field, places in (("found", 0), ("kl", 3)):
+        values = [run[field] for run in runs]
+        spread = f" ± {stdev(values):.{places}f}" if len(values) > 1 else ""
+        yield f"{fmean(values):.{places}f}{spread}"
 
 
 def scored(scores, fields):

@@ -25,6 +25,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "reference",
     "recipes",
     "clinic",
+    "stacked",
     "attributes",
     "latent",
     "plotting",

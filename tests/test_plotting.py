@@ -104,6 +104,18 @@ def test_a_field_tints_images_red_above_zero_and_blue_below():
     assert picture[5, 5].tolist() == picture[2, 40].tolist() == [102, 102, 102]
 
 
+def test_three_channels_are_red_green_and_blue():
+    images = -torch.ones(3, 3, 28, 28)
+    images[0, 0, 0, 0] = images[1, 1, 5, 0] = images[2, 2, 0, 7] = 1
+    picture = plotting.colours(images, columns=2)
+    assert picture.shape == (62, 62, 3)
+    assert picture[2, 2].tolist() == [255, 0, 0]
+    assert picture[7, 32].tolist() == [0, 255, 0]
+    assert picture[32, 9].tolist() == [0, 0, 255]
+    assert picture[10, 10].tolist() == [0, 0, 0]
+    assert picture[0, 0].tolist() == [40, 40, 40]
+
+
 def test_a_histogram_has_shares_of_each_group_in_common_bins():
     groups = {"real": (torch.tensor([0.0, 0.0, 0.0, 1.0]), plotting.REAL), "fake": (torch.tensor([2.0]), plotting.FAKE)}
     ax = plotting.histogram(groups, bins=2, xlabel="width")

@@ -130,7 +130,7 @@ def write_tables():
 def tables():
     """README's tables: {name: Markdown}."""
     return {"results": reference.table(), "directions": reference.directions_table(),
-            "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
+            "stacked": reference.stacked_table(), "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
 
 
 def main():
