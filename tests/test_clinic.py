@@ -208,6 +208,7 @@ def test_patients_are_three_of_which_one_may_be_healthy():
     assert {len(set(three)) for three in drawn} == {3}
     assert {name for three in drawn for name in three} == {HEALTHY, *FAULTS}
     assert clinic.answers(7) == clinic.answers(7)
+    assert len(set(map(tuple, drawn))) > 20
 
 
 def test_the_records_of_the_patients_tell_what_they_have():
