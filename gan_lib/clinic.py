@@ -1,6 +1,7 @@
 """The clinic: what a run's records say about its health, and six faults to learn the signs by. Lesson 07."""
 
 import contextlib
+import copy
 import functools
 import itertools
 import random
@@ -77,14 +78,11 @@ def no_detach(game, images):
     """D's slopes go on into G, and D's optimiser holds G's weights as well: G helps D to tell its fakes."""
     both = [*game.discriminator.parameters(), *game.generator.parameters()]
     game.d_optimizer = torch.optim.Adam(both, game.rates[1], game.d_optimizer.defaults["betas"], fused=True)
-
-    def d_step(real, _):
-        fake = game.generate(game.noise(len(real)))
-        fake.detach = lambda: fake  # as if the word were not there
-        return training.discriminator_step(game, real, fake)
-
-    game.d_step = d_step  # it moves G, so G's step needs new fakes
-    game.g_step = lambda real, _: training.generator_step(game, real, game.generate(game.noise(len(real))))
+    sound = copy.copy(game)  # the same nets, judged as they should be
+    game.judge_both = lambda real, _: sound.judge_both(real, sound.generate(sound.noise(len(real))))  # no detach
+    game.judge = lambda fake: sound.judge(
+        sound.generate(sound.noise(len(fake)))
+    )  # D's step moved G: its fakes are stale
     return images
 
 
@@ -141,8 +139,8 @@ FAULTS = {  # in the order in which to look: the first two may look like any of 
     ),
     "no detach": Fault(
         no_detach,
-        lambda means: means[-1].g_moved > 0,
-        lambda means: f"D's step {'changes' if means[-1].g_moved else 'leaves'} G's weights",
+        lambda means: means[-1].shared > 0,
+        lambda means: f"D's optimiser holds {means[-1].shared:.0f} tensors of G's weights",
         "detach the fakes in D's step, and give each player its own optimiser",
     ),
     "learning rate": Fault(
@@ -206,7 +204,7 @@ def admit(fault, seed=0, steps=300):
 @functools.cache
 def patients(seed=0):
     """Three `Patient`s, drawn with `seed`. One may be healthy: `answers` knows."""
-    return [admit(fault, 10 * seed + i) for i, fault in enumerate(answers(seed))]
+    return [admit(fault, 1000 + 10 * seed + i) for i, fault in enumerate(answers(seed))]
 
 
 def answers(seed=0):

@@ -143,10 +143,10 @@ class Controls(Live):
         training.anneal(game)
         before = opinion(game, real, z)
         if player == "D":
-            game.d_step(real, fake)
+            training.discriminator_step(game, real, fake)
         else:
             self.round = None
-            game.g_step(real, fake)
+            training.generator_step(game, real, fake)
             training.update_average(game)
             game.step += 1
         after = opinion(game, real, z)

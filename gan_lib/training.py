@@ -63,14 +63,6 @@ class Game:
         """A context in which the products inside the nets are worked out in `dtype`; what goes in and comes out is float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def d_step(self, real, fake):
-        """`discriminator_step`; a game that plays another one, a broken one say, has it in place of this."""
-        return discriminator_step(self, real, fake)
-
-    def g_step(self, real, fake):
-        """`generator_step`, likewise."""
-        return generator_step(self, real, fake)
-
     def sampler(self):
         """The averaged generator, frozen as it is now (`models.Sampler`)."""
         return models.Sampler(self.average, self.latent_dim)
@@ -101,7 +93,7 @@ class Record(NamedTuple):
     d_real: float  # mean D(x), in [0, 1]
     d_fake: float  # mean D(G(z)), in [0, 1], as the discriminator step sees it
     real_max: float = 0.0  # largest |pixel| of the last real images, where G's tanh ends at 1; 0 for points
-    g_moved: float = 0.0  # 1 where the last step of D changed G's weights as well, which it never should
+    shared: int = 0  # tensors of G's weights that D's optimiser holds as well, and should not
 
 
 class Diverged(ArithmeticError):
@@ -176,23 +168,19 @@ def train(game, images, steps, record_every=100):
     """
     end = game.step + steps
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
-    g_weight = list(game.generator.parameters())[-1].detach()  # one of G's; it shares its memory, and so follows it
     for batch in itertools.islice(real_batches(game, images), steps):
         anneal(game)
         real, z = batch[game.team.share], game.noise(game.batch_size)[game.team.share]
         fake = game.generate(z)
-        due = (game.step + 1) % record_every == 0 or game.step + 1 == end
-        before = g_weight.clone() if due else None
-        d_loss, real_logits, fake_logits = game.d_step(real, fake)
-        g_moved = (g_weight != before).any() if due else None
-        g_loss, _, _ = game.g_step(real, fake)
+        d_loss, real_logits, fake_logits = discriminator_step(game, real, fake)
+        g_loss, _, _ = generator_step(game, real, fake)
         update_average(game)
 
         game.step += 1
         sums += torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
 
-        if due:
-            means = torch.hstack([sums / (game.step - since), largest(real), g_moved])
+        if game.step % record_every == 0 or game.step == end:
+            means = torch.hstack([sums / (game.step - since), largest(real)])
             means = game.team.mean(means).tolist()  # the only place that waits for the device
             game.seconds += time.perf_counter() - clock
             if not all(map(math.isfinite, means)):
@@ -200,10 +188,16 @@ def train(game, images, steps, record_every=100):
                     f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
                     "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
                 )
-            yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
+            yield Record(game.step, game.step * game.batch_size, game.seconds, *means, shared_weights(game))
             sums, since, clock = torch.zeros_like(sums), game.step, time.perf_counter()
 
 
 def largest(images):
     """The largest |pixel| of images [N, 1, 28, 28], a tensor of one number; 0 for points [N, d], which may lie anywhere."""
     return images.abs().amax() if images.ndim > 2 else images.new_zeros(())
+
+
+def shared_weights(game):
+    """How many tensors of G's weights D's optimiser holds as well: 0 in a sound game."""
+    weights = {id(tensor) for tensor in game.generator.parameters()}
+    return sum(id(tensor) in weights for tensor in game.d_optimizer.param_groups[0]["params"])

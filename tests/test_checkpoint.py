@@ -217,7 +217,7 @@ def test_records_come_back_as_they_were(tmp_path, new_game, images):
     checkpoint.save_records(records, tmp_path / "records.csv")
     assert checkpoint.load_records(tmp_path / "records.csv") == records
     first = (tmp_path / "records.csv").read_text().splitlines()[0]
-    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake,real_max,g_moved"
+    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake,real_max,shared"
 
 
 def test_records_of_older_versions_are_read_too(tmp_path):

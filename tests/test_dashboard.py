@@ -223,16 +223,6 @@ def test_each_player_alone_goes_on_to_other_images(new_game, images, playing, mo
     assert not seen[0][3].equal(seen[1][3])
 
 
-def test_a_game_with_steps_of_its_own_plays_those(new_game, playing):
-    game, played = new_game(), []
-    show = playing(game)
-    game.d_step = lambda real, fake: played.append("D") or training.discriminator_step(game, real, fake)
-    game.g_step = lambda real, fake: played.append("G") or training.generator_step(game, real, fake)
-    show.d_step.click()
-    show.g_step.click()
-    assert played == ["D", "G"]
-
-
 def test_g_does_not_answer_a_step_of_d_from_before_other_training(new_game, images, playing):
     game = new_game()
     show = playing(game)

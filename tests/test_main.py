@@ -122,7 +122,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
     assert (run / "progress.mp4").read_bytes()[4:8] == b"ftyp"
     (row,) = rows_of(run)
     assert (row["step"], row["images"]) == ("3", str(3 * RECIPES[name].batch_size))
-    assert list(row) == ["step", "images", "d_loss", "g_loss", "d_real", "d_fake", "real_max", "g_moved"]
+    assert list(row) == ["step", "images", "d_loss", "g_loss", "d_real", "d_fake", "real_max", "shared"]
     assert 0 < float(row["d_real"]) < 1
 
 
