@@ -197,5 +197,5 @@ def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, mo
         "| `vanilla` | 2 | 305 ± 7 | 2.250 ± 0.354 | ours, 8,000 steps |",
         "| `relativistic` | 1 | 1000 | 0.250 | ours, 8,000 steps |",
     ]
-    assert "| DCGAN, run again |  | 78.9 | 4.5 | Lin et al. 2017 |" in lines[5:]
+    assert "| DCGAN, run again |  | 78.9 | 4.50 | Lin et al. 2017 |" in lines[5:]
     assert {line.count("|") for line in lines} == {6}
