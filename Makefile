@@ -54,6 +54,7 @@ links: $(READY)  ## point every link at your repository: make links REPO=owner/n
 # For maintainers, after a change to a net or a recipe. `export` writes gan_lib/weights/RECIPE.safetensors from a finished
 # run, and its entry in manifest.json.
 reference: $(READY)  ## make the reference runs, the results and the bundled generators anew (many hours; goes on)
+	$(BIN)/python tools/stacked.py
 	$(BIN)/python tools/reference.py mlp-quick dcgan-quick
 	$(BIN)/python tools/reference.py mlp --seeds 0 1 2 3 4
 	$(BIN)/python tools/reference.py dcgan best --seeds 0 1 2

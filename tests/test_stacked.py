@@ -152,9 +152,12 @@ def test_the_tool_counts_a_run_at_three_moments_and_no_moment_twice(house, monke
     assert (rows[-1]["found"], rows[-1]["kl"]) == (counted.found, pytest.approx(counted.kl))
     assert len(capsys.readouterr().out.splitlines()) == 3
 
+    run_tool(monkeypatch, "--steps", "6", "--seeds", "2", "--recipes", "vanilla")
     monkeypatch.setattr(training, "train", None)  # nothing is trained again
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
-    assert json.loads((house / "stacked.json").read_text())["runs"] == rows
+    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "2", "--recipes", "vanilla")
+    found = json.loads((house / "stacked.json").read_text())["runs"]
+    assert [row["seed"] for row in found] == [2, 2, 2, 3, 3, 3]
+    assert found[3:] == rows
 
 
 def test_an_interrupted_run_goes_on_from_its_last_moment(house, monkeypatch):
@@ -172,6 +175,10 @@ def test_an_interrupted_run_goes_on_from_its_last_moment(house, monkeypatch):
     again = json.loads((house / "stacked.json").read_text())["runs"]
     assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows["runs"]]
 
+    (house / "stacked.json").write_text(json.dumps(rows | {"runs": rows["runs"][:2]}))
+    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
+    assert lengths == [3]  # it was played, and is counted only
+
 
 def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, monkeypatch):
     row = {"recipe": "vanilla", "seed": 1, "step": 4000, "seconds": 60, "threads": 1, "found": 200, "kl": 3.0}
@@ -180,6 +187,7 @@ def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, mo
         row | {"step": 8000, "found": 300, "kl": 2.0},
         row | {"seed": 2, "step": 8000, "found": 310, "kl": 2.5},
     ]
+    runs.append(row | {"step": 16000, "found": 900})  # which the other has not reached
     runs.append(row | {"recipe": "relativistic", "step": 8000, "found": 1000, "kl": 0.25})
     (tmp_path / "stacked.json").write_text(json.dumps({"floor": {"found": 1000, "kl": 0.0234}, "runs": runs}))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
@@ -189,5 +197,5 @@ def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, mo
         "| `vanilla` | 2 | 305 ± 7 | 2.250 ± 0.354 | ours, 8,000 steps |",
         "| `relativistic` | 1 | 1000 | 0.250 | ours, 8,000 steps |",
     ]
-    assert "| DCGAN, run again |  | 78.9 | 4.5 | Lin et al. 2017 |" in lines[5:]
+    assert "| DCGAN, run again |  | 78.9 | 4.50 | Lin et al. 2017 |" in lines[5:]
     assert {line.count("|") for line in lines} == {6}
