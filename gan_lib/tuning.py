@@ -11,6 +11,8 @@ import optuna
 from gan_lib import evaluation, recipes, reference, training
 
 STEPS = 450  # the budget of a trial, in pairs of steps
+LOSSES = ["non-saturating", "least squares", "hinge", "Wasserstein", "relativistic"]
+PENALTIES = ["none", "R1", "R1 + R2"]
 DEFAULT = {"g_lr": 1e-3, "d_lr": 1e-3, "beta1": 0.5, "width": 256, "loss": "non-saturating", "penalty": "none"}
 
 
@@ -26,10 +28,6 @@ def suggest(trial):
     if (penalty := trial.suggest_categorical("penalty", PENALTIES)) != "none":
         settings |= {"penalty": penalty, "gamma": trial.suggest_float("gamma", 0.01, 100, log=True)}
     return dataclasses.replace(recipes.get("mlp-quick"), **settings)
-
-
-LOSSES = ["non-saturating", "least squares", "hinge", "Wasserstein", "relativistic"]
-PENALTIES = ["none", "R1", "R1 + R2"]
 
 
 def distances(recipe, seed, images, steps):
@@ -62,9 +60,10 @@ def recipe_of(params):
 
 
 def stored():
-    """study.json: {"steps", "trials": [{"state", "params", "course", "value", "diverged"} …], "again": {number: [distance …]}, …}.
+    """study.json, which `tools/study.py` makes: {"steps", "trials", "again", "full"}.
 
-    `tools/study.py` makes it. `again` holds what fresh seeds gave with the settings of some trials.
+    `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again`, {number: [distance …]}, is what five fresh seeds
+    gave with the settings of some trials; `full`, {"number", "distances"}, what three gave at the full length of `mlp-quick`.
     """
     return json.loads((reference.FOLDER / "study.json").read_text())
 

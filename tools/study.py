@@ -1,9 +1,9 @@
-"""Search for better settings of `mlp-quick` on a short budget, and see what fresh seeds say of them: gan_lib/reference/study.json.
+"""Search for better settings of `mlp-quick` on a short budget, and run the best again with fresh seeds.
 
     python tools/study.py                # 240 trials: about half an hour on one core
     python tools/study.py --trials 10
 
-The search lies in runs/study/study.db. One that is finished is not made again, and one that was interrupted goes on.
+The search lies in runs/study/study.db, what came of it in gan_lib/reference/study.json. One that is finished is not made again, and one that was interrupted goes on.
 Lesson 10 explains each part.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from gan_lib import data, evaluation, recipes, training, tuning
+from gan_lib import data, evaluation, training, tuning
 from gan_lib.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +76,9 @@ def at_full_length(recipe, images, seeds=FRESH[:3]):
 def row(trial):
     """A trial as study.json holds it."""
     course = {step: round(distance, 3) for step, distance in trial.intermediate_values.items()}
-    params = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in trial.params.items()}
+    params = {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in trial.params.items()
+    }
     complete = trial.state == TrialState.COMPLETE
     return {"state": trial.state.name, "params": params, "course": course,
             "value": round(trial.value, 3) if complete else None,
@@ -101,7 +103,9 @@ def main():
         study.optimize(functools.partial(tuning.objective, images=images, steps=tuning.STEPS), n_trials=missing)
     finished = study.get_trials(states=FINISHED)
     found = {"steps": tuning.STEPS, "trials": [row(trial) for trial in finished]}
-    place = {trial.number: i for i, trial in enumerate(finished)}  # where a trial was interrupted, they are not the same
+    place = {
+        trial.number: i for i, trial in enumerate(finished)
+    }  # where a trial was interrupted, they are not the same
     found["again"] = {
         place[n]: remembered(study, f"again {n}", lambda n=n: again(study, n, images)) for n in chosen(study)
     }
