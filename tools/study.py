@@ -3,7 +3,8 @@
     python tools/study.py                # 240 trials: about half an hour on one core
     python tools/study.py --trials 10
 
-The search lies in runs/study/study.db, what came of it in gan_lib/reference/study.json. One that is finished is not made again, and one that was interrupted goes on.
+The search lies in runs/study/study.db, and what came of it in gan_lib/reference/study.json. One that is finished is not made
+again, and one that was interrupted goes on.
 Lesson 10 explains each part.
 """
 
@@ -28,7 +29,7 @@ def opened(path):
     """The study in this SQLite file, made if need be, with the default as its first trial."""
     path.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{path}", study_name="mlp-quick", load_if_exists=True, pruner=optuna.pruners.MedianPruner(10)
+        storage=f"sqlite:///{path}", study_name="mlp-quick", load_if_exists=True, pruner=optuna.pruners.MedianPruner()
     )
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # with 0 again, it would repeat
     study.enqueue_trial(tuning.DEFAULT, skip_if_exists=True)
