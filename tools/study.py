@@ -75,14 +75,13 @@ def at_full_length(recipe, images, seeds=FRESH[:3]):
 
 
 def row(trial):
-    """A trial as study.json holds it."""
+    """A trial as study.json holds it; the value of a pruned one is the distance at which it was stopped."""
     course = {step: round(distance, 3) for step, distance in trial.intermediate_values.items()}
     params = {
         name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in trial.params.items()
     }
-    complete = trial.state == TrialState.COMPLETE
-    return {"state": trial.state.name, "params": params, "course": course,
-            "value": round(trial.value, 3) if complete else None,
+    value = None if trial.value is None else round(trial.value, 3)
+    return {"state": trial.state.name, "params": params, "course": course, "value": value,
             "diverged": trial.user_attrs.get("diverged")}  # fmt: skip
 
 
