@@ -63,7 +63,7 @@ def stored():
     """study.json, which `tools/study.py` makes: {"steps", "trials", "again", "full"}.
 
     `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again`, {number: [distance …]}, is what five fresh seeds
-    gave with the settings of some trials; `full`, {"number", "distances"}, what three gave at the full length of `mlp-quick`.
+    gave with the settings of some trials; `full`, {"number", "distances"}, what two gave at the full length of `mlp-quick`.
     """
     return json.loads((reference.FOLDER / "study.json").read_text())
 
