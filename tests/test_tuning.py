@@ -206,13 +206,13 @@ def make(monkeypatch, root, trials):
 
 def test_an_interrupted_study_goes_on_and_a_finished_one_is_not_made_again(runs, monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        make(monkeypatch, tmp_path, 30)
+        make(monkeypatch, tmp_path, 12)
     assert runs.seeds == [0, 1, 2, 3, 4]
-    make(monkeypatch, tmp_path, 30)
+    make(monkeypatch, tmp_path, 12)
     searched = [seed for seed in runs.seeds if seed < 10_000]
-    assert searched == list(range(31))  # the interrupted one is left out, and has had its number
+    assert searched == list(range(13))  # the interrupted one is left out, and has had its number
     count, first = len(runs.seeds), (tmp_path / "gan_lib" / "reference" / "study.json").read_bytes()
-    make(monkeypatch, tmp_path, 30)
+    make(monkeypatch, tmp_path, 12)
     assert len(runs.seeds) == count
     assert (tmp_path / "gan_lib" / "reference" / "study.json").read_bytes() == first
 
@@ -220,10 +220,10 @@ def test_an_interrupted_study_goes_on_and_a_finished_one_is_not_made_again(runs,
 def test_what_the_tool_writes_is_read_back(runs, monkeypatch, tmp_path):
     runs.interrupt = True
     with pytest.raises(KeyboardInterrupt):
-        make(monkeypatch, tmp_path, 26)
-    make(monkeypatch, tmp_path, 26)
+        make(monkeypatch, tmp_path, 18)
+    make(monkeypatch, tmp_path, 18)
     found, study = tuning.stored(), tuning.study()
-    assert len(study.trials) == 26
+    assert len(study.trials) == 18
     assert study.trials[0].params == tuning.DEFAULT
     ranked = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda trial: trial.value)
     order = list(map(int, found["again"]))
@@ -238,8 +238,8 @@ def test_what_the_tool_writes_is_read_back(runs, monkeypatch, tmp_path):
 
 def test_fresh_seeds_are_those_that_no_trial_had(runs, monkeypatch, tmp_path):
     runs.interrupt = False
-    make(monkeypatch, tmp_path, 14)
-    assert {seed for seed in runs.seeds if seed >= 14} == set(tool.FRESH)
+    make(monkeypatch, tmp_path, 7)
+    assert {seed for seed in runs.seeds if seed >= 7} == set(tool.FRESH)
     assert len(tool.FRESH) == 5
 
 

@@ -468,7 +468,7 @@ def further_reading(lesson):
     """Further reading has links, and a year for each."""
     text = section(lesson, "Further reading")
     links = re.findall(r"\]\(http\S+\)", text)
-    years = re.findall(r"\b(?:19|20)\d\d\b", re.sub(r"\]\(http\S+\)", "", text))
+    years = re.findall(r"\b(?:1[89]|20)\d\d\b", re.sub(r"\]\(http\S+\)", "", text))
     if not links or len(years) < len(links):
         yield f"Further reading has {len(links)} links and {len(years)} years"
 
