@@ -43,12 +43,12 @@ def test_a_trial_sets_what_it_proposes():
         "beta1": 0.2,
         "width": 99,
         "loss": "hinge",
-        "penalty": "R1 + R2",
+        "penalty": "R1",
         "gamma": 5.0,
     }
     recipe = tuning.recipe_of(params)
     assert (recipe.g_lr, recipe.d_lr, recipe.betas, recipe.width) == (3e-4, 7e-3, (0.2, 0.999), 99)
-    assert (recipe.loss, recipe.penalty, recipe.gamma) == ("hinge", "R1 + R2", 5.0)
+    assert (recipe.loss, recipe.penalty, recipe.gamma) == ("hinge", "R1", 5.0)
     assert recipe.nets == "mlp"
 
 
