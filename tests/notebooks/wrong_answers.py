@@ -10,6 +10,9 @@ def my_share(values, groups):
     return RETURN
 """
 DEALT = """
+import itertools
+
+
 def my_test(a, b):
     pool = a + b
     deals = itertools.combinations(range(len(pool)), len(a))
