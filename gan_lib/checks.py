@@ -648,6 +648,91 @@ def blind_runs(answer):
             return f"the {which} run is not {against(said, run.records)}."
 
 
+# Lesson 10
+
+
+@check
+def log_uniform(answer):
+    """`answer(n, low, high)` → n rates between low and high [n], as likely in each decade."""
+    got = torch.as_tensor(call(answer, 4000, 1e-4, 1e-1)).double()
+    if got.shape != (4000,):
+        return f"for n = 4000 its shape is {list(got.shape)}, not [4000]."
+    if got.min() < 1e-4 * (1 - 1e-6) or got.max() > 1e-1 * (1 + 1e-6):
+        return f"asked for 1e-4 to 1e-1, it gives {got.min():.1e} to {got.max():.1e}."
+    place = (got / 1e-4).log() / math.log(1e3)  # in [0, 1], and even where it is right
+    even = (torch.arange(4000) + 0.5) / 4000
+    if (got < 1e-2).double().mean() < 0.2:
+        return "nine in ten are above 1e-2, and the two decades below get the rest: draw the logarithm evenly."
+    if (place.sort().values - even).abs().max() > 0.05:
+        return f"a third should lie below 1e-3, and {(got < 1e-3).double().mean():.0%} do: draw the logarithm evenly."
+    if torch.equal(torch.as_tensor(call(answer, 9, 1e-4, 1e-1)), torch.as_tensor(call(answer, 9, 1e-4, 1e-1))):
+        return "it gives the same numbers at each call: draw them at random."
+
+
+@check
+def share_explained(answer):
+    """`answer(values, groups)` → the share of the variance of the values [N] that their groups' means explain."""
+    values, groups = torch.tensor([1.0, 2.0, 3.0, 7.0, 9.0, 2.0, 5.0, 5.0]), ["a", "a", "a", "b", "b", "a", "c", "c"]
+    means = {"a": 2.0, "b": 8.0, "c": 5.0}
+    of_each = torch.tensor([means[group] for group in groups])
+    whole = (values - values.mean()).square().mean()
+    expected = ((of_each - values.mean()).square().mean() / whole).item()
+    thrice = torch.tensor(list(means.values()))
+    got = call(answer, values, list(groups))
+    for wrong, reason in (
+        (1 - expected, "that is the share within the groups, which the means do not explain."),
+        (expected * whole, "that is a variance; divide it by the variance of all values."),
+        (math.sqrt(expected), "that is its root; a share of the variance has no root."),
+        (thrice.var(correction=0) / whole, "a large group counts more than a small one: take the mean of each value's group."),
+        (of_each.var() / whole, "one variance is divided by N and the other by N - 1: take the same for both."),
+    ):  # fmt: skip
+        if not differ(got, wrong, 1e-4):
+            return reason
+    if differ(got, expected, 1e-4):
+        return f"it gives {float(got):.3f} where it should be {expected:.3f}."
+
+
+@check
+def luck_of_the_best(answer):
+    """`answer(n, sigma)` → how far below the truth the best of n equally good settings scores, on average."""
+    for n, sigma, of_one in ((10, 1.0, 1.5388), (10, 3.0, 1.5388), (100, 3.0, 2.5076), (1, 2.0, 0.0)):
+        got, expected = float(call(answer, n, sigma)), sigma * of_one
+        if not differ(got, expected, 0.08 * sigma):
+            continue
+        for wrong, reason in (
+            (-expected, "how far below is a distance, and not negative: turn the sign."),
+            (of_one, "twice the noise is twice the luck: multiply by sigma."),
+            (sigma / math.sqrt(n), "that is the noise of the mean of n; this is about the smallest of n."),
+            (sigma * math.sqrt(2 * math.log(n)), "that holds for endless n only; draw n scores many times, and look."),
+        ):
+            if not differ(got, wrong, 0.08 * sigma):
+                return reason
+        return f"for n = {n} and sigma = {sigma:g} it gives {got:.2f}, and it should be about {expected:.2f}."
+
+
+@check
+def relabelled(answer):
+    """`answer(a, b)` → of all ways to deal the values out again, the share whose means differ at least as much."""
+    for a, b in (([1.0, 2.0, 4.0, 3.5], [2.5, 5.0, 7.0, 6.0]), ([8.0, 3.0, 9.0], [1.0, 2.0, 4.0])):
+        pool, n = [*a, *b], len(a)
+        dealt = [(sum(each), sum(pool) - sum(each)) for each in itertools.combinations(pool, n)]
+        gaps = [one / n - two / len(b) for one, two in dealt]
+        seen, count = gaps[0], len(gaps)
+        expected = sum(abs(gap) >= abs(seen) - 1e-9 for gap in gaps) / count
+        got = call(answer, list(a), list(b))
+        for wrong, reason in (
+            (sum(gap <= seen + 1e-9 for gap in gaps) / count, "that is one side: a gap as large the other way counts too."),
+            (sum(gap >= seen - 1e-9 for gap in gaps) / count, "that is one side: a gap as large the other way counts too."),
+            (sum(abs(gap) > abs(seen) + 1e-9 for gap in gaps) / count, "the gap that you have counts too: at least as large."),
+            (1 - expected, "that is the share of the smaller gaps."),
+            (expected * count, "that is how many; take their share of all ways."),
+        ):  # fmt: skip
+            if not differ(got, wrong) and differ(wrong, expected):
+                return reason
+        if differ(got, expected):
+            return f"for {a} and {b} it gives {float(got):.3f}, and it should be {expected:.3f}."
+
+
 # Lesson 11
 
 

@@ -151,12 +151,17 @@ def race(courses, ax=None):
         for i, run in enumerate(runs):
             ax.plot(*zip(*run, strict=True), "o-", color=color, markersize=3, linewidth=1, label=None if i else name)
     ax.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="Fréchet distance")
-    for axis in (ax.xaxis, ax.yaxis):  # 10 and 1000, not powers
-        axis.set_major_formatter(LogFormatter())
-        axis.set_minor_formatter(LogFormatter())
+    plain_numbers(ax.xaxis, ax.yaxis)
     ax.legend(frameon=False, fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def plain_numbers(*axes):
+    """Write 10 and 1000 beside logarithmic axes (`ax.xaxis`, `ax.yaxis`), not powers."""
+    for axis in axes:
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter())
 
 
 def shade(ax, band, end, color):

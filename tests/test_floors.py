@@ -30,6 +30,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "latent",
     "plotting",
     "checks",
+    "tuning",
     "runs",
     "usual",
     "bench",
@@ -50,6 +51,7 @@ HOMES = {  # the only modules that may import a library
     "torchvision": {"data", "usual"},
     "accelerate": {"parallel"},
     "scipy": {"bench"},
+    "optuna": {"tuning"},
     "tqdm": {"runs", "__main__"},
     "argparse": {"__main__"},
 }

@@ -282,3 +282,14 @@ def test_curves_with_a_reference_have_bands_as_far_as_the_run_goes_and_a_sentenc
 def test_curves_of_no_records_can_have_a_reference():
     axes = plotting.curves([], reference="mlp-quick")
     assert "too short" in axes[0].figure.get_suptitle()
+
+
+def test_logarithmic_axes_show_numbers_and_not_powers():
+    _, ax = plotting.plt.subplots()
+    ax.loglog([1, 2000], [3, 700])
+    plotting.plain_numbers(ax.xaxis, ax.yaxis)
+    ax.figure.canvas.draw()
+    shown = {label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()}
+    assert {"10", "100", "1000"} <= shown
+    assert not any("^" in text for text in shown)
+    plotting.plt.close(ax.figure)

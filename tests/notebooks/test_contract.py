@@ -177,6 +177,8 @@ MUTATIONS = [
     ("opening", untag("derived")),
     ("opening", lambda notebook: notebook.cells.insert(7, example.code("", "imports"))),
     ("bootstrap", append("bootstrap", " pandas")),
+    ("bootstrap", append("bootstrap", contract.SEARCHES)),
+    ("bootstrap", append("imports", "\nimport optuna")),
     ("imports", append("imports", "\nsheep = 7")),
     ("parameters", append("parameters", "\nmore = 2 * steps  # derived")),
     ("parameters", append("parameters", "\nmore = [1]  # a list")),

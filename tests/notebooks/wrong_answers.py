@@ -3,6 +3,24 @@
 `WRONG[check] = [(code that replaces the stub, a fragment of the reason), …]`
 """
 
+SHARE = """
+def my_share(values, groups):
+    means = {group: values[[g == group for g in groups]].mean() for group in set(groups)}
+    fitted = torch.stack([means[group] for group in groups])
+    return RETURN
+"""
+DEALT = """
+import itertools
+
+
+def my_test(a, b):
+    pool = a + b
+    deals = itertools.combinations(range(len(pool)), len(a))
+    totals = [sum(pool[i] for i in deal) for deal in deals]
+    gaps = [total / len(a) - (sum(pool) - total) / len(b) for total in totals]
+    return RETURN
+"""
+
 WRONG = {
     # Lesson 00
     "one_round_in_turn": [
@@ -874,6 +892,42 @@ def my_r1(discriminator, real):
         ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "a D that never decides pays 2 at most"),
     ],
     # Lesson 11
+    "log_uniform": [
+        ("def my_rates(n, low, high):\n    return low + (high - low) * torch.rand(n)\n", "nine in ten are above"),
+        (
+            "def my_rates(n, low, high):\n    return low * (high / low) ** torch.rand(n).sqrt()\n",
+            "a third should lie below",
+        ),
+        ("def my_rates(n, low, high):\n    return low * (high / low) ** torch.linspace(0, 1, n)\n", "the same numbers"),
+        (
+            "def my_rates(n, low, high):\n    return 10 ** torch.empty(n).uniform_(math.log(low), math.log(high))\n",
+            "it gives",
+        ),
+        ("def my_rates(n, low, high):\n    return low * (high / low) ** torch.rand(())\n", "its shape is []"),
+    ],
+    "share_explained": [
+        (SHARE.replace("RETURN", "1 - fitted.var() / values.var()"), "the share within the groups"),
+        (SHARE.replace("RETURN", "fitted.var(correction=0)"), "that is a variance"),
+        (SHARE.replace("RETURN", "(fitted.var() / values.var()).sqrt()"), "that is its root"),
+        (SHARE.replace("RETURN", "fitted.unique().var(correction=0) / values.var(correction=0)"), "counts more"),
+        (SHARE.replace("RETURN", "fitted.var() / values.var(correction=0)"), "by N - 1"),
+        (SHARE.replace("RETURN", "fitted.std() / values.mean()"), "it gives"),
+    ],
+    "luck_of_the_best": [
+        ("def my_luck(n, sigma):\n    return sigma * torch.randn(20_000, n).amin(1).mean()\n", "turn the sign"),
+        ("def my_luck(n, sigma):\n    return -torch.randn(20_000, n).amin(1).mean()\n", "multiply by sigma"),
+        ("def my_luck(n, sigma):\n    return sigma / n**0.5\n", "the smallest of n"),
+        ("def my_luck(n, sigma):\n    return sigma * (2 * math.log(n)) ** 0.5\n", "endless n"),
+        ("def my_luck(n, sigma):\n    return sigma\n", "it gives 1.00"),
+    ],
+    "relabelled": [
+        (DEALT.replace("RETURN", "sum(gap <= gaps[0] for gap in gaps) / len(gaps)"), "one side"),
+        (DEALT.replace("RETURN", "sum(gap >= gaps[0] for gap in gaps) / len(gaps)"), "one side"),
+        (DEALT.replace("RETURN", "sum(abs(gap) > abs(gaps[0]) for gap in gaps) / len(gaps)"), "counts too"),
+        (DEALT.replace("RETURN", "sum(abs(gap) < abs(gaps[0]) for gap in gaps) / len(gaps)"), "the smaller gaps"),
+        (DEALT.replace("RETURN", "sum(abs(gap) >= abs(gaps[0]) for gap in gaps)"), "that is how many"),
+        (DEALT.replace("RETURN", "min(1, abs(gaps[0]))"), "it gives"),
+    ],
     "products": [
         (
             """
