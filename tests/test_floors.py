@@ -126,7 +126,10 @@ def test_torchvision_is_imported_only_when_data_are_loaded():
     ("module", "absent"),
     [
         ("gan_lib", ["torch", "numpy"]),
-        ("gan_lib.recipes", ["matplotlib", "ipywidgets", "torchvision", "imageio", "IPython", "accelerate", "scipy"]),
+        (
+            "gan_lib.recipes",
+            ["matplotlib", "ipywidgets", "torchvision", "imageio", "IPython", "accelerate", "scipy", "optuna"],
+        ),
         ("gan_lib.widgets", ["torchvision"]),
     ],
 )
