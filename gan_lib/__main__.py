@@ -19,7 +19,7 @@ Train a recipe on MNIST and write what it made into a folder:
   samples/epoch_N.png              100 samples after epoch N, always of the same z (N = 0: untrained)
   visualization_across_epochs.png  a row of samples for up to ten moments of training
   progress.gif, progress.mp4       the samples as they change
-  records.csv                      step, images, seconds, losses, D(x), D(G(z)), ...: means since the row before (training.Record)
+  records.csv                      step, images, seconds, losses, D(x), D(G(z)): means since the row before; and more
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 

@@ -31,15 +31,20 @@ class Remark(NamedTuple):
 def diagnose(records):
     """The `Remark` on the first of `FAULTS` that `training.Record`s show; None where none does, or they span under 100 steps."""
     means = spans(records)
-    found = [
-        Remark(name, fault.sign(means), fault.cure) for name, fault in FAULTS.items() if means and fault.shows(means)
-    ]
-    return found[0] if found else None
+    for name, fault in FAULTS.items():
+        if means and fault.shows(means):
+            return Remark(name, fault.sign(means), fault.cure)
+    return None
 
 
 def spans(records):
-    """The records, brought together to means over 100 steps, or more where they lie further apart; a last part is left out."""
+    """The records, brought together to means over 100 steps, or more where they lie further apart; a last part is left out.
+
+    Those of a run that went on from a later step begin with their first, for nobody knows how far that one reaches back.
+    """
     found, some, start = [], [], 0
+    if records and records[0].step > SPAN:
+        start = records[0].step
     for record in records:
         some.append(record)
         if record.step - start >= SPAN:
@@ -51,7 +56,7 @@ def spans(records):
 def together(records, start):
     """One record in place of several that follow each other, the first of them from step `start` on."""
     steps = [b - a for a, b in itertools.pairwise([start, *(record.step for record in records)])]
-    columns = zip(*(record[3:] for record in records), strict=True)  # behind step, images and seconds, all are means
+    columns = zip(*(record[3:] for record in records), strict=True)  # behind step, images and seconds
     return training.Record(*records[-1][:3], *(fmean(column, steps) for column in columns))
 
 
@@ -80,9 +85,8 @@ def no_detach(game, images):
     game.d_optimizer = torch.optim.Adam(both, game.rates[1], game.d_optimizer.defaults["betas"], fused=True)
     sound = copy.copy(game)  # the same nets, judged as they should be
     game.judge_both = lambda real, _: sound.judge_both(real, sound.generate(sound.noise(len(real))))  # no detach
-    game.judge = lambda fake: sound.judge(
-        sound.generate(sound.noise(len(fake)))
-    )  # D's step moved G: its fakes are stale
+    # D's step moved G, so the fakes from before it are stale
+    game.judge = lambda fake: sound.judge(sound.generate(sound.noise(len(fake))))
     return images
 
 
@@ -156,9 +160,9 @@ FAULTS = {  # in the order in which to look: the first two may look like any of 
         "in D's loss, label real images 1 and fakes 0",
     ),
     "sigmoid twice": Fault(
-        two_sigmoids,  # where D tells the kinds at all, every loss but cross-entropy breaks one of these bounds
+        two_sigmoids,  # other losses: d_loss or g_loss leaves these bounds once D tells the kinds
         lambda means: (
-            (lowest(means, "d_fake") > 0.499 and highest(means, "d_real") < 0.732)
+            (min(lowest(means, "d_fake"), lowest(means, "d_real")) > 0.499 and 0.55 < highest(means, "d_real") < 0.732)
             and (lowest(means, "d_loss") > 1 and 0.31 < lowest(means, "g_loss") <= highest(means, "g_loss") < 0.694)
         ),
         lambda means: (

@@ -54,6 +54,7 @@ class Recipe:
                     horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
 
 
+# Some minutes on one thread of a CPU: short enough to train each of them several times
 SMALL = {"width": 24, "batch_size": 32, "epochs": 4, "anneal": True}
 
 RECIPES = {
@@ -78,7 +79,7 @@ RECIPES = {
             anneal=True,  # at rates this high the last bit of quality comes when they fall
             betas=(0.0, 0.99),
         ),
-        # One for each family of losses, on the layers of dcgan-quick, to compare in lesson 07.
+        # One for each family of losses, to compare in lesson 07: small, and short enough to train several.
         Recipe("lsgan", "dcgan", loss="least squares", g_lr=2e-3, d_lr=2e-3, **SMALL),
         Recipe(
             "hinge-sn",

@@ -1,6 +1,6 @@
 """A pair with residual blocks and without normalisation, after R3GAN (Huang et al. 2025, arXiv 2501.05441), small. Lesson 07.
 
-The comment beside a layer is the shape that leaves it. What goes in and comes out is as in `models`.
+The comment beside a layer is the shape that leaves it.
 """
 
 import math
@@ -55,10 +55,10 @@ def discriminator(width=32):
 
 
 def even_init(layer):
-    """Weights from N(0, 1 / n), n the inputs of each output: what leaves is as large as what enters, without normalisation.
+    """Weights from N(0, 1 / n), n the inputs of each output: what leaves the layer is as large as what enters it.
 
-    He et al. 2015 (arXiv 1502.01852), section 2.2. And f of a `Residual` ends in 0, so that the block starts as the identity:
-    Zhang et al. 2019 (arXiv 1901.09321).
+    LeCun et al. 1998, "Efficient BackProp", section 4.6. And f of a `Residual` ends in 0, so that the block starts as the
+    identity: Zhang et al. 2019 (arXiv 1901.09321).
     """
     if isinstance(layer, Residual):
         nn.init.zeros_(layer.f[-1].weight)

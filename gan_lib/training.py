@@ -82,7 +82,7 @@ def fast_dtype(device):
 class Record(NamedTuple):
     """How the game went since the last record: means over those steps. D(x) and D(G(z)) are probabilities.
 
-    The last two look for faults that no curve tells (`clinic.diagnose`). Files of older versions have none of them.
+    The last two are of the last step, and look for faults that no curve tells (`clinic.diagnose`); older files have none.
     """
 
     step: int  # pairs of steps since the start of the run
@@ -200,4 +200,4 @@ def largest(images):
 def shared_weights(game):
     """How many tensors of G's weights D's optimiser holds as well: 0 in a sound game."""
     weights = {id(tensor) for tensor in game.generator.parameters()}
-    return sum(id(tensor) in weights for tensor in game.d_optimizer.param_groups[0]["params"])
+    return sum(id(tensor) in weights for group in game.d_optimizer.param_groups for tensor in group["params"])

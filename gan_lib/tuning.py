@@ -33,7 +33,7 @@ def suggest(trial):
 def distances(recipe, seed, images, steps):
     """Train for `steps`; yield (step, Fréchet distance of 1,000 samples) at a third, at two thirds and at the end."""
     game = recipe.game(seed, images.device)
-    for record in training.train(game, images, steps, record_every=steps // 3):
+    for record in training.train(game, images, steps, record_every=-(-steps // 3)):
         yield record.step, evaluation.frechet(game.sampler().sample(1000, seed=1000))
 
 
@@ -63,7 +63,8 @@ def stored():
     """study.json, which `tools/study.py` makes: {"steps", "trials", "again", "full"}.
 
     `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again`, {number: [distance …]}, is what five fresh seeds
-    gave with the settings of some trials; `full`, {"number", "distances"}, what two gave at the full length of `mlp-quick`.
+    gave with the settings of some trials (None: it diverged); `full`, {"number", "distances"}, what two gave at the full
+    length of `mlp-quick`.
     """
     return json.loads((reference.FOLDER / "study.json").read_text())
 

@@ -173,16 +173,16 @@ def test_a_search_can_go_on_from_the_stored_study(monkeypatch):
 
 
 class Runs:
-    """Made-up runs that count themselves: the nearer g_lr to 0.003 the better; trial 4 is interrupted at first."""
+    """Made-up runs that count themselves: the nearer g_lr to 0.003 the better; one trial is interrupted at first."""
 
     def __init__(self):
         self.seeds, self.recipes = [], []
-        self.interrupt = True
+        self.interrupt, self.interrupted = True, 4
 
     def __call__(self, recipe, seed):
         self.seeds.append(seed)
         self.recipes.append(recipe)
-        if seed == 4 and self.interrupt:
+        if seed == self.interrupted and self.interrupt:
             self.interrupt = False
             raise KeyboardInterrupt
         score = 30 + 1000 * abs(recipe.g_lr - 0.003) + seed % 10
@@ -204,13 +204,16 @@ def make(monkeypatch, root, trials):
     tool.main()
 
 
-def test_an_interrupted_study_goes_on_and_a_finished_one_is_not_made_again(runs, monkeypatch, tmp_path):
+@pytest.mark.parametrize("trial", [0, 4])
+def test_an_interrupted_study_goes_on_and_a_finished_one_is_not_made_again(trial, runs, monkeypatch, tmp_path):
+    runs.interrupted = trial
     with pytest.raises(KeyboardInterrupt):
         make(monkeypatch, tmp_path, 12)
-    assert runs.seeds == [0, 1, 2, 3, 4]
+    assert runs.seeds == [*range(trial + 1)]
     make(monkeypatch, tmp_path, 12)
     searched = [seed for seed in runs.seeds if seed < 10_000]
     assert searched == list(range(13))  # the interrupted one is left out, and has had its number
+    assert tuning.study().trials[0].params == tuning.DEFAULT
     count, first = len(runs.seeds), (tmp_path / "gan_lib" / "reference" / "study.json").read_bytes()
     make(monkeypatch, tmp_path, 12)
     assert len(runs.seeds) == count

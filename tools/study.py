@@ -32,16 +32,18 @@ def opened(path):
         storage=f"sqlite:///{path}", study_name="mlp-quick", load_if_exists=True, pruner=optuna.pruners.MedianPruner()
     )
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # with 0 again, it would repeat
-    study.enqueue_trial(tuning.DEFAULT, skip_if_exists=True)
+    if not study.get_trials(states=FINISHED):  # it is the first, also after one that was interrupted
+        study.enqueue_trial(tuning.DEFAULT)
     return study
 
 
 def chosen(study, some=8):
     """The numbers of the trials to run again: the default, the best, and as many others that ran to the end, by lot."""
     ranked = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value)
-    numbers = [trial.number for trial in ranked if trial.number != 0]
+    default = study.get_trials(states=FINISHED)[0].number
+    numbers = [trial.number for trial in ranked if trial.number != default]
     others = numbers[some:]
-    return [0, *numbers[:some], *random.Random(0).sample(others, min(some, len(others)))]
+    return [default, *numbers[:some], *random.Random(0).sample(others, min(some, len(others)))]
 
 
 def remembered(study, name, compute):

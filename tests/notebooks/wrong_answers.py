@@ -891,7 +891,7 @@ def my_r1(discriminator, real):
         ('my_answer = ["no detach", "swapped labels", "healthy"]\n', "D(x) ends at 0.50, and D(G(z)) at 0.50"),
         ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "a D that never decides pays 2 at most"),
     ],
-    # Lesson 11
+    # Lesson 10
     "log_uniform": [
         ("def my_rates(n, low, high):\n    return low + (high - low) * torch.rand(n)\n", "nine in ten are above"),
         (
@@ -928,6 +928,7 @@ def my_r1(discriminator, real):
         (DEALT.replace("RETURN", "sum(abs(gap) >= abs(gaps[0]) for gap in gaps)"), "that is how many"),
         (DEALT.replace("RETURN", "min(1, abs(gaps[0]))"), "it gives"),
     ],
+    # Lesson 11
     "products": [
         (
             """
