@@ -208,7 +208,7 @@ def admit(fault, seed=0, steps=300):
 @functools.cache
 def patients(seed=0):
     """Three `Patient`s, drawn with `seed`. One may be healthy: `answers` knows."""
-    return [admit(fault, 1000 + 10 * seed + i) for i, fault in enumerate(answers(seed))]
+    return [admit(fault, 1000 + 10 * seed + i, steps=200) for i, fault in enumerate(answers(seed))]
 
 
 def answers(seed=0):
