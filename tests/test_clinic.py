@@ -231,7 +231,7 @@ def test_patients_are_three_of_which_one_may_be_healthy():
 def test_the_records_of_the_patients_tell_what_they_have():
     three = clinic.patients()
     assert [remark.fault if (remark := diagnose(each.records)) else HEALTHY for each in three] == clinic.answers()
-    assert [(each.game.step, len(each.records)) for each in three] == [(300, 15)] * 3
+    assert [(each.game.step, len(each.records)) for each in three] == [(200, 10)] * 3
     assert clinic.patients() is three
 
 
