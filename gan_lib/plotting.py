@@ -19,6 +19,7 @@ from gan_lib import reference as bands
 
 REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"
 GAP = 2  # pixels between two digits of a grid
+CELL = 28 + GAP
 
 
 def pixels(images):
@@ -31,10 +32,9 @@ def tile(images, columns=10, scale=1):
     images = pixels(images).numpy()
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    cell = 28 + GAP
-    picture = np.full((rows * cell + GAP, columns * cell + GAP), 40, np.uint8)
+    picture = np.full((rows * CELL + GAP, columns * CELL + GAP), 40, np.uint8)
     for i, image in enumerate(images):
-        top, left = i // columns * cell + GAP, i % columns * cell + GAP
+        top, left = i // columns * CELL + GAP, i % columns * CELL + GAP
         picture[top : top + 28, left : left + 28] = image
     return picture.repeat(scale, 0).repeat(scale, 1)
 
@@ -203,9 +203,8 @@ def caption(picture, text):
 def untile(picture, scale=1):
     """The uint8 images [N, 28, 28], as a tensor, of a picture that `tile` made (all its places filled)."""
     picture = picture[::scale, ::scale]
-    cell = 28 + GAP
-    rows, columns = picture.shape[0] // cell, picture.shape[1] // cell
-    places = [(r * cell + GAP, c * cell + GAP) for r in range(rows) for c in range(columns)]
+    rows, columns = picture.shape[0] // CELL, picture.shape[1] // CELL
+    places = [(r * CELL + GAP, c * CELL + GAP) for r in range(rows) for c in range(columns)]
     return torch.from_numpy(np.stack([picture[top : top + 28, left : left + 28] for top, left in places]))
 
 

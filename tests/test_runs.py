@@ -108,7 +108,7 @@ def test_records_of_steps_that_no_checkpoint_holds_are_played_again_and_written_
     """As after a power cut between the records and the checkpoint."""
     run = train("run", steps=2)
     with open(run.folder / "records.csv", "a") as file:
-        file.write("4,400,1.0,9.0,9.0,0.9,0.9\n")
+        file.write("4,400,1.0,9.0,9.0,0.9,0.9,1.0,0\n")
     records = records_of(train("run", steps=4, resume=True))
     assert [record.step for record in records] == [2, 4]
     assert records[1].d_loss < 9
