@@ -13,9 +13,8 @@ from gan_lib import data, evaluation
 from gan_lib.recipes import Recipe
 
 SAMPLES = 26_000
-VANILLA = Recipe(
-    "vanilla", "dcgan-plain", channels=3, width=24, batch_size=32, g_lr=2e-3, d_lr=1e-3
-)  # as `dcgan-quick`
+# Width, batch and rates are those of `dcgan-quick`
+VANILLA = Recipe("vanilla", "dcgan-plain", channels=3, width=24, batch_size=32, g_lr=2e-3, d_lr=1e-3)
 PENALISED = {"gamma": 1.0, "penalty_every": 4}  # R1 + R2, as in `best`
 NO_MOMENTUM = {"betas": (0.0, 0.99)}  # as in `best`
 RECIPES = {  # one pair of nets at one pair of rates: nothing differs but what the name says

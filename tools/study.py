@@ -105,9 +105,7 @@ def main():
         study.optimize(functools.partial(tuning.objective, images=images, steps=tuning.STEPS), n_trials=missing)
     finished = study.get_trials(states=FINISHED)
     found = {"steps": tuning.STEPS, "trials": [row(trial) for trial in finished]}
-    place = {
-        trial.number: i for i, trial in enumerate(finished)
-    }  # where a trial was interrupted, they are not the same
+    place = {trial.number: i for i, trial in enumerate(finished)}  # an interrupted one has its number, and no place
     found["again"] = {
         place[n]: remembered(study, f"again {n}", lambda n=n: again(study, n, images)) for n in chosen(study)
     }
