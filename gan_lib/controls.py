@@ -30,11 +30,11 @@ class Opinion(NamedTuple):
 
 
 @torch.no_grad()
-def opinion(game, real, z):
+def opinion(game, real, z, *labels):
     """The `Opinion` of D as it stands now, of `real` and of the G(z) that G as it stands now makes. Nothing changes."""
     game = copy.copy(game)  # to look moves BatchNorm's statistics: let it move those of copies
     game.generator, game.discriminator = copy.deepcopy(game.generator), copy.deepcopy(game.discriminator)
-    logits = real_logits, fake_logits = game.judge_both(real, game.generate(z))
+    logits = real_logits, fake_logits = game.judge_both(real, game.generate(z, *labels), *labels)
     losses = game.loss.discriminator(*logits), game.loss.generator(*logits)
     return Opinion(*(number.item() for number in (real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), *losses)))
 
@@ -52,7 +52,7 @@ class Controls(Live):
     def __init__(self, game, images, n, every, record_every, picture, size):
         super().__init__(game, n, every, picture, size)
         self.images, self.record_every, self.task, self.round = images, record_every, None, None
-        self.counted = None if picture else game.sampler().noise(COUNTED)
+        self.counts = not picture
         self.button = button("start", lambda: self.attempt(self.pause if self.task else self.start))
         self.d_step, self.g_step = (
             button(f"{p}: 1 step", lambda p=p: self.attempt(lambda: self.step(p))) for p in "DG"
@@ -137,19 +137,19 @@ class Controls(Live):
         if player == "D" and opened:
             game.step += 1
         if player == "D" or not opened:
-            real, z = next(training.real_batches(game, self.images)), game.noise(game.batch_size)
-            self.round = self.moment(), real, z, game.generate(z)
-        _, real, z, fake = self.round
+            (real, *labels), z = next(training.real_batches(game, self.images)), game.noise(game.batch_size)
+            self.round = self.moment(), game.generate(z, *labels), real, z, labels
+        _, fake, real, z, labels = self.round
         training.anneal(game)
-        before = opinion(game, real, z)
+        before = opinion(game, real, z, *labels)
         if player == "D":
-            training.discriminator_step(game, real, fake)
+            training.discriminator_step(game, real, fake, *labels)
         else:
             self.round = None
-            training.generator_step(game, real, fake)
+            training.generator_step(game, real, fake, *labels)
             training.update_average(game)
             game.step += 1
-        after = opinion(game, real, z)
+        after = opinion(game, real, z, *labels)
         self.move.value = move_svg(before, after, len(real))
         self.line.value = (
             f"step {game.step:,} · {player} made one step: d_loss {before.d_loss:.3f} → {after.d_loss:.3f} · "
@@ -171,8 +171,8 @@ class Controls(Live):
     def draw(self):
         """Show the samples and the curves; and how many samples the digit net reads as each class, while playing less often."""
         super().draw()
-        if self.counted is not None and (not self.task or (len(self.records) - 1) % (10 * self.every) == 0):
-            self.classes.value = classes_svg(evaluation.class_counts(self.game.sampler()(self.counted)).tolist())
+        if self.counts and (not self.task or (len(self.records) - 1) % (10 * self.every) == 0):
+            self.classes.value = classes_svg(evaluation.class_counts(self.game.sampler().sample(COUNTED)).tolist())
 
 
 def live(game, images=None, n=32, every=1, *, record_every=5, picture=None, size=240):

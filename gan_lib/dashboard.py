@@ -16,8 +16,7 @@ class Live:
 
     def __init__(self, game, n, every, picture=None, size=240):
         self.game, self.every, self.records, self.size = game, every, [], size
-        self.z = game.sampler().noise(n)
-        self.picture = picture or (lambda game: tile(game.sampler()(self.z), 8))
+        self.picture = picture or (lambda game: tile(game.sampler().sample(n), 8))
         self.line = widgets.HTML("waiting for the first record")
         self.samples, self.curves = widgets.HTML(), widgets.HTML()
         self.widget = widgets.VBox([self.line, widgets.HBox([self.samples, self.curves])])

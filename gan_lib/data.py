@@ -138,11 +138,17 @@ def read_picture(file):
 
 
 def batches(images, batch_size, *, seed=0, start=0):
-    """Yield batches [batch_size, 1, 28, 28] in [-1, 1] from uint8 `images` [N, 28, 28] without end.
+    """Yield batches [batch_size, 1, 28, 28] in [-1, 1] from uint8 `images` [N, 28, 28] without end, as in `labelled_batches`."""
+    return (batch for (batch,) in labelled_batches((images,), batch_size, seed=seed, start=start))
+
+
+def labelled_batches(digits, batch_size, *, seed=0, start=0):
+    """Yield batches (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) from `Digits` without end.
 
     Each epoch is a new permutation of the images and drops the rest that fills no batch. The k-th batch depends on
     `seed` and k alone, and `start` is the first k: a resumed run sees what an uninterrupted one would have seen.
     """
+    images, *labels = digits
     if not 0 < batch_size <= len(images):
         raise ValueError(f"batch_size must lie between 1 and the number of images ({len(images)}), not {batch_size}.")
     per_epoch = len(images) // batch_size
@@ -151,7 +157,8 @@ def batches(images, batch_size, *, seed=0, start=0):
         rng.manual_seed(1_000_003 * seed + epoch)  # each epoch has its own, so that none has to be drawn again
         order = torch.randperm(len(images), generator=rng, device=images.device)
         for chosen in order.split(batch_size)[start % per_epoch : per_epoch]:
-            yield to_range(images.index_select(0, chosen))  # sooner than images[chosen]
+            # index_select is sooner than images[chosen]
+            yield to_range(images.index_select(0, chosen)), *(each.index_select(0, chosen) for each in labels)
         start = 0
 
 

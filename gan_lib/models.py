@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lib import residual
+from gan_lib import conditional, residual
 
 
 def mlp_generator(latent_dim=64, width=256):
@@ -159,24 +159,48 @@ PAIRS = {
     "dcgan-plain": (dcgan_generator, plain_discriminator),
     "dcgan-spectral": (dcgan_generator, spectral_discriminator),
     "residual": (residual.generator, residual.discriminator),
+    "mlp-labelled": conditional.pair(mlp_generator, mlp_discriminator),
+    "mapped-labelled": conditional.pair(mapped_generator, plain_discriminator),
 }
 
 
 class Sampler:
     """A frozen copy of a generator in eval mode: a pure function of z. G(z) alone equals G(batch)[i]. Lesson 05.
 
-    `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1] and lets gradients through to z.
+    `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1] and lets gradients through to z. Where `classes` is
+    not 0 the generator is told labels: `sampler(z, labels)`, int64 [N], or `sampler.of(7)(z)`, which is asked for sevens only.
     """
 
     def __init__(self, generator, latent_dim):
         self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
         self.latent_dim = latent_dim
         self.device = next(generator.parameters()).device
+        self.classes = classes_of(generator)
 
-    def __call__(self, z):
+    def __call__(self, z, labels=None):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have the shape [N, {self.latent_dim}], not {list(z.shape)}.")
-        return self.generator(z.to(self.device))
+        if not self.classes:
+            return self.generator(z.to(self.device))
+        if labels is None:
+            raise ValueError("This generator is told labels: sampler(z, labels), or sampler.of(7)(z) for sevens.")
+        self.check(labels)
+        if labels.shape != z.shape[:1]:
+            raise ValueError(f"The {len(z)} z need as many labels, in the shape [{len(z)}], not {list(labels.shape)}.")
+        return self.generator(z.to(self.device), labels.to(self.device))
+
+    def check(self, labels):
+        """Raise `ValueError` unless the labels, a tensor or a number, are of the classes that the generator knows."""
+        labels = torch.as_tensor(labels)
+        if labels.is_floating_point() or not ((labels >= 0) & (labels < self.classes)).all():
+            raise ValueError(f"Labels are whole numbers from 0 to {self.classes - 1}, not {labels.tolist()}.")
+
+    def of(self, label):
+        """The sampler of one class: a pure function of z alone, which goes wherever a sampler without labels does."""
+        if not self.classes:
+            raise ValueError("This generator was never told a label, and can't be asked for one.")
+        self.check(label)
+        return Sampler(Asked(self.generator, label), self.latent_dim)
 
     def noise(self, n, seed=0):
         """n points z [n, latent_dim] from N(0, 1); the same for the same seed on every device."""
@@ -184,5 +208,29 @@ class Sampler:
 
     @torch.no_grad()
     def sample(self, n, seed=0, chunk=250):
-        """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small."""
-        return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])
+        """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small.
+
+        With labels the i-th is of class i modulo `classes`, so that all classes have the same share.
+        """
+        if not self.classes:
+            return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])
+        labels = torch.arange(n) % self.classes
+        return torch.cat(
+            [self(*part) for part in zip(self.noise(n, seed).split(chunk), labels.split(chunk), strict=True)]
+        )
+
+
+class Asked(nn.Module):
+    """A labelled generator that is asked for one label only."""
+
+    def __init__(self, generator, label):
+        super().__init__()
+        self.generator, self.label = generator, label
+
+    def forward(self, z):
+        return self.generator(z, torch.full((len(z),), self.label, device=z.device))
+
+
+def classes_of(generator):
+    """How many classes a generator can be asked for; 0 if it is told no labels."""
+    return getattr(generator, "classes", 0)

@@ -23,7 +23,6 @@ class Run:
 
     def __init__(self, folder, game, recipe, about):
         self.folder, self.game, self.recipe, self.about = Path(folder), game, recipe, about
-        self.z = game.sampler().noise(100)
         self.saved = checkpoint.latest(self.folder / "checkpoints")
         self.records = [r for r in checkpoint.load_records(self.folder / "records.csv") if r.step <= game.step]
 
@@ -31,7 +30,7 @@ class Run:
         """Samples, records and a checkpoint; the checkpoint before goes, unless it was to be kept."""
         if not self.game.team.first:
             return
-        pixels = plotting.pixels(self.game.sampler()(self.z))
+        pixels = plotting.pixels(self.game.sampler().sample(100))
         plotting.save_picture(plotting.tile(pixels), self.folder / "samples" / f"epoch_{epoch}.png")
         checkpoint.save_records(self.records, self.folder / "records.csv")
         path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
@@ -88,8 +87,8 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
         if seed not in (None, game.seed):
             raise ValueError(f"{out} holds a run of seed {game.seed}, not {seed}: leave out --seed.")
         recipe = recipes.from_json(notes["recipe"])  # as it was, should the one of that name have changed
-    images = data.load(dataset, device=device).images
-    per_epoch = len(images) // game.batch_size
+    digits = data.load(dataset, device=device)
+    per_epoch = len(digits.images) // game.batch_size
     steps = steps or (epochs or recipe.epochs) * per_epoch
     epochs = -(-steps // per_epoch)
 
@@ -97,7 +96,7 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
     anyone = lambda flags: team.mean(torch.tensor([float(len(flags))], device=device)).item() > 0
     anyone([])  # waits for the others, before the first writes what they look for above
     if team.first:
-        plotting.save_picture(plotting.tile(images[:100]), out / "real_images.png")
+        plotting.save_picture(plotting.tile(digits.images[:100]), out / "real_images.png")
     if game.step == 0:
         run.save(0, keep=True)
     stop, bar = False, tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
@@ -106,7 +105,7 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
             while game.step < steps and not stop:
                 epoch = game.step // per_epoch + 1
                 end = min(epoch * per_epoch, steps)
-                for record in training.train(game, images, end - game.step):
+                for record in training.train(game, digits, end - game.step):
                     run.records.append(record)
                     bar.update(record.step - bar.n)
                     bar.set_postfix_str(

@@ -31,6 +31,7 @@ class Game:
         self.device = next(generator.parameters()).device
         self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
+        self.classes = models.classes_of(generator)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.penalty, self.gamma, self.penalty_every = penalty, gamma, penalty_every
         self.rates, self.horizon = (g_lr, d_lr), horizon  # `anneal` hands the rates to the optimisers
@@ -43,21 +44,21 @@ class Game:
         """The next n points z [n, latent_dim] from N(0, 1)."""
         return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)
 
-    def generate(self, z):
-        """Fakes G(z) [N, 1, 28, 28] of z [N, latent_dim]."""
+    def generate(self, z, *labels):
+        """Fakes G(z) [N, 1, 28, 28] of z [N, latent_dim], and of labels [N] in a game that has them."""
         with self.autocast():
-            return self.generator(z).float()
+            return self.generator(z, *labels).float()
 
-    def judge(self, images):
-        """D's logits [N] of images [N, 1, 28, 28]."""
+    def judge(self, images, *labels):
+        """D's logits [N] of images [N, 1, 28, 28], and of what they are said to show."""
         with self.autocast():
-            return self.discriminator(images).float()
+            return self.discriminator(images, *repeated(labels, images)).float()
 
-    def judge_both(self, real, fake):
+    def judge_both(self, real, fake, *labels):
         """D's logits of both: in one pass, which is faster, unless D has BatchNorm, which is to see each kind by itself."""
         if any(isinstance(layer, BATCH_NORM) for layer in self.discriminator.modules()):
-            return self.judge(real), self.judge(fake)
-        return self.judge(torch.cat([real, fake])).split([len(real), len(fake)])
+            return self.judge(real, *labels), self.judge(fake, *labels)
+        return self.judge(torch.cat([real, fake]), *labels).split([len(real), len(fake)])
 
     def autocast(self):
         """A context in which the products inside the nets are worked out in `dtype`; what goes in and comes out is float32."""
@@ -66,6 +67,11 @@ class Game:
     def sampler(self):
         """The averaged generator, frozen as it is now (`models.Sampler`)."""
         return models.Sampler(self.average, self.latent_dim)
+
+
+def repeated(labels, images):
+    """Labels for a pile of images: real ones and fakes lie in it one after the other, and have the same labels."""
+    return [each.repeat(len(images) // len(each)) for each in labels]
 
 
 def fast_dtype(device):
@@ -100,29 +106,34 @@ class Diverged(ArithmeticError):
     """A loss is not a number any more. The message says at which step, and the usual causes."""
 
 
-def discriminator_step(game, real, fake):
-    """Move D one step towards telling `real` from `fake` [N, 1, 28, 28]. Returns d_loss, real_logits, fake_logits."""
+def discriminator_step(game, real, fake, *labels):
+    """Move D one step towards telling `real` from `fake` [N, 1, 28, 28]. Returns d_loss, real_logits, fake_logits.
+
+    `labels` [N], in a game that has them, are what the real images show, and what the fakes are to show.
+    """
     game.discriminator.requires_grad_(True)
-    real_logits, fake_logits = game.judge_both(real, fake.detach())  # no gradient goes past the fakes, into G
+    real_logits, fake_logits = game.judge_both(real, fake.detach(), *labels)  # no gradient goes past the fakes, into G
     d_loss = game.loss.discriminator(real_logits, fake_logits)
     game.d_optimizer.zero_grad()
-    (d_loss + penalty(game, real, fake.detach())).backward()
+    (d_loss + penalty(game, real, fake.detach(), *labels)).backward()
     game.d_optimizer.step()
     return d_loss.detach(), real_logits.detach(), fake_logits.detach()
 
 
-def penalty(game, real, fake):
+def penalty(game, real, fake, *labels):
     """gamma / 2 · `game.penalty` of D at these images; taken at every k-th step only, it counts k times. 0 where gamma is 0."""
     k = game.penalty_every
     if game.gamma == 0 or game.step % k:
         return 0.0
-    return k * game.gamma / 2 * game.penalty(game.discriminator, real, fake)
+    judge = lambda images: game.discriminator(images, *repeated(labels, images))
+    return k * game.gamma / 2 * game.penalty(judge, real, fake)
 
 
-def generator_step(game, real, fake):
+def generator_step(game, real, fake, *labels):
     """Move G, which made `fake`, one step towards fooling D. Returns g_loss, real_logits (None if unpaired), fake_logits."""
     game.discriminator.requires_grad_(False)  # gradients pass through D, and stay out of it
-    real_logits, fake_logits = game.judge(real) if game.loss.paired else None, game.judge(fake)
+    real_logits = game.judge(real, *labels) if game.loss.paired else None
+    fake_logits = game.judge(fake, *labels)
     g_loss = game.loss.generator(real_logits, fake_logits)
     game.g_optimizer.zero_grad()
     g_loss.backward()
@@ -150,13 +161,21 @@ def anneal(game):
 
 
 def real_batches(game, images):
-    """The batches from where the game stands on: of uint8 `images` [M, 28, 28], in [-1, 1]; or of points of a world.
+    """The batches from where the game stands on, as (real, labels), or (real,) in a game that has no labels.
 
-    A world is anything with `sample(n, rng)`, which draws its next n points with a `torch.Generator`.
+    They are cut from `images`, uint8 [M, 28, 28], and are in [-1, 1]; from `data.Digits`, for the labels; or drawn from a world,
+    which is anything with `sample(n, rng)`, for the next n points of a `torch.Generator`. Raises `ValueError` where the game
+    needs labels and there are none, or more classes of them than it knows.
     """
     if hasattr(images, "sample"):
-        return (images.sample(game.batch_size, game.rng) for _ in itertools.count())
-    return data.batches(images, game.batch_size, seed=game.seed, start=game.step)
+        return ((images.sample(game.batch_size, game.rng),) for _ in itertools.count())
+    digits = images if isinstance(images, data.Digits) else (images,)
+    if game.classes and (len(digits) < 2 or digits.labels.max() >= game.classes):
+        raise ValueError(
+            f"This game needs labels from 0 to {game.classes - 1}: give it digits as data.load() returns them."
+        )
+    digits = digits if game.classes else digits[:1]
+    return data.labelled_batches(digits, game.batch_size, seed=game.seed, start=game.step)
 
 
 def train(game, images, steps, record_every=100):
@@ -170,10 +189,10 @@ def train(game, images, steps, record_every=100):
     sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
     for batch in itertools.islice(real_batches(game, images), steps):
         anneal(game)
-        real, z = batch[game.team.share], game.noise(game.batch_size)[game.team.share]
-        fake = game.generate(z)
-        d_loss, real_logits, fake_logits = discriminator_step(game, real, fake)
-        g_loss, _, _ = generator_step(game, real, fake)
+        z, real, *labels = (part[game.team.share] for part in (game.noise(game.batch_size), *batch))
+        fake = game.generate(z, *labels)
+        d_loss, real_logits, fake_logits = discriminator_step(game, real, fake, *labels)
+        g_loss, _, _ = generator_step(game, real, fake, *labels)
         update_average(game)
 
         game.step += 1

@@ -17,6 +17,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "toys",
     "losses",
     "residual",
+    "conditional",
     "models",
     "parallel",
     "training",
