@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lib import conditional, residual
+from gan_lib import residual
 
 
 def mlp_generator(latent_dim=64, width=256):
@@ -159,8 +159,6 @@ PAIRS = {
     "dcgan-plain": (dcgan_generator, plain_discriminator),
     "dcgan-spectral": (dcgan_generator, spectral_discriminator),
     "residual": (residual.generator, residual.discriminator),
-    "mlp-labelled": conditional.pair(mlp_generator, mlp_discriminator),
-    "mapped-labelled": conditional.pair(mapped_generator, plain_discriminator),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from gan_lib import checkpoint, models
+from gan_lib import checkpoint, conditional, models
 from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES, PENALTIES
 from gan_lib.training import Game
@@ -23,6 +23,7 @@ class Recipe:
     width: int = 256  # units of a hidden layer, or channels of the first convolution
     d_width: int | None = None  # that of the discriminator, where it is another
     channels: int = 1  # of an image: 3 for stacked digits; "dcgan-plain" can
+    classes: int = 0  # of the labels that both players are told; 0: they are told none
     loss: str = "non-saturating"  # a pair of losses.LOSSES: binary cross-entropy on logits
     gamma: float = 0.0  # twice the weight of the penalty on D's slopes; 0: none
     penalty: str = "R1 + R2"  # one of losses.PENALTIES
@@ -40,14 +41,23 @@ class Recipe:
         """The pairs of steps in its epochs of 60,000 images."""
         return self.epochs * (60_000 // self.batch_size)
 
-    def game(self, seed=0, device="cpu"):
-        """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
+    def players(self):
+        """A new generator and a new discriminator, from torch's random state."""
         make_generator, make_discriminator = models.PAIRS[self.nets]
         more = {} if self.channels == 1 else {"channels": self.channels}
+        told = 2 if self.classes else 1  # beside z stands as much for the label
+        generator = make_generator(told * self.latent_dim, self.width, **more)
+        discriminator = make_discriminator(self.d_width or self.width, **more)
+        if self.classes:
+            generator = conditional.LabelledGenerator(generator, self.latent_dim, self.classes)
+            discriminator = conditional.ProjectionDiscriminator(discriminator, self.classes)
+        return generator, discriminator
+
+    def game(self, seed=0, device="cpu"):
+        """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU as well
-            generator = make_generator(self.latent_dim, self.width, **more).to(device)
-            discriminator = make_discriminator(self.d_width or self.width, **more).to(device)
+            generator, discriminator = (net.to(device) for net in self.players())
         return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
                     penalty=PENALTIES[self.penalty], gamma=self.gamma, penalty_every=self.penalty_every,
                     batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr, betas=self.betas, ema=self.ema,
@@ -82,7 +92,8 @@ RECIPES = {
         # Digits on request: `best`, shorter, with players that are told the label.
         Recipe(
             "cgan",
-            "mapped-labelled",
+            "mapped",
+            classes=10,
             width=32,
             loss="relativistic",  # a real and a fake digit of the same class make a pair
             gamma=1.0,
@@ -175,6 +186,6 @@ def pretrained(name, device="cpu"):
         raise ValueError(f"There is no pretrained generator called {name!r}; choose one of: {', '.join(there)}.")
     tensors, about = bundled_weights(name)
     recipe = from_json(about["recipe"])
-    generator = models.PAIRS[recipe.nets][0](recipe.latent_dim, recipe.width)
+    generator, _ = recipe.players()
     generator.load_state_dict(tensors)
     return models.Sampler(generator.to(device), recipe.latent_dim)
