@@ -27,6 +27,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "recipes",
     "clinic",
     "stacked",
+    "augmentation",
     "attributes",
     "latent",
     "plotting",

@@ -14,20 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from gan_lib import data, evaluation, models
+from gan_lib.augmentation import jitter
 from gan_lib.files import save_bundled_weights
-
-
-def jitter(images):
-    """Rotate by ±12°, scale by ±10 %, shear by ±0.15, shift by ±2 pixels, each image on its own."""
-    n = len(images)
-    angle, shear = (torch.rand(n) * 2 - 1) * 0.21, (torch.rand(n) * 2 - 1) * 0.15
-    scale, shift = 1 + (torch.rand(n, 2) * 2 - 1) * 0.1, (torch.rand(n, 2) * 2 - 1) * (2 / 14)
-    rows = [
-        torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0]], 1),
-        torch.stack([angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1), images.shape, align_corners=False)
-    return F.grid_sample(images + 1, grid, align_corners=False) - 1  # outside is 0, so black must be 0 meanwhile
 
 
 def main():
