@@ -157,6 +157,25 @@ def race(courses, ax=None):
     return ax
 
 
+def gains(axes=None):
+    """Draw `reference.errors` over the real digits a class, without and with jitter: means ± standard deviations. Lesson 09."""
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(10, 3.6), dpi=100, layout="constrained", sharey=True)
+    styles = {"real": {"color": REAL}, "own": {"color": FAKE, "linestyle": "--"}, "all": {"color": FAKE}}
+    for ax, how, title in zip(axes, ("plain", "jitter"), ("without jitter", "with jitter"), strict=True):
+        for arm, style in styles.items():
+            counts, seeds = zip(*bands.errors(how, arm).items(), strict=True)
+            ax.errorbar(counts, np.mean(seeds, 1), np.std(seeds, 1, ddof=1), capsize=3, label=bands.ARMS[arm], **style)
+        [seeds] = bands.errors(how, "synthetic").values()
+        ax.axhline(np.mean(seeds), color=THEORY, linestyle="--", linewidth=1, label=bands.ARMS["synthetic"])
+        ax.set(xscale="log", yscale="log", xlabel="real digits a class", title=title)
+        plain_numbers(ax.xaxis, ax.yaxis)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("test digits read wrongly, %")
+    axes[1].legend(frameon=False, fontsize=9)
+    return axes
+
+
 def plain_numbers(*axes):
     """Write 10 and 1000 beside logarithmic axes (`ax.xaxis`, `ax.yaxis`), not powers."""
     for axis in axes:

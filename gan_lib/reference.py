@@ -27,6 +27,14 @@ PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that 
 )
 
 
+ARMS = {  # what the classifiers of tools/augment.py learn from
+    "real": "real digits",
+    "own": "+ a generator of these",
+    "all": "+ the generator of all 60,000",
+    "synthetic": "that generator, no real digits",
+}
+
+
 class Band(NamedTuple):
     """Between which values the reference runs went, row by row."""
 
@@ -154,12 +162,51 @@ def stacked_table():
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def augmentation():
+    """augmentation.json, by tools/augment.py: [{arm, per_class, seed, plain, jitter} …], the last two being the shares of the
+    test digits that a classifier reads, trained without and with jitter. Of "own" and "synthetic" it also tells what the
+    generator makes: its Fréchet distance, `augmentation.novelty`, and the share of its digits that show what was asked for.
+    """
+    return json.loads((FOLDER / "augmentation.json").read_text())
+
+
+def errors(how, *arms):
+    """{real digits a class: [the share of test digits read wrongly, in %, for each seed]}; how is "plain" or "jitter"."""
+    return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
+
+
+def by_count(field, *arms):
+    """{real digits a class: [a field of `augmentation` for each seed]} of these arms."""
+    rows = [row for row in augmentation() if row["arm"] in arms]
+    return {
+        count: [row[field] for row in rows if row["per_class"] == count]
+        for count in sorted({r["per_class"] for r in rows})
+    }
+
+
+def augmentation_table():
+    """`errors` as a Markdown table, a row for each number of real digits, and how good the generators are: means ± deviations."""
+    columns = [errors(how, *arms) for how in ("plain", "jitter") for arms in (["real"], ["own"], ["all", "synthetic"])]
+    columns += [by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
+    heads = [label for arm, label in ARMS.items() if arm != "synthetic"]
+    lines = [["real digits a class", *heads, *(f"{head}, jitter" for head in heads), "novelty", "as asked"]]
+    lines.append(["---:"] * len(lines[0]))
+    for count in sorted(columns[2], key=lambda count: count or math.inf):
+        lines.append([f"{count:,}" if count else "none", *(told(column.get(count, []), 2) for column in columns)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def counted(runs):
-    """The cells of `stacked_table` for these runs; that of one has no spread."""
-    for field, places in (("found", 0), ("kl", 3)):
-        values = [run[field] for run in runs]
-        spread = f" ± {stdev(values):.{places}f}" if len(values) > 1 else ""
-        yield f"{fmean(values):.{places}f}{spread}"
+    """The cells of `stacked_table` for these runs."""
+    return [told([run[field] for run in runs], places) for field, places in (("found", 0), ("kl", 3))]
+
+
+def told(values, places):
+    """Mean ± standard deviation; that of one value has no spread, and no values are an empty cell."""
+    if not values:
+        return ""
+    spread = f" ± {stdev(values):.{places}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{places}f}{spread}"
 
 
 def scored(scores, fields):

@@ -130,7 +130,8 @@ def write_tables():
 def tables():
     """README's tables: {name: Markdown}."""
     return {"results": reference.table(), "directions": reference.directions_table(),
-            "stacked": reference.stacked_table(), "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
+            "stacked": reference.stacked_table(), "augmentation": reference.augmentation_table(),
+            "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
 
 
 def main():
