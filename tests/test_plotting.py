@@ -293,3 +293,28 @@ def test_logarithmic_axes_show_numbers_and_not_powers():
     assert {"10", "100", "1000"} <= shown
     assert not any("^" in text for text in shown)
     plotting.plt.close(ax.figure)
+
+
+def test_the_gains_are_means_and_deviations_over_the_real_digits_without_and_with_jitter(monkeypatch):
+    made_up = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5], 100: [2, 3]}}
+    scale = {"plain": 1, "jitter": 0.5}
+    monkeypatch.setattr(
+        plotting.bands,
+        "errors",
+        lambda how, arm: {
+            n: [scale[how] * v for v in e] for n, e in (made_up | {"synthetic": {0: [7, 9]}})[arm].items()
+        },
+    )
+    axes = plotting.gains()
+    assert [ax.get_title() for ax in axes] == ["without jitter", "with jitter"]
+    for ax, factor in zip(axes, (1, 0.5), strict=True):
+        real, own, everything = ax.containers
+        assert real[0].get_xydata().tolist() == [[10, 10 * factor], [100, 4 * factor]]
+        (low, high), _ = (bar[:, 1] for bar in real[2][0].get_segments())
+        assert high - low == pytest.approx(2 * factor * 8**0.5)  # to either side, √8, the deviation of 8 and 12
+        assert own[0].get_xydata().tolist() == [[10, 6 * factor]]
+        assert [line.get_color() for line in (real[0], own[0], everything[0])] == [plotting.REAL, *2 * [plotting.FAKE]]
+        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == plotting.THEORY] == [8 * factor]
+        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    told = [text.get_text() for text in axes[1].get_legend().get_texts()]
+    assert sorted(told) == sorted(reference.ARMS.values())

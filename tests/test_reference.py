@@ -146,6 +146,44 @@ def test_the_directions_are_told_by_recipe_and_attribute_with_their_spread_over_
     ]
 
 
+def shares(arm, per_class, *plain, **more):
+    """Rows of augmentation.json, one for each seed; with jitter a hundredth more is read."""
+    rows = enumerate(plain)
+    return [{"arm": arm, "per_class": per_class, "seed": i, "plain": p, "jitter": p + 0.01} | more for i, p in rows]
+
+
+@pytest.fixture
+def augmented(tmp_path, monkeypatch):
+    """The arms at 10 real digits a class and at 6,000, where "own" is the same as "all"."""
+    rows = [*shares("real", 6000, 0.98, 0.97), *shares("real", 10, 0.5, 0.6)]
+    rows += [*shares("own", 10, 0.55, 0.55, novelty=0.25, as_asked=1.0), *shares("all", 10, 0.8, 0.9)]
+    rows += [*shares("all", 6000, 0.96, 0.96), *shares("synthetic", 0, 0.9, novelty=1.5, as_asked=0.98)]
+    (tmp_path / "augmentation.json").write_text(json.dumps(rows))
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+
+
+def test_errors_are_told_by_the_number_of_real_digits(augmented):
+    assert reference.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
+    assert reference.errors("jitter", "real")[6000] == pytest.approx([1, 2])
+    assert list(reference.errors("plain", "all", "synthetic")) == [0, 10, 6000]
+    assert reference.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
+
+
+def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):
+    head, line, *rows = reference.augmentation_table().splitlines()
+    assert head == (
+        "| real digits a class | real digits | + a generator of these | + the generator of all 60,000 | real digits, jitter"
+        " | + a generator of these, jitter | + the generator of all 60,000, jitter | novelty | as asked |"
+    )
+    assert line.count("|") == head.count("|")
+    assert rows == [  # with two values the standard deviation is their distance over √2
+        "| 10 | 45.00 ± 7.07 | 45.00 ± 0.00 | 15.00 ± 7.07 | 44.00 ± 7.07 | 44.00 ± 0.00 | 14.00 ± 7.07"
+        " | 0.25 ± 0.00 | 1.00 ± 0.00 |",
+        "| 6,000 | 2.50 ± 0.71 |  | 4.00 ± 0.00 | 1.50 ± 0.71 |  | 3.00 ± 0.00 |  |  |",
+        "| none |  |  | 10.00 |  |  | 9.00 | 1.50 | 0.98 |",
+    ]
+
+
 # Real runs against the real bands
 
 
