@@ -928,6 +928,52 @@ def my_r1(discriminator, real):
         (DEALT.replace("RETURN", "sum(abs(gap) >= abs(gaps[0]) for gap in gaps)"), "that is how many"),
         (DEALT.replace("RETURN", "min(1, abs(gaps[0]))"), "it gives"),
     ],
+    # Lesson 09
+    "half_a_batch": [
+        (
+            """
+def my_batch(real, fake, n):
+    r, f = torch.randint(len(real.images), (n,)), torch.randint(len(fake.images), (n,))
+    return torch.cat([real.images[r], fake.images[f]]), torch.cat([real.labels[r], fake.labels[f]])
+""",
+            "a batch of 40 is images [40, 28, 28]",
+        ),
+        (
+            """
+def my_batch(real, fake, n):
+    half = n // 2
+    images = [d.images[torch.randint(len(d.images), (half,))] for d in (real, fake)]
+    labels = [d.labels[torch.randint(len(d.labels), (half,))] for d in (real, fake)]
+    return torch.cat(images), torch.cat(labels)
+""",
+            "draw the places once",
+        ),
+        (
+            """
+def my_batch(real, fake, n):
+    images, labels = torch.cat([real.images, fake.images]), torch.cat([real.labels, fake.labels])
+    order = torch.randperm(len(images))[:n]
+    return images[order], labels[order]
+""",
+            "of 40 images 20 should be generated",
+        ),
+        (
+            """
+def my_batch(real, fake, n):
+    half = n // 2
+    return torch.cat([real.images[:half], fake.images[:half]]), torch.cat([real.labels[:half], fake.labels[:half]])
+""",
+            "the same digits each time",
+        ),
+        (
+            """
+def my_batch(real, fake, n):
+    r, f = torch.randint(n, (n // 2,)), torch.randint(n, (n // 2,))
+    return torch.cat([real.images[r], fake.images[f]]), torch.cat([real.labels[r], fake.labels[f]])
+""",
+            "never drawn",
+        ),
+    ],
     # Lesson 11
     "products": [
         (
