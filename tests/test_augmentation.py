@@ -110,6 +110,10 @@ def test_jitter_moves_each_image_on_its_own_and_no_farther_than_it_says():
     assert 2 < farthest < 2.6  # shifts of 2 pixels, of an image that is up to a tenth smaller, and sheared
     assert across.std() > 0.8
     assert down.std() > 0.8
+    square = torch.full((400, 1, 28, 28), -1.0)
+    square[:, :, 8:20, 8:20] = 1
+    areas = (augmentation.jitter(square) + 1).sum((1, 2, 3)) / (2 * 144)
+    assert 0.05 < areas.std() < 0.11  # two stretches of up to a tenth, each of deviation 0.058, make 0.082
 
 
 def test_the_digit_net_is_trained_with_this_jitter():
