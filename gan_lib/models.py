@@ -208,14 +208,14 @@ class Sampler:
     def sample(self, n, seed=0, chunk=250):
         """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small.
 
-        With labels the i-th is of class i modulo `classes`, so that all classes have the same share.
+        The classes, where there are some, take turns as in `turns`.
         """
-        if not self.classes:
-            return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])
-        told = torch.arange(n) % self.classes
-        return torch.cat(
-            [self(*part) for part in zip(self.noise(n, seed).split(chunk), told.split(chunk), strict=True)]
-        )
+        z = self.noise(n, seed)
+        return torch.cat([self.turns(z[i : i + chunk], i) for i in range(0, n, chunk)])
+
+    def turns(self, z, start=0):
+        """G(z), where the i-th image is of class (start + i) modulo `classes`: all classes, with the same share."""
+        return self(z, (start + torch.arange(len(z))) % self.classes) if self.classes else self(z)
 
 
 class Asked(nn.Module):
