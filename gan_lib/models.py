@@ -198,7 +198,7 @@ class Sampler:
     def of(self, label):
         """The sampler of one class: a pure function of z alone, which goes wherever a sampler without labels does."""
         self.check(label)
-        return Sampler(Asked(self.generator, label), self.latent_dim)
+        return Sampler(self.generator.of(label), self.latent_dim)
 
     def noise(self, n, seed=0):
         """n points z [n, latent_dim] from N(0, 1); the same for the same seed on every device."""
@@ -216,17 +216,6 @@ class Sampler:
     def turns(self, z, start=0):
         """G(z), where the i-th image is of class (start + i) modulo `classes`: all classes, with the same share."""
         return self(z, (start + torch.arange(len(z))) % self.classes) if self.classes else self(z)
-
-
-class Asked(nn.Module):
-    """A labelled generator that is asked for one label only."""
-
-    def __init__(self, generator, label):
-        super().__init__()
-        self.generator, self.label = generator, label
-
-    def forward(self, z):
-        return self.generator(z, torch.full((len(z),), self.label, device=z.device))
 
 
 def classes_of(generator):

@@ -38,7 +38,9 @@ def test_the_label_decides_what_is_made_and_z_does_too(nets, new_game):
 def test_beside_z_stands_the_vector_of_its_own_label(new_game):
     """Each image of a batch follows from its own z and its own label: labels that are tiled the wrong way round would not."""
     torch.manual_seed(0)
-    net = conditional.LabelledGenerator(nn.Identity(), latent_dim=2, classes=3)
+    same = nn.Linear(4, 4, bias=False)
+    nn.init.eye_(same.weight)
+    net = conditional.LabelledGenerator(nn.Sequential(same), latent_dim=2, classes=3)
     z = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     made = net(z, torch.tensor([2, 0, 2]))
     assert made[:, :2].equal(z)
@@ -61,6 +63,11 @@ def test_a_logit_is_the_plain_one_and_how_well_the_features_fit_the_label(images
 
 def test_a_discriminator_without_a_linear_end_is_refused():
     with pytest.raises(ValueError, match=r"must end in a linear layer, not in Conv2d"):
+        conditional.ProjectionDiscriminator(models.dcgan_discriminator(6))
+
+
+def test_a_generator_without_a_linear_beginning_is_refused():
+    with pytest.raises(ValueError, match=r"must begin with a linear layer, not with Unflatten"):
         dataclasses.replace(RECIPES["dcgan"], classes=10).game()
 
 
@@ -114,7 +121,8 @@ def test_a_sampler_of_one_class_is_a_pure_function_of_z(game):
     sampler = game.sampler()
     z, twos = sampler.noise(6), sampler.of(2)
     assert twos.classes == 0
-    assert twos(z).equal(sampler(z, torch.full((6,), 2)))
+    assert torch.allclose(twos(z), sampler(z, torch.full((6,), 2)), atol=1e-6)
+    assert not any(parameter.requires_grad for parameter in twos.generator.parameters())
     assert torch.allclose(twos(z[3:4])[0], twos(z)[3], atol=1e-6)
     assert twos.sample(6).equal(twos(z))
 
