@@ -31,7 +31,7 @@ ARMS = {  # what the classifiers of tools/augment.py learn from
     "real": "real digits",
     "own": "+ a generator of these",
     "all": "+ the generator of all 60,000",
-    "synthetic": "that generator, no real digits",
+    "synthetic": "generated digits only",
 }
 
 

@@ -239,3 +239,15 @@ def test_the_own_generator_sees_its_own_digits_only(digits, monkeypatch):
     sampler = tool.trained_on(few, seed=1)
     assert seen == [(few, augmentation.OWN.steps)]
     assert sampler.classes == 10
+
+
+def test_copies_are_as_asked_not_new_and_near_the_real_digits():
+    few = augmentation.subset(data.load(), 100)
+    copies = tool.quality(few, few)
+    assert copies["novelty"] == 0
+    assert copies["as_asked"] > 0.98
+    others = data.Digits(255 - few.images, (few.labels + 1) % 10)
+    wrong = tool.quality(others, few)
+    assert wrong["as_asked"] < 0.3
+    assert wrong["novelty"] > 1
+    assert wrong["frechet"] > 10 * copies["frechet"]
