@@ -31,9 +31,11 @@ def sources(liven, tmp_path_factory):
     found = {}
     for name, recipe in DRAWN.items():
         game = recipe.game()
-        net = game.average.net if recipe.classes else game.average
-        told = 2 if recipe.classes else 1
-        liven(net, torch.randn(64, told * recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
+        net = game.average
+        if recipe.classes:
+            torch.nn.init.normal_(net.embedding.weight)
+            net = torch.nn.Sequential(net.first, *net.rest)
+        liven(net, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
         found[name] = [page.Moment(None, game.sampler(), None)]
     folder, recipe = tmp_path_factory.mktemp("runs") / "my run", recipes.Recipe("small", "mapped", width=8)
     real = data.to_range(data.load(train=False).images[:64])
