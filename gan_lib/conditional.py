@@ -10,32 +10,31 @@ from torch import nn
 
 
 class LabelledGenerator(nn.Module):
-    """G(z, y): beside z stands a vector that belongs to y, as long as z, and learnt. So `net` takes [N, 2 latent_dim].
+    """G(z, y) = g(W z + b + u_y), where W z + b is the first layer of `net`, and g the others: y moves its bias.
 
-    After Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. Raises `ValueError` where the first layer of `net` is none that is
-    linear.
+    As if a one-hot y stood beside z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. u starts at 0: at first the label says
+    nothing. Raises `ValueError` where the first layer of `net` is none that is linear.
     """
 
-    def __init__(self, net, latent_dim, classes=10):
+    def __init__(self, net, classes=10):
         super().__init__()
-        if not isinstance(net[0], nn.Linear):
-            raise ValueError(f"To be told labels, a generator must begin with a linear layer, not with {net[0]}.")
-        self.net, self.classes = net, classes
-        self.embedding = nn.Embedding(classes, latent_dim)
+        self.first, *rest = net
+        if not isinstance(self.first, nn.Linear):
+            raise ValueError(f"To be told labels, a generator must begin with a linear layer, not with {self.first}.")
+        self.rest, self.classes = nn.Sequential(*rest), classes
+        self.embedding = nn.Embedding(classes, self.first.out_features)
+        nn.init.zeros_(self.embedding.weight)
 
     def forward(self, z, labels):
         """z [N, latent_dim], labels [N] → images [N, 1, 28, 28] in [-1, 1]."""
-        return self.net(torch.cat([z, self.embedding(labels)], 1))
+        return self.rest(self.first(z) + self.embedding(labels))
 
     @torch.no_grad()
     def of(self, label):
-        """The net of z alone that this one is for a single label: what that adds to the first layer goes into its bias."""
-        first, *others = copy.deepcopy(self.net)
-        latent_dim = self.embedding.embedding_dim
-        alone = nn.Linear(latent_dim, first.out_features).to(first.weight)
-        alone.weight.copy_(first.weight[:, :latent_dim])
-        alone.bias.copy_(first.bias + first.weight[:, latent_dim:] @ self.embedding.weight[label])
-        return nn.Sequential(alone, *others)
+        """The net of z alone that this one is for a single label."""
+        first = copy.deepcopy(self.first)
+        first.bias += self.embedding.weight[label]
+        return nn.Sequential(first, *copy.deepcopy(self.rest))
 
 
 class ProjectionDiscriminator(nn.Module):

@@ -9,7 +9,9 @@ from gan_lib import handwriting
 
 @pytest.fixture
 def sampler(new_game):
-    return new_game(classes=10).sampler()
+    game = new_game(classes=10)
+    torch.nn.init.normal_(game.average.embedding.weight)
+    return game.sampler()
 
 
 def test_all_digits_of_a_number_have_the_same_z(sampler):

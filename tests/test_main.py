@@ -285,7 +285,8 @@ def told_run(tmp_path, new_game):
     """The folder of a run whose players are told labels."""
     recipe = recipes.Recipe("told", "mlp", latent_dim=5, width=6, classes=10)
     game = recipe.game(seed=3)
-    torch.nn.init.normal_(game.average.net[4].weight)
+    for layer in (game.average.embedding, game.average.rest[3]):
+        torch.nn.init.normal_(layer.weight)
     recipes.save(game, recipe, tmp_path / "here" / "told" / "checkpoints" / "step_1.safetensors")
     return game.sampler()
 

@@ -140,9 +140,9 @@ def test_best_is_as_described():
 
 
 def test_cgan_is_best_but_told_labels_smaller_and_shorter():
-    assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": None, "epochs": 16}
+    assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": 48, "epochs": 12}
     game, best = RECIPES["cgan"].game(), RECIPES["best"].game()
-    assert kinds(game.generator.net) == kinds(best.generator)
+    assert kinds([game.generator.first, *game.generator.rest]) == kinds(best.generator)
     assert kinds(game.discriminator.features) == kinds(best.discriminator)[:-1]
     assert game.classes == 10 and best.classes == 0
 
