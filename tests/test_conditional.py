@@ -49,10 +49,12 @@ def test_what_a_label_adds_is_added_to_its_own_z(images):
     net = conditional.LabelledGenerator(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), classes=3)
     nn.init.normal_(net.embedding.weight)
     z = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    made = net(z, torch.tensor([2, 0, 2]))
-    for i, label in enumerate((2, 0, 2)):
+    labels = torch.tensor([2, 0, 2])
+    made = net(z, labels)
+    for i, label in enumerate(labels):
         before = net.first.weight @ z[i] + net.first.bias + net.embedding.weight[label]
         assert torch.allclose(made[i], before.tanh(), atol=1e-6)
+    assert torch.allclose(net.eval()(z, labels), net.train()(0.9 * z, labels), atol=1e-6)  # truncation
 
 
 def test_a_logit_is_the_plain_one_and_how_well_the_features_fit_the_label(images):
