@@ -8,7 +8,6 @@ import copy
 import torch
 from torch import nn
 
-
 # Far out, where few z of training fell, digits come apart: shorter z are surer, and a little less varied. Brock et al. 2018
 # (arXiv 1809.11096), section 3.1.
 TRUNCATION = 0.9

@@ -71,6 +71,16 @@ def test_generated_digits_have_the_labels_that_were_asked_for():
     assert not images.equal(other)
 
 
+def test_generated_digits_vary_as_much_as_in_training(new_game):
+    game = new_game("mlp", classes=10)
+    sampler = game.sampler()
+    images, labels = augmentation.synthetic(sampler, 300, seed=5)
+    with torch.no_grad():  # an MLP has no BatchNorm: what differs in training is the length of z
+        trained = game.average.train()(sampler.noise(300, 5), labels)
+    assert (data.to_range(images) - trained).abs().max() < 0.5 / 127.5 + 1e-4
+    assert (sampler.sample(300, 5) - trained).abs().max() > 2 / 127.5
+
+
 def test_a_batch_has_an_equal_share_of_each_source_with_its_labels():
     real, fake = flat(255, label=3), flat(0, label=7)
     images, labels = next(augmentation.mixed(real, fake, batch_size=16))
