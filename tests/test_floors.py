@@ -31,6 +31,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "imaging",
     "latent",
     "plotting",
+    "art",
     "checks",
     "tuning",
     "runs",
