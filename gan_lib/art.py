@@ -111,13 +111,13 @@ def enlarge(picture, width):
     return (255 * np.clip((page - 0.45) * max(1.5, scale / 2) + 0.5, 0, 1)).round().astype(np.uint8)
 
 
-def poster(sampler, number="2026", rows=31, columns=12, title="", below="", size=A4, seed=0):
+def poster(sampler, number="2026", rows=31, columns=12, title="", below="", size=A4, n=6000, seed=0):
     """A sheet of `size` (height, width), black on white: `number` large in one hand, and below it in rows × columns others.
 
-    They are `ordered` by slant and thickness; `title` stands above them, and `below` at the foot.
+    They are `ordered`, out of n; `title` stands above them, and `below` at the foot.
     """
     (height, width), margin = size, size[1] // 12
-    digits = in_hands(sampler, number, ordered(sampler, number, rows, columns, seed=seed))
+    digits = in_hands(sampler, number, ordered(sampler, number, rows, columns, n, seed))
     cells = np.full((rows * columns, 32, PITCH * len(number) + 16), 255, np.uint8)
     for i, images in enumerate(digits):
         part = cells[:, 2:30, PITCH * i : PITCH * i + 28]

@@ -151,7 +151,7 @@ def test_ink_is_enlarged_with_a_crisp_edge():
 def test_a_poster_has_its_size_its_margins_and_its_words(monkeypatch):
     copyist = Copyist()
     monkeypatch.setattr(
-        art, "ordered", lambda sampler, number, rows, columns, seed: copyist.noise(rows * columns, seed)
+        art, "ordered", lambda sampler, number, rows, columns, n, seed: copyist.noise(rows * columns, seed)
     )
     size = (900, 640)
     sheets = [
