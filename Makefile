@@ -57,10 +57,10 @@ reference: $(READY)  ## make the reference runs, the results and the bundled gen
 	$(BIN)/python tools/stacked.py
 	$(BIN)/python tools/reference.py mlp-quick dcgan-quick
 	$(BIN)/python tools/reference.py mlp --seeds 0 1 2 3 4
-	$(BIN)/python tools/reference.py dcgan best --seeds 0 1 2
+	$(BIN)/python tools/reference.py dcgan best cgan --seeds 0 1 2
 	$(BIN)/python tools/reference.py lsgan hinge-sn wgan-gp r3gan --seeds 1 2 3
 	$(BIN)/python tools/study.py
-	for recipe in mlp dcgan best; do $(BIN)/python -m gan_lib export runs/reference/$$recipe-0 || exit 1; done
+	for recipe in mlp dcgan best cgan; do $(BIN)/python -m gan_lib export runs/reference/$$recipe-0 || exit 1; done
 	$(BIN)/python tools/art.py
 	cd runs/reference/dcgan-0 && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
 	  epoch_10.png epoch_20.png) ../../../samples/

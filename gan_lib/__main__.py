@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, clinic, data, evaluation, latent, plotting, recipes, runs, training
+from gan_lib import checkpoint, clinic, data, evaluation, handwriting, latent, plotting, recipes, report, runs, training
 from gan_lib.files import save_bundled_weights, write_atomically
 from gan_lib.page import write as write_page
 
@@ -43,6 +43,8 @@ def train(arguments):
 
 def sample(arguments):
     out = Path(arguments.out)
+    if arguments.n is None:
+        arguments.n = 1 if arguments.text else 100
     if not 1 <= arguments.n <= 100_000:
         raise ValueError(f"--n must lie between 1 and 100000, not be {arguments.n}.")
     if out.suffix not in (".png", ".npy", ""):
@@ -50,16 +52,32 @@ def sample(arguments):
             f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}."
         )
     sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
-    images = data.to_uint8(sampler.sample(arguments.n, arguments.seed)).cpu()
-    if out.suffix == ".png":
-        plotting.save_picture(plotting.tile(images, columns=round(arguments.n**0.5), scale=2), out)
+    samples, columns = asked(sampler, arguments)
+    images = data.to_uint8(samples).cpu()
+    if out.suffix == ".png" and arguments.text:
+        lines = [handwriting.line(digits) for digits in samples.split(columns)]
+        plotting.save_picture(handwriting.stack(lines).repeat(4, 0).repeat(4, 1), out)
+    elif out.suffix == ".png":
+        plotting.save_picture(plotting.tile(images, columns, scale=2), out)
     elif out.suffix == ".npy":
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, images.numpy())
     else:
         for i, image in enumerate(images.numpy()):
             plotting.save_picture(image, out / f"{i:05d}.png")
-    print(f"{arguments.n} samples of {arguments.source} are in {out}")
+    print(f"{len(images)} samples of {arguments.source} are in {out}")
+
+
+def asked(sampler, arguments):
+    """The samples that the command asks for, and how many of them make a row."""
+    n, seed = arguments.n, arguments.seed
+    if text := arguments.text or arguments.digits:
+        rows = sampler.noise(n if arguments.text else -(-n // len(text)), seed)
+        images = torch.cat([handwriting.write(sampler, text, z).flatten(0, 1) for z in rows.split(100)])
+        return images[: n * len(text) if arguments.text else n], len(text)
+    if arguments.digit is not None:
+        sampler = sampler.of(arguments.digit)
+    return sampler.sample(n, seed), 10 if sampler.classes == 10 else round(n**0.5)
 
 
 def sampler_of(source, device):
@@ -83,59 +101,48 @@ def measure(arguments):
     n, seeds, device = arguments.n, range(arguments.seeds), data.pick_device(arguments.device)
     if not 1000 <= n <= 60_000:
         raise ValueError(f"--n must lie between 1000 and 60000, not be {n}.")
+    labelled = False
     if arguments.source.endswith(".npy"):
         piles = [load_images(arguments.source).to(device)]
         n = len(piles[0])
         what = f"{n} images of {arguments.source}"
     else:
         sampler = sampler_of(arguments.source, device)
+        labelled = sampler.classes == 10
         piles = (sampler.sample(n, seed) for seed in seeds)
         what = f"{n} samples of {arguments.source}"
-    scores = [evaluation.score(images) for images in piles]
-    floor = [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]
+    found = {"scores": [], "floor": [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]}
+    if labelled:
+        found |= {"by_class": [], "floor_by_class": [evaluation.class_floor(n, seed, device) for seed in seeds]}
+    for images in piles:
+        found["scores"].append(evaluation.score(images))
+        if labelled:
+            found["by_class"].append(evaluation.class_scores(images, torch.arange(n) % 10))
     if arguments.json:
-        every = {"source": arguments.source, "n": n, "scores": scores, "floor": floor}
-        print(json.dumps(every | {key: [score._asdict() for score in every[key]] for key in ("scores", "floor")}))
+        print(json.dumps({"source": arguments.source, "n": n} | plain(found)))
         return
-    times = f", {len(scores)} times: mean ± standard deviation" if len(scores) > 1 else ""
+    times = f", {len(found['scores'])} times: mean ± standard deviation" if len(found["scores"]) > 1 else ""
     print(f"{what} against the 10000 test digits{times}")
-    print(f"{'':12}{'samples':>20}{'training digits':>20}")
-    for field, meaning in MEANINGS.items():
-        columns = [mean_and_spread([getattr(score, field) for score in pile]) for pile in (scores, floor)]
-        print(f"{field:12}{columns[0]:>20}{columns[1]:>20}   {meaning}")
+    print(report.measured(found["scores"], found["floor"]))
+    if labelled:
+        print(report.by_class(found["by_class"], found["floor_by_class"]))
 
 
-MEANINGS = {
-    "frechet": "Fréchet distance of the features; training digits give the floor",
-    "kernel": "kernel distance of the features; unbiased around 0",
-    "precision": "share of samples that lie among real digits",
-    "recall": "share of real digits that lie among samples",
-    "density": "how deep among real digits the samples lie",
-    "coverage": "share of real digits with a sample beside them",
-    "classes": "of ten, those that are not missing",
-    "kl": "divergence of the shares of the classes, in nats",
-    "imbalance": "largest gap of a class's share, as a part of it",
-    "confidence": "how sure the digit net is, on average",
-    "novelty": "distance to the nearest training digit; test digits: 1, copies: 0",
-}
+def plain(found):
+    """Scores, however deep in lists and dicts, as JSON takes them."""
+    if isinstance(found, dict):
+        return {key: plain(value) for key, value in found.items()}
+    return found._asdict() if hasattr(found, "_asdict") else [plain(each) for each in found]
 
 
 def directions(arguments):
     sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
     found = latent.effects(sampler, latent.find_directions(sampler))
     if arguments.json:
-        print(json.dumps([effect._asdict() for effect in found]))
+        print(json.dumps(plain(found)))
         return
     print(f"{arguments.source}: each attribute's direction, and what one step along it does, in standard deviations")
-    print(f"{'':12}{'explained':>10}{'own':>8}{'leak':>8}{'random':>8}")
-    for effect in found:
-        print(f"{effect.name:12}{effect.explained:10.0%}{effect.own:8.2f}{effect.leak:8.2f}{effect.random:8.2f}")
-    print(EFFECTS)
-
-
-EFFECTS = """\
-explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its
-attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."""
+    print(report.steered(found))
 
 
 def load_images(path):
@@ -147,12 +154,6 @@ def load_images(path):
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
     return data.to_range(torch.from_numpy(np.array(images)))
-
-
-def mean_and_spread(values):
-    """As text: the mean, and the standard deviation where there are several values."""
-    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0
-    return f"{mean:.3g}" + (f" ± {spread:.2g}" if spread else "")
 
 
 def bench(arguments):
@@ -213,7 +214,13 @@ def main(words=None):
     command = commands.add_parser("sample", help="sample from a generator")
     command.set_defaults(do=sample)
     command.add_argument("source", help="a pretrained recipe, a checkpoint file, or the folder of a run")
-    command.add_argument("--n", type=int, default=100, help="how many (default: 100)")
+    command.add_argument("--n", type=int, help="how many (default: 100); of --text, in how many handwritings (1)")
+    wish = command.add_mutually_exclusive_group()
+    wish.add_argument(
+        "--digit", type=whole(0), help="this digit only, of a generator that is told labels, such as cgan"
+    )
+    wish.add_argument("--digits", metavar="0123", help="these, time and again: each row has one handwriting")
+    wish.add_argument("--text", metavar="2026", help="this number, as one picture, in one handwriting")
     command.add_argument("--seed", type=whole(0), default=0, help="another seed, other digits (default: 0)")
     command.add_argument(
         "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"

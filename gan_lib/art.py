@@ -41,7 +41,7 @@ def morph(sampler, z, shares):
     """Images [N, 1, 28, 28] of z [N, latent_dim] that are between classes: `shares` [N, classes] of each, 1 in all."""
     generator = sampler.generator
     with torch.no_grad():
-        return generator.net(torch.cat([z, shares.to(z.device) @ generator.embedding.weight], 1))
+        return generator.rest(generator.first(z) + shares.to(z.device) @ generator.embedding.weight)
 
 
 def on_the_beat(beats, fps=25):

@@ -649,6 +649,81 @@ def blind_runs(answer):
             return f"the {which} run is not {against(said, run.records)}."
 
 
+# Lesson 08
+
+
+@check
+def label_beside_pixels(answer):
+    """`answer(images, labels)` → [N, 794]: the pixels of images [N, 1, 28, 28], and then the label as a one-hot vector."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        images, labels = torch.rand(4, 1, 28, 28) * 2 - 1, torch.tensor([7, 0, 9, 7])
+    got = torch.as_tensor(call(answer, images, labels))
+    pixels, hot = images.flatten(1), torch.eye(10)[labels]
+    if got.shape == (4, 785):
+        return "one number says which digit as if 7 were more than 0: make ten numbers of it, one of which is 1."
+    if got.shape == (8, 794) or got.shape != (4, 794):
+        return f"for 4 images its shape is {list(got.shape)}, not [4, 794]."
+    if got.equal(torch.cat([hot, pixels], 1)):
+        return "the label stands before the pixels; put it behind them."
+    if not got[:, :784].equal(pixels):
+        return "the first 784 numbers of a row are not the pixels of its image."
+    if not got[:, 784:].equal(hot):
+        wrong = got[:, 784:].float().argmax(1).tolist()
+        return f"for the labels {labels.tolist()} the 1 stands at {wrong}."
+
+
+@check
+def projection_logit(answer):
+    """`answer(f, labels, w, b, v)` → f · w + b + f · v_label of features f [N, d], for one vector v [10, d] a class: [N]."""
+    rng = torch.Generator().manual_seed(0)
+    f, w, v = (torch.randn(*shape, generator=rng) for shape in ((4, 6), (6,), (10, 6)))
+    b, labels = 0.7, torch.tensor([7, 0, 9, 7])
+    got, plain, fit = torch.as_tensor(call(answer, f, labels, w, b, v)), f @ w + b, (v[labels] * f).sum(1)
+    if got.shape == (4, 4):
+        return "f @ v[labels].T holds each image with the label of every other one; multiply row by row, and sum."
+    if got.shape == (4, 10):
+        return "it has a number for each class; of those only the one of the image's own label is wanted."
+    if got.shape != (4,):
+        return f"for 4 images its shape is {list(got.shape)}, not [4]."
+    for wrong, reason in (
+        (plain, "the label changes nothing: add v[labels] · f."),
+        (fit, "f · w + b is missing: it says whether the image looks real, whatever it shows."),
+        (f @ w + fit, "b is missing."),
+        (plain + (v[labels] * f).mean(1), "a product of two vectors is a sum over the features, not their mean."),
+        (plain + v[labels].sum(1), "the class vector has to meet the features: multiply it with f before the sum."),
+    ):
+        if torch.allclose(got, wrong, atol=1e-4):
+            return reason
+    if not torch.allclose(got, plain + fit, atol=1e-4):
+        return f"for the first image it gives {got[0]:.3f}, not {(plain + fit)[0]:.3f}."
+
+
+@check
+def class_by_latent(answer):
+    """`answer(z)` → z [10 R, d] and labels [10 R] of a grid, row by row: R points z [R, d], each with the labels 0 to 9."""
+    z = torch.arange(12.0).view(3, 4)
+    got = call(answer, z.clone())
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        return "it should return two tensors: z, and labels."
+    points, labels = map(torch.as_tensor, got)
+    if points.shape != (30, 4) or labels.shape != (30,):
+        return f"for 3 points their shapes are {list(points.shape)} and {list(labels.shape)}, not [30, 4] and [30]."
+    if labels.is_floating_point():
+        return "labels are whole numbers: torch.arange(10), without a point."
+    which, rows, columns = points[:, 0] / 4, torch.arange(30) // 10, torch.arange(30) % 10
+    if which.equal((torch.arange(30) % 3).float()) and labels.equal(columns):
+        return "z takes turns with every image, so a row is of three hands: repeat_interleave keeps each z for ten in a row."
+    if which.equal(rows.float()) and labels.equal(rows.new_tensor(range(30)) // 3):
+        return (
+            "the labels change with every third image; in a row they should go from 0 to 9: repeat the whole of them."
+        )
+    if which.equal((torch.arange(30) % 3).float()) and labels.equal(torch.arange(30) // 3):
+        return "that is a grid with a row for each digit; a row should be one z."
+    if not (which.equal(rows.float()) and labels.equal(columns)):
+        return f"the first row has the z {which[:10].int().tolist()} and the labels {labels[:10].tolist()}."
+
+
 # Lesson 09
 
 

@@ -3,24 +3,38 @@
 Labels y are int64 [N], from 0 to classes - 1. Nets of models.py stand inside: `Recipe.classes` puts them there.
 """
 
+import copy
+
 import torch
 from torch import nn
 
 
 class LabelledGenerator(nn.Module):
-    """G(z, y): beside z stands a vector that belongs to y, as long as z, and learnt. So `net` takes [N, 2 latent_dim].
+    """G(z, y) = g(W z + b + u_y), where W z + b is the first layer of `net`, and g the others: y moves its bias.
 
-    After Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2.
+    As if a one-hot y stood beside z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. u starts at 0: at first the label says
+    nothing. Raises `ValueError` where the first layer of `net` is none that is linear.
     """
 
-    def __init__(self, net, latent_dim, classes=10):
+    def __init__(self, net, classes=10):
         super().__init__()
-        self.net, self.classes = net, classes
-        self.embedding = nn.Embedding(classes, latent_dim)
+        self.first, *rest = net
+        if not isinstance(self.first, nn.Linear):
+            raise ValueError(f"To be told labels, a generator must begin with a linear layer, not with {self.first}.")
+        self.rest, self.classes = nn.Sequential(*rest), classes
+        self.embedding = nn.Embedding(classes, self.first.out_features)
+        nn.init.zeros_(self.embedding.weight)
 
     def forward(self, z, labels):
         """z [N, latent_dim], labels [N] → images [N, 1, 28, 28] in [-1, 1]."""
-        return self.net(torch.cat([z, self.embedding(labels)], 1))
+        return self.rest(self.first(z) + self.embedding(labels))
+
+    @torch.no_grad()
+    def of(self, label):
+        """The net of z alone that this one is for a single label."""
+        first = copy.deepcopy(self.first)
+        first.bias += self.embedding.weight[label]
+        return nn.Sequential(first, *copy.deepcopy(self.rest))
 
 
 class ProjectionDiscriminator(nn.Module):

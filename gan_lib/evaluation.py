@@ -142,7 +142,8 @@ class RealDigits:
     """What `score` has to know of the 10,000 test digits. What takes long is worked out when it is first asked for."""
 
     def __init__(self, device):
-        self.images = data.to_range(data.load(train=False, device=device).images)
+        images, self.labels = data.load(train=False, device=device)
+        self.images = data.to_range(images)
         self.features, logits = features_and_logits(self.images)  # [10000, 128]
         self.gaussian = gaussian(self.features)
         self.shares = class_shares(logits)  # of the ten classes, as the digit net reads them
@@ -205,6 +206,36 @@ def score(images):
         logits.softmax(1).amax(1).mean().item(),
         (nearness(images) / real.nearest).item(),
     )
+
+
+class ClassScore(NamedTuple):
+    """How good images are that were asked for as one digit, measured against the test digits of that class. Lesson 08."""
+
+    right: float  # share that the digit net reads as the digit asked for
+    precision: float  # the other four as in `Score`, of this class alone
+    recall: float
+    density: float
+    coverage: float
+
+
+def class_scores(images, labels):
+    """The `ClassScore` of each digit: of images [N, 1, 28, 28] in [-1, 1] that were asked for as labels [N], 0 to 9."""
+    real, labels = real_digits(images.device), labels.to(images.device)
+    features, logits = features_and_logits(images)
+    right, scores = logits.argmax(1) == labels, []
+    for digit in range(10):
+        mine, theirs = labels == digit, real.labels == digit
+        shares = precision_recall_density_coverage(real.features[theirs], features[mine])
+        scores.append(ClassScore(right[mine].float().mean().item(), *shares))
+    return scores
+
+
+def class_floor(n=10_000, seed=0, device="cpu"):
+    """The `class_scores` of n training digits, as many of each class, drawn with `seed`: what to compare with."""
+    images, labels = data.load(device=device)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).to(device)
+    chosen = torch.cat([order[labels[order] == digit][: n // 10] for digit in range(10)])
+    return class_scores(data.to_range(images[chosen]), labels[chosen])
 
 
 def floor(n=10_000, seed=0, device="cpu"):

@@ -14,7 +14,7 @@ import ipywidgets as widgets
 import torch
 from PIL import Image
 
-from gan_lib import evaluation, latent, plotting
+from gan_lib import data, evaluation, latent, plotting
 from gan_lib.files import write_atomically
 from gan_lib.pictures import failure, img
 
@@ -96,6 +96,8 @@ class Explorer(Shell):
         if any(direction.vector.shape != (sampler.latent_dim,) for direction in directions):
             raise ValueError(f"These directions are not this sampler's, whose z has {sampler.latent_dim} numbers.")
         self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
+        self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=STYLE)
+        self.digit.style.button_width = "28px"
         self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z that stands in for its own, name)}
         self.seed, self.new_z = seed_field(seed)
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
@@ -109,7 +111,7 @@ class Explorer(Shell):
         self.text = button("z as text", lambda: self.tell(self.written))
         self.nearest = button("nearest", lambda: self.tell(self.compared))
         buttons = [self.save, self.text] + [self.nearest] * (neighbours is not None)
-        moving = [*self.sliders, self.norm, self.walk]
+        moving = [*[self.digit] * (sampler.classes > 0), *self.sliders, self.norm, self.walk]
         super().__init__(row(self.seed, self.new_z, self.reset), *moving, row(self.play, *buttons), watch=moving)
         self.seed.observe(lambda _: self.begin(), "value")
         self.draw()
@@ -161,20 +163,23 @@ class Explorer(Shell):
         """The point z [latent_dim] that is on the screen: after the walk, the sliders and |z|."""
         return self.point(self.walk.value)
 
-    def picture(self):
-        """The image of `current_z`, uint8 [28, 28]."""
-        return latent.render(self.sampler, self.current_z).cpu().numpy()
+    def picture(self, position=None):
+        """The image of `current_z`, or of another position of the walk, uint8 [28, 28]."""
+        z = self.point(self.walk.value if position is None else position)
+        sampler = self.sampler.of(self.digit.value) if self.digit.options else self.sampler
+        return latent.render(sampler, z).cpu().numpy()
 
     def show(self):
         """Draw. What a button said about another picture goes."""
         _, name = self.of(self.seed.value)
         values = [f"{each.description} {each.value:.1f}" for each in (*self.sliders, self.norm)]
-        self.image.value = img(self.picture(), self.size, html.escape(", ".join([f"the digit of {name}", *values])))
+        what = f"the {self.digit.value} of {name}" if self.digit.options else f"the digit of {name}"
+        self.image.value = img(self.picture(), self.size, html.escape(", ".join([what, *values])))
         return html.escape(name)
 
     def saved(self):
         """Save the picture and its walk."""
-        film = [latent.render(self.sampler, self.point(i)).cpu().numpy() for i in range(4 * LEG)]
+        film = [self.picture(i) for i in range(4 * LEG)]
         return "saved as " + " and ".join(str(path) for path in save_digit(self.picture(), film))
 
     def written(self):
@@ -185,6 +190,7 @@ class Explorer(Shell):
     def compared(self):
         """The training digits nearest to the picture."""
         neighbours = self.neighbours.to(self.sampler.device)
-        distances, indices = evaluation.nearest(self.sampler(self.current_z.unsqueeze(0)), neighbours, k=5)
+        picture = torch.from_numpy(self.picture()).unsqueeze(0).to(self.sampler.device)
+        distances, indices = evaluation.nearest(data.to_range(picture), neighbours, k=5)
         strip = img(plotting.tile(neighbours[indices[0]]), 330, "the five nearest training digits")
         return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"

@@ -138,7 +138,7 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
     spread = {name: measure(samples).std() for name, measure in attributes.items()}
 
     def change(vector, z, names):
-        after, before = sampler(z + vector / 2), sampler(z - vector / 2)
+        after, before = sampler.turns(z + vector / 2), sampler.turns(z - vector / 2)
         return torch.stack([(attributes[k](after) - attributes[k](before)).mean() / spread[k] for k in names])
 
     units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)

@@ -178,10 +178,10 @@ class Sampler:
     def __call__(self, z, labels=None):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have the shape [N, {self.latent_dim}], not {list(z.shape)}.")
-        if not self.classes:
-            return self.generator(z.to(self.device))
-        if labels is None:
+        if labels is None and self.classes:
             raise ValueError("This generator is told labels: sampler(z, labels), or sampler.of(7)(z) for sevens.")
+        if labels is None:
+            return self.generator(z.to(self.device))
         self.check(labels)
         if labels.shape != z.shape[:1]:
             raise ValueError(f"The {len(z)} z need as many labels, in the shape [{len(z)}], not {list(labels.shape)}.")
@@ -189,16 +189,16 @@ class Sampler:
 
     def check(self, labels):
         """Raise `ValueError` unless the labels, a tensor or a number, are of the classes that the generator knows."""
+        if not self.classes:
+            raise ValueError("This generator was never told a label, and can't be asked for one.")
         labels = torch.as_tensor(labels)
         if labels.is_floating_point() or not ((labels >= 0) & (labels < self.classes)).all():
             raise ValueError(f"Labels are whole numbers from 0 to {self.classes - 1}, not {labels.tolist()}.")
 
     def of(self, label):
         """The sampler of one class: a pure function of z alone, which goes wherever a sampler without labels does."""
-        if not self.classes:
-            raise ValueError("This generator was never told a label, and can't be asked for one.")
         self.check(label)
-        return Sampler(Asked(self.generator, label), self.latent_dim)
+        return Sampler(self.generator.of(label), self.latent_dim)
 
     def noise(self, n, seed=0):
         """n points z [n, latent_dim] from N(0, 1); the same for the same seed on every device."""
@@ -208,25 +208,14 @@ class Sampler:
     def sample(self, n, seed=0, chunk=250):
         """n images [n, 1, 28, 28] in [-1, 1], made `chunk` at a time so that memory stays small.
 
-        With labels the i-th is of class i modulo `classes`, so that all classes have the same share.
+        The classes, where there are some, take turns as in `turns`.
         """
-        if not self.classes:
-            return torch.cat([self(z) for z in self.noise(n, seed).split(chunk)])
-        labels = torch.arange(n) % self.classes
-        return torch.cat(
-            [self(*part) for part in zip(self.noise(n, seed).split(chunk), labels.split(chunk), strict=True)]
-        )
+        z = self.noise(n, seed)
+        return torch.cat([self.turns(z[i : i + chunk], i) for i in range(0, n, chunk)])
 
-
-class Asked(nn.Module):
-    """A labelled generator that is asked for one label only."""
-
-    def __init__(self, generator, label):
-        super().__init__()
-        self.generator, self.label = generator, label
-
-    def forward(self, z):
-        return self.generator(z, torch.full((len(z),), self.label, device=z.device))
+    def turns(self, z, start=0):
+        """G(z), where the i-th image is of class (start + i) modulo `classes`: all classes, with the same share."""
+        return self(z, (start + torch.arange(len(z))) % self.classes) if self.classes else self(z)
 
 
 def classes_of(generator):

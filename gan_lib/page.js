@@ -94,11 +94,11 @@ function chore() {  // does one thing, and says whether there was one to do
   return true
 }
 
-const currentNet = () => net(state.name, settings.moment, "generator")
+const currentNet = () => net(state.name, settings.moment, "generator", settings.digit)
 
 const banks = new Map()
-function candidates() {  // for the search, by generator and moment
-  const key = JSON.stringify([state.name, settings.moment])
+function candidates() {  // for the search, by generator, moment and digit
+  const key = JSON.stringify([state.name, settings.moment, settings.digit])
   if (!banks.has(key)) banks.set(key, [])
   return banks.get(key)
 }
@@ -130,15 +130,15 @@ function rest() {  // no walk, no search
 
 /* 5 · The generators, their sliders, and what their discriminators say. */
 
-function defaults({latent_dim, directions, moments}) {
-  const zeros = Object.fromEntries(directions.map(({name}) => [name, 0]))
+function defaults({latent_dim, classes, directions, moments}) {
+  const zeros = Object.fromEntries([...directions.map(({name}) => [name, 0]), ...(classes ? [["digit", 0]] : [])])
   return {...zeros, norm: Math.round(10 * Math.sqrt(latent_dim)) / 10, moment: moments.length - 1}
 }
 
 function choose(name) {
   rest()
   state.name = name
-  const {latent_dim, directions, moments} = generators[name]
+  const {latent_dim, classes, directions, moments} = generators[name]
   settings = defaults(generators[name])
   const evenly = (low, high) => Array.from({length: 9}, (_, i) => low + (high - low) * i / 8)
   const signed = value => value.toFixed(1).replace("-", "−").replace(/^(?=[1-9]|0\.[1-9])/, "+")
@@ -149,9 +149,13 @@ function choose(name) {
     const ticks = moments.map(({step}) => step.toLocaleString("en", {notation: "compact"}))
     sliders.unshift(makeSlider("moment", "training", moments.map((_, i) => i), 1, words, ticks))
   }
+  if (classes) {
+    const labels = Array.from({length: classes}, (_, label) => label)
+    sliders.unshift(makeSlider("digit", "digit", labels, 1, label => `a ${label}`))
+  }
   find("sliders").replaceChildren(...sliders.map(slider => slider.box))
   for (const input of find("choices").querySelectorAll("input")) input.checked = input.value === name
-  find("opinion").hidden = !moments[0].discriminator
+  find("opinion").hidden = !moments.every(({discriminator}) => discriminator)
 }
 
 function makeSlider(key, label, values, step, words, ticks = []) {  // a tick is what stands under a picture
@@ -169,7 +173,7 @@ function makeSlider(key, label, values, step, words, ticks = []) {  // a tick is
   Object.assign(film, {width: 28 * values.length, height: 28})
   Object.assign(input, {min: values[0], max: values.at(-1), step})
   input.addEventListener("input", () => {
-    const again = hunting && key === "moment"  // another net, another search
+    const again = hunting && ["moment", "digit"].includes(key)  // another net, another search
     if (!walking) { rest(); say(WHERE[state.origin]()) }
     settings[key] = Number(input.value)
     changed()

@@ -79,14 +79,23 @@ def generator(moments):
     attributes = dict(list(SLIDERS.items())[: last.latent_dim])  # more can't be at right angles
     found = latent.orthogonal(latent.find_directions(last, attributes))
     directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
-    return {"latent_dim": last.latent_dim, "directions": directions, "moments": [told(m) for m in moments]}
+    about = {"latent_dim": last.latent_dim, "classes": last.classes, "directions": directions}
+    return about | {"moments": [told(m) for m in moments]}
 
 
 @torch.no_grad()
 def told(moment, n=200):
-    """What the page is told of a moment; of a discriminator also its logits of n real images, and of n of its rival's."""
-    about = {"step": moment.step, "layers": packed(layers(moment.sampler.generator, (moment.sampler.latent_dim,)))}
-    if moment.discriminator is not None:
+    """What the page is told of a moment; of a discriminator also its logits of n real images, and of n of its rival's.
+
+    Of a generator that is told labels: the layers for label 0, and the "biases" of the first of them for each label.
+    """
+    sampler = moment.sampler
+    asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
+    nets = [layers(each.generator, (sampler.latent_dim,)) for each in asked]
+    about = {"step": moment.step, "layers": packed(nets[0])}
+    if sampler.classes:  # these nets differ in the bias of their first layer alone
+        about["biases"] = [encoded(steps[0]["bias"]) for steps in nets]
+    elif moment.discriminator is not None:
         real = data.to_range(data.load(moment.dataset, train=False).images[:n])
         piles = {"real": real, "fake": moment.sampler.sample(n)}
         logits = {name: rounded(moment.discriminator(images).sort().values) for name, images in piles.items()}

@@ -145,11 +145,12 @@ class Net {
 }
 
 const nets = new Map()  // decoded when they are first asked for
-function net(name, moment, role) {
-  const key = JSON.stringify([name, moment, role])
+function net(name, moment, role, label) {  // label: what a generator that is told labels is asked for
+  const key = JSON.stringify([name, moment, role, label])
   if (!nets.has(key)) {
-    const told = generators[name].moments[moment]
-    nets.set(key, new Net(role === "generator" ? told.layers : told.discriminator.layers))
+    const {layers: [first, ...others], biases, discriminator} = generators[name].moments[moment]
+    const layers = [biases ? {...first, bias: biases[label ?? 0]} : first, ...others]
+    nets.set(key, new Net(role === "generator" ? layers : discriminator.layers))
   }
   return nets.get(key)
 }
@@ -194,7 +195,7 @@ function toPixels(image) {  // [-1, 1] → 0 to 255
 function render(name, z, settings = {}) {
   const {directions, moments} = generators[name]
   const moment = settings.moment ?? moments.length - 1
-  return toPixels(net(name, moment, "generator").forward(move(Float32Array.from(z), directions, settings)))
+  return toPixels(net(name, moment, "generator", settings.digit).forward(move(Float32Array.from(z), directions, settings)))
 }
 
 

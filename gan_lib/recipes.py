@@ -45,11 +45,10 @@ class Recipe:
         """A new generator and a new discriminator, from torch's random state."""
         make_generator, make_discriminator = models.PAIRS[self.nets]
         more = {} if self.channels == 1 else {"channels": self.channels}
-        told = 2 if self.classes else 1  # beside z stands as much for the label
-        generator = make_generator(told * self.latent_dim, self.width, **more)
+        generator = make_generator(self.latent_dim, self.width, **more)
         discriminator = make_discriminator(self.d_width or self.width, **more)
         if self.classes:
-            generator = conditional.LabelledGenerator(generator, self.latent_dim, self.classes)
+            generator = conditional.LabelledGenerator(generator, self.classes)
             discriminator = conditional.ProjectionDiscriminator(discriminator, self.classes)
         return generator, discriminator
 
@@ -95,11 +94,12 @@ RECIPES = {
             "mapped",
             classes=10,
             width=32,
+            d_width=48,  # wide enough to tell within a class
             loss="relativistic",  # a real and a fake digit of the same class make a pair
             gamma=1.0,
             penalty_every=4,
             batch_size=32,
-            epochs=16,
+            epochs=12,
             g_lr=2e-3,
             d_lr=1e-3,
             anneal=True,

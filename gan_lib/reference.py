@@ -103,8 +103,9 @@ def remark(records, recipe):
 
 def results():
     """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}}, where about is
-    {seeds, parameters, steps, ms_a_step, "scores": [score …], "effects": [[effect …] …]}, one of each for a run. Classic is
-    `mlp` without its moving average, as it trains.
+    {seeds, parameters, steps, ms_a_step, "scores": [score …], "effects": [[effect …] …]}, one of each for a run; "by_class":
+    [[score of a digit …] …] where labels are told, and "floor_by_class" beside "floor". Classic is `mlp` without its moving
+    average, as it trains.
     """
     return json.loads((FOLDER / "results.json").read_text())
 
@@ -120,6 +121,21 @@ def table():
         minutes = about["steps"] * about["ms_a_step"] / 60_000
         size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
         lines.append([f"`{name}`", size, f"{minutes:.1f}", runs, *scored(about["scores"], fields)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def class_table(recipe="cgan"):
+    """How `recipe` answers, a row for each digit, as Markdown: means over the runs, and in brackets what training digits get."""
+    fields = ("precision", "recall", "density", "coverage")
+    lines = [("asked for", "read as it", *fields), ["---"] + ["---:"] * 5]
+    found = results()
+    ours, floor = (
+        zip(*scores, strict=True) for scores in (found["recipes"][recipe]["by_class"], found["floor_by_class"])
+    )
+    for digit, piles in enumerate(zip(ours, floor, strict=True)):  # of this digit, one score for each run
+        means = [{field: fmean(score[field] for score in pile) for field in ("right", *fields)} for pile in piles]
+        cells = [f"{means[0][field]:.2f} ({means[1][field]:.2f})" for field in fields]
+        lines.append([str(digit), f"{means[0]['right']:.1%}", *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

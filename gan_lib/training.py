@@ -132,8 +132,7 @@ def penalty(game, real, fake, *labels):
 def generator_step(game, real, fake, *labels):
     """Move G, which made `fake`, one step towards fooling D. Returns g_loss, real_logits (None if unpaired), fake_logits."""
     game.discriminator.requires_grad_(False)  # gradients pass through D, and stay out of it
-    real_logits = game.judge(real, *labels) if game.loss.paired else None
-    fake_logits = game.judge(fake, *labels)
+    real_logits, fake_logits = game.judge(real, *labels) if game.loss.paired else None, game.judge(fake, *labels)
     g_loss = game.loss.generator(real_logits, fake_logits)
     game.g_optimizer.zero_grad()
     g_loss.backward()

@@ -17,6 +17,7 @@ def sampler():
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         generator, _ = Recipe("tiny", "mlp", classes=10, latent_dim=6, width=16).players()
+        torch.nn.init.normal_(generator.embedding.weight)
         [parameter.mul_(2) for parameter in generator.parameters()]
     return models.Sampler(generator, 6)
 

@@ -76,7 +76,7 @@ def test_finished_runs_are_left_in_peace(name):
 @pytest.mark.parametrize("name", [name for name in recipes.RECIPES if not name.startswith("mlp-quick")])
 def test_every_recipe_starts_in_peace(name, new_game):
     game = dataclasses.replace(recipes.get(name), width=16, d_width=None).game()
-    records = list(training.train(game, data.load().images, 100, record_every=20))
+    records = list(training.train(game, data.load(), 100, record_every=20))
     assert clinic.spans(records)
     assert diagnose(records) is None
 

@@ -425,3 +425,42 @@ def test_fewer_than_a_thousand_images_are_refused():
     expected = r"A score needs at least 1,000 images, better 10,000; these are 999\."
     with pytest.raises(ValueError, match=expected):
         evaluation.score(torch.zeros(999, 1, 28, 28))
+
+
+# Class by class
+
+
+def test_real_digits_with_their_labels_are_nearly_all_right_and_lie_among_their_own_class():
+    for score in evaluation.class_floor(3000):
+        assert score.right > 0.99
+        assert min(score.precision, score.density, score.coverage) > 0.5
+
+
+def test_a_class_is_measured_by_its_own_images_alone():
+    """Sevens asked for as sevens, and threes that came where fives were asked for."""
+    images, labels = data.load()
+    chosen = torch.cat([(labels == digit).nonzero()[:100, 0] for digit in range(10)])
+    images, labels = data.to_range(images[chosen]), labels[chosen]
+    before = evaluation.class_scores(images, labels)
+    images[labels == 5] = images[labels == 3]
+    after = evaluation.class_scores(images, labels)
+    assert [before[digit] for digit in range(10) if digit != 5] == [after[digit] for digit in range(10) if digit != 5]
+    assert after[5].right < 0.05 < 0.95 < before[5].right
+    assert after[5].density < before[5].density / 4 and after[5].coverage < before[5].coverage / 4
+
+
+def test_the_scores_of_a_class_are_those_of_the_whole_with_one_class_left(digits):
+    images, labels = data.to_range(digits.images[:600]), digits.labels[:600]
+    features, _ = evaluation.features_and_logits(images)
+    real = evaluation.real_digits(images.device)
+    expected = evaluation.precision_recall_density_coverage(real.features[digits.labels == 4], features[labels == 4])
+    assert evaluation.class_scores(images, labels)[4][1:] == pytest.approx(expected)
+
+
+def test_the_floor_of_the_classes_has_as_many_of_each(monkeypatch):
+    monkeypatch.setattr(evaluation, "class_scores", lambda images, labels: (images, labels))
+    images, labels = evaluation.class_floor(200, seed=1)
+    assert labels.bincount().tolist() == [20] * 10
+    assert not images.equal(evaluation.class_floor(200, seed=2)[0])
+    there = {image.numpy().tobytes() for image in data.load().images}
+    assert all(image.numpy().tobytes() in there for image in data.to_uint8(images))

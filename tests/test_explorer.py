@@ -1,6 +1,7 @@
 """The sliders: what is on the screen is what the pure functions give, and nothing fails in silence."""
 
 import re
+from pathlib import Path
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -294,3 +295,43 @@ def test_a_browser_that_rounds_the_length_changes_nothing(sampler):
     assert explorer.image.value.split("base64,")[1] == before
     explorer.norm.value = length + 0.1
     assert explorer.image.value.split("base64,")[1] != before
+
+
+# A sampler that is told labels
+
+
+@pytest.fixture
+def told(new_game):
+    game = new_game(classes=10)
+    torch.nn.init.normal_(game.average.embedding.weight)
+    return game.sampler()
+
+
+def test_a_row_of_digits_chooses_which_one_is_shown_in_the_same_handwriting(told):
+    explorer = widgets.explore(told)
+    z = explorer.current_z
+    for digit in (7, 3):
+        explorer.digit.value = digit
+        assert explorer.current_z.equal(z)
+        assert (decode(explorer.image.value) == latent.render(told.of(digit), z).numpy()).all()
+        assert f"the {digit} of seed 0" in explorer.image.value
+    explorer.sliders[0].value = 2.0
+    assert (decode(explorer.image.value) == latent.render(told.of(3), explorer.current_z).numpy()).all()
+
+
+def test_a_walk_keeps_the_digit(told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    explorer = widgets.explore(told)
+    explorer.digit.value = 5
+    explorer.save.click()
+    with Image.open(next(Path("runs").glob("*.gif"))) as film:
+        film.seek(40)
+        frame = np.array(film.convert("L"))[5::10, 5::10]
+    apart = [abs(frame.astype(int) - latent.render(told.of(y), explorer.point(40)).numpy()).mean() for y in (5, 2)]
+    assert apart[0] < 4 and apart[0] < apart[1] / 1.5  # a GIF has few levels of grey
+
+
+def test_the_row_of_digits_is_on_the_screen_where_labels_are_told(told, sampler):
+    for each, there in ((told, True), (sampler, False)):
+        explorer = widgets.explore(each)
+        assert (explorer.digit in explorer.children[1].children) == there

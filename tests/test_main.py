@@ -27,7 +27,21 @@ import torch
 from PIL import Image
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, clinic, data, evaluation, files, latent, parallel, plotting, recipes, runs, training
+from gan_lib import (
+    checkpoint,
+    clinic,
+    data,
+    evaluation,
+    files,
+    handwriting,
+    latent,
+    parallel,
+    plotting,
+    recipes,
+    report,
+    runs,
+    training,
+)
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
 
@@ -289,6 +303,57 @@ def test_another_seed_gives_other_samples(gan, small_run):
     assert not (np.load("0.npy") == np.load("1.npy")).all()
 
 
+@pytest.fixture
+def told_run(tmp_path, new_game):
+    """The folder of a run whose players are told labels."""
+    recipe = recipes.Recipe("told", "mlp", latent_dim=5, width=6, classes=10)
+    game = recipe.game(seed=3)
+    for layer in (game.average.embedding, game.average.rest[3]):
+        torch.nn.init.normal_(layer.weight)
+    recipes.save(game, recipe, tmp_path / "here" / "told" / "checkpoints" / "step_1.safetensors")
+    return game.sampler()
+
+
+def test_a_digit_is_asked_for(gan, told_run):
+    assert gan("sample", "told", "--digit", 7, "--n", 12, "--seed", 4, "--out", "x.npy")[0] == 0
+    assert (np.load("x.npy") == data.to_uint8(told_run.of(7).sample(12, seed=4)).numpy()).all()
+
+
+def test_digits_take_turns_and_each_row_has_one_handwriting(gan, told_run):
+    assert gan("sample", "told", "--digits", "907", "--n", 8, "--out", "x.npy")[1] == "8 samples of told are in x.npy\n"
+    z = told_run.noise(3)
+    expected = [told_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
+    assert abs(np.load("x.npy").astype(int) - data.to_uint8(torch.cat(expected)).numpy()).max() <= 1
+    gan("sample", "told", "--digits", "907", "--n", 8, "--out", "x.png")
+    rows = plotting.untile(plotting.load_picture("x.png"), scale=2)
+    assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
+
+
+def test_a_number_is_written_as_one_picture(gan, told_run):
+    told = gan("sample", "told", "--text", "20261", "--out", "x.png")
+    assert told == (0, "5 samples of told are in x.png\n", "")
+    images = handwriting.write(told_run, "20261", told_run.noise(1))[0]
+    assert (plotting.load_picture("x.png")[::4, ::4] == handwriting.line(images)).all()
+    gan("sample", "told", "--text", "20261", "--n", 3, "--out", "three.png")
+    lines = [handwriting.line(images) for images in handwriting.write(told_run, "20261", told_run.noise(3))]
+    assert abs(plotting.load_picture("three.png")[::4, ::4].astype(int) - handwriting.stack(lines)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("told --digit 11", "Labels are whole numbers from 0 to 9, not 11."),
+        ("told --text 2o26", "What is to be written must be digits from 0 to 9, not '2o26'."),
+        ("told --digits -", "What is to be written must be digits from 0 to 9, not '-'."),
+        ("small --digit 7", "This generator was never told a label, and can't be asked for one."),
+        ("small --text 7", "This generator was never told a label, and can't be asked for one."),
+    ],
+)
+def test_what_can_not_be_asked_for_is_refused(words, sentence, gan, told_run, small_run):
+    assert gan("sample", *words.split(), "--out", "x.png") == (1, "", f"gan_lib: {sentence}\n")
+    assert not Path("x.png").exists()
+
+
 def test_every_pretrained_recipe_can_be_sampled(gan):
     for name, about in files.manifest().items():
         if "recipe" in about:
@@ -338,8 +403,8 @@ def quick_scores(monkeypatch):
 
 
 def test_measure_explains_every_number_of_a_score():
-    assert tuple(command_line.MEANINGS) == evaluation.Score._fields
-    assert all(command_line.MEANINGS.values())
+    assert tuple(report.MEANINGS) == evaluation.Score._fields
+    assert all(report.MEANINGS.values())
 
 
 def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
@@ -351,9 +416,9 @@ def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
     assert [row.split()[0] for row in rows] == list(evaluation.Score._fields)
     sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     scores = cheap_score(sampler.sample(1000)), evaluation.floor(1000)
-    for row, (field, meaning), *values in zip(rows, command_line.MEANINGS.items(), *scores, strict=True):
+    for row, (field, meaning), *values in zip(rows, report.MEANINGS.items(), *scores, strict=True):
         assert row.split(maxsplit=3) == [field, *(f"{value:.3g}" for value in values), meaning]
-    assert len({row.index(meaning) for row, meaning in zip(rows, command_line.MEANINGS.values(), strict=True)}) == 1
+    assert len({row.index(meaning) for row, meaning in zip(rows, report.MEANINGS.values(), strict=True)}) == 1
 
 
 def test_of_several_seeds_the_table_holds_mean_and_standard_deviation(gan, small_run, quick_scores):
@@ -391,6 +456,23 @@ def test_directions_are_told_one_for_each_attribute(gan, small_run, monkeypatch)
         [e.name, f"{e.explained:.0%}", *(f"{v:.2f}" for v in e[2:])] for e in effects
     ]
     assert json.loads(gan("directions", "small", "--json")[1]) == [effect._asdict() for effect in effects]
+
+
+def test_what_is_told_labels_is_measured_digit_by_digit(gan, told_run, quick_scores):
+    status, out, err = gan("measure", "told", "--n", 1000, "--seeds", 2)
+    assert (status, err) == (0, "")
+    heads, *rows = out.splitlines()[2 + len(evaluation.Score._fields) :]
+    assert heads.split() == ["asked", "for", "read", "as", "it", "precision", "recall", "density", "coverage"]
+    piles = [evaluation.class_scores(told_run.sample(1000, seed), torch.arange(1000) % 10) for seed in range(2)]
+    floors = [evaluation.class_floor(1000, seed) for seed in range(2)]
+    for digit in range(10):
+        got, best = np.mean([pile[digit] for pile in piles], 0), np.mean([pile[digit] for pile in floors], 0)
+        expected = [f"{a:.2f} ({b:.2f})" for a, b in zip(got[1:], best[1:], strict=True)]
+        assert rows[digit].split()[:2] == [str(digit), f"{got[0]:.1%}"]
+        assert re.findall(r"\S+ \(\S+\)", rows[digit]) == expected
+    told = json.loads(gan("measure", "told", "--n", 1000, "--json")[1])
+    assert told["by_class"] == [[score._asdict() for score in piles[0]]]
+    assert told["floor_by_class"] == [[score._asdict() for score in floors[0]]]
 
 
 def test_by_default_ten_thousand_samples_are_measured(gan, small_run, quick_scores):

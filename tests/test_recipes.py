@@ -136,7 +136,15 @@ def test_best_is_as_described():
     assert (sizes(game.generator)[-1], sizes(game.discriminator)[0]) == ((40, 1), (1, 32))
     assert adam(game) == [(2e-3, (0.0, 0.99)), (1e-3, (0.0, 0.99))]
     assert (game.latent_dim, game.batch_size, game.horizon) == (64, 32, 24 * 60_000 // 32)
-    assert [name for name in RECIPES if RECIPES[name].game().horizon is not None] == ["best", *FAMILIES]
+    assert [name for name in RECIPES if RECIPES[name].game().horizon is not None] == ["best", "cgan", *FAMILIES]
+
+
+def test_cgan_is_best_but_told_labels_smaller_and_shorter():
+    assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": 48, "epochs": 12}
+    game, best = RECIPES["cgan"].game(), RECIPES["best"].game()
+    assert kinds([game.generator.first, *game.generator.rest]) == kinds(best.generator)
+    assert kinds(game.discriminator.features) == kinds(best.discriminator)[:-1]
+    assert game.classes == 10 and best.classes == 0
 
 
 FAMILIES = {  # name: (loss, penalty or None, what D is made of)
@@ -182,7 +190,7 @@ def test_the_family_of_wasserstein_has_the_papers_penalty():
     assert (game.gamma / 2, game.penalty_every, game.g_optimizer.defaults["betas"]) == (10, 1, (0.0, 0.9))
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"best", *FAMILIES}])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"best", "cgan", *FAMILIES}])
 def test_every_other_recipe_trains_by_binary_cross_entropy_alone(name):
     """The two losses of its game equal sigmoid and BCE, label 1 for real, and 1 for fake where G is judged."""
     game = RECIPES[name].game()
@@ -202,7 +210,7 @@ def test_every_recipe_makes_digits_shaped_images_and_takes_them(name):
     game = RECIPES[name].game()
     made = game.sampler().sample(3)
     assert made.shape == (3, 1, 28, 28)
-    assert game.discriminator(made).shape == (3,)
+    assert game.discriminator(made, *[torch.arange(3)] * (game.classes > 0)).shape == (3,)
 
 
 # A recipe is data

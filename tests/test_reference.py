@@ -146,6 +146,27 @@ def test_the_directions_are_told_by_recipe_and_attribute_with_their_spread_over_
     ]
 
 
+def test_the_classes_stand_one_below_the_other_with_what_real_digits_get_in_brackets(tmp_path, monkeypatch):
+    def run(right, precision):
+        return [
+            {"right": right, "precision": precision + digit / 100, "recall": 0.5, "density": 1.0, "coverage": 0.75}
+            for digit in range(10)
+        ]
+
+    results = {
+        "recipes": {"told": {"by_class": [run(0.97, 0.7), run(0.99, 0.8)]}},
+        "floor_by_class": [run(1.0, 0.9), run(1.0, 0.88)],
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    head, line, *digits = reference.class_table("told").splitlines()
+    assert head == "| asked for | read as it | precision | recall | density | coverage |"
+    assert line.count("|") == head.count("|")
+    assert digits[0] == "| 0 | 98.0% | 0.75 (0.89) | 0.50 (0.50) | 1.00 (1.00) | 0.75 (0.75) |"
+    assert digits[9] == "| 9 | 98.0% | 0.84 (0.98) | 0.50 (0.50) | 1.00 (1.00) | 0.75 (0.75) |"
+    assert len(digits) == 10
+
+
 # Real runs against the real bands
 
 

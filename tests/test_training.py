@@ -137,7 +137,7 @@ def test_the_steps_are_each_others_mirror():
         "game.discriminator.requires_grad_(True)",
         "game.discriminator.requires_grad_(False)",
     )
-    assert d[4] == "(d_loss + penalty(game, real, fake.detach())).backward()"
+    assert d[4] == "(d_loss + penalty(game, real, fake.detach(), *labels)).backward()"
     assert g[4] == "g_loss.backward()"
 
 

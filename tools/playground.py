@@ -15,7 +15,7 @@ OUT = Path(__file__).resolve().parents[1] / "samples" / "playground.html"
 NAME = "watch it learn"
 RECIPE = dataclasses.replace(recipes.get("dcgan-quick"), name=NAME, latent_dim=16, width=16, d_width=10)
 STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of what can be seen happens early
-PRETRAINED = ("best", "dcgan", "mlp")
+PRETRAINED = ("cgan", "best", "dcgan", "mlp")
 
 
 def learn(folder):

@@ -15,6 +15,8 @@ import json
 import time
 from pathlib import Path
 
+import torch
+
 from gan_lib import bench, checkpoint, data, evaluation, latent, models, recipes, reference, runs, training
 from gan_lib.files import manifest, write_atomically
 
@@ -106,8 +108,17 @@ def update(results, recipe, seeds, timed):
         entry["ms_a_step"] = ms_a_step(recipe)
     finals = [checkpoint.latest(folder / "checkpoints") for folder in folders]
     entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+    if recipe.classes:
+        asked = torch.arange(SAMPLES) % recipe.classes
+        entry["by_class"] = [plain(evaluation.class_scores(samples_of(path), asked)) for path in finals]
+        results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
     if recipe.name in manifest():  # those whose sliders the reader meets
         entry["effects"] = [effects_of(path) for path in finals]
+
+
+def plain(scores):
+    """Scores as JSON takes them, four decimals each."""
+    return [{key: round(value, 4) for key, value in score._asdict().items()} for score in scores]
 
 
 def effects_of(path):
@@ -129,7 +140,7 @@ def write_tables():
 
 def tables():
     """README's tables: {name: Markdown}."""
-    return {"results": reference.table(), "directions": reference.directions_table(),
+    return {"results": reference.table(), "classes": reference.class_table(), "directions": reference.directions_table(),
             "stacked": reference.stacked_table(), "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
 
 

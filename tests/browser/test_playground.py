@@ -31,7 +31,11 @@ def sources(liven, tmp_path_factory):
     found = {}
     for name, recipe in DRAWN.items():
         game = recipe.game()
-        liven(game.average, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
+        net = game.average
+        if recipe.classes:
+            torch.nn.init.normal_(net.embedding.weight)
+            net = torch.nn.Sequential(net.first, *net.rest)
+        liven(net, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
         found[name] = [page.Moment(None, game.sampler(), None)]
     folder, recipe = tmp_path_factory.mktemp("runs") / "my run", recipes.Recipe("small", "mapped", width=8)
     real = data.to_range(data.load(train=False).images[:64])
@@ -128,12 +132,18 @@ def off(a, b):
 
 
 def off_from(sampler, tab, name, moment=0):
-    """How far the page's pixels are off for 100 z, of 255."""
+    """How far the page's pixels are off for 100 z, of 255; where labels are told, for each of them."""
+    if sampler.classes:
+        return max(off_by(sampler.of(y), tab, name, {"digit": y}) for y in range(sampler.classes))
+    return off_by(sampler, tab, name, {"moment": moment})
+
+
+def off_by(sampler, tab, name, settings):
     z = sampler.noise(100, seed=3)
     pixels = data.to_uint8(sampler(z)).flatten(1).numpy()
     assert pixels.std() > 30
     program = "([name, zs, settings]) => JSON.stringify(zs.map(z => [...playground.render(name, z, settings)]))"
-    return off(json.loads(tab.evaluate(program, [name, z.tolist(), {"moment": moment}])), pixels)  # one string is fast
+    return off(json.loads(tab.evaluate(program, [name, z.tolist(), settings])), pixels)  # one string is fast
 
 
 # What it computes
@@ -146,6 +156,35 @@ def test_pixels_are_those_of_pytorch_for_every_recipe(visit, sources, told, caps
     with capsys.disabled():
         print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
     assert max(worst.values()) <= 2
+
+
+def shown(sampler, tab):
+    """What PyTorch shows for the z of the page, at the length that its slider is set to."""
+    z = torch.tensor(z_of(tab))
+    return latent.render(sampler, z, norm=round(10 * z.norm().item()) / 10).int().flatten().numpy()
+
+
+def test_a_slider_chooses_the_digit_and_the_handwriting_stays(visit, sources):
+    tab, sampler = visit("g=cgan&seed=3&digit=7&norm=9"), sources["cgan"][0].sampler
+    at = lambda digit: latent.render(sampler.of(digit), torch.tensor(z_of(tab)), norm=9.0).int().flatten().numpy()
+    assert tab.locator("#slider-digit").input_value() == "7"
+    assert off(settled(tab), at(7)) <= 2
+    tab.locator("#slider-digit").press("ArrowLeft")
+    assert off(settled(tab), at(6)) <= 2
+    assert "digit=6" in tab.url and "digit a 6" in tab.locator("#stage").get_attribute("aria-label")
+    film = "document.querySelector('.slider canvas').getContext('2d').getImageData(28 * 2, 0, 28, 28).data"
+    cell = lambda: tab.evaluate(f"() => Array.from({film}).filter((_, i) => i % 4 === 0)")
+    until(lambda: off(cell(), at(2)) <= 2)  # under the slider stand all ten
+    tab.locator("#choices input[value=best]").check()
+    assert tab.locator("#slider-digit").count() == 0
+
+
+def test_a_drawing_is_looked_for_among_the_digit_chosen(visit, sources):
+    tab, sampler = visit("g=cgan&digit=4"), sources["cgan"][0].sampler
+    tab.locator("#digits button").nth(4).click()
+    until(lambda: "found" in tab.locator("#status").text_content())
+    assert off(settled(tab), shown(sampler.of(4), tab)) <= 2
+    assert off(settled(tab), shown(sampler.of(5), tab)) > 20
 
 
 def test_sliders_are_those_of_latent(visit, sources, told):

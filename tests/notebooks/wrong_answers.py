@@ -899,6 +899,57 @@ def my_r1(discriminator, real):
         ('my_answer = ["no detach", "swapped labels", "healthy"]\n', "D(x) ends at 0.50, and D(G(z)) at 0.50"),
         ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "a D that never decides pays 2 at most"),
     ],
+    # Lesson 08
+    "label_beside_pixels": [
+        (
+            "def beside(images, labels):\n    return torch.cat([images.flatten(1), labels[:, None].float()], 1)\n",
+            "one number says which digit",
+        ),
+        (
+            "def beside(images, labels):\n    return torch.cat([F.one_hot(labels, 10), images.flatten(1)], 1)\n",
+            "before the pixels",
+        ),
+        (
+            "def beside(images, labels):\n    return torch.cat([images.flatten(1), F.one_hot(9 - labels, 10)], 1)\n",
+            "the 1 stands at",
+        ),
+        (
+            "def beside(images, labels):\n    return torch.cat([images.flatten(1).flip(1), F.one_hot(labels, 10)], 1)\n",
+            "are not the pixels",
+        ),
+        ("def beside(images, labels):\n    return images.flatten(1)\n", "not [4, 794]"),
+    ],
+    "projection_logit": [
+        ("def projected(f, labels, w, b, v):\n    return f @ w + b\n", "changes nothing"),
+        ("def projected(f, labels, w, b, v):\n    return (v[labels] * f).sum(1)\n", "f · w + b is missing"),
+        ("def projected(f, labels, w, b, v):\n    return f @ w + (v[labels] * f).sum(1)\n", "b is missing"),
+        ("def projected(f, labels, w, b, v):\n    return f @ w + b + (v[labels] * f).mean(1)\n", "not their mean"),
+        ("def projected(f, labels, w, b, v):\n    return f @ w + b + v[labels].sum(1)\n", "has to meet the features"),
+        ("def projected(f, labels, w, b, v):\n    return f @ w + b + f @ v[labels].T\n", "every other one"),
+        ("def projected(f, labels, w, b, v):\n    return (f @ w + b)[:, None] + f @ v.T\n", "a number for each class"),
+        ("def projected(f, labels, w, b, v):\n    return f @ w + b - (v[labels] * f).sum(1)\n", "for the first image"),
+    ],
+    "class_by_latent": [
+        ("def for_grid(z):\n    return z.repeat(10, 1), torch.arange(10).repeat(len(z))\n", "takes turns"),
+        (
+            "def for_grid(z):\n    return z.repeat_interleave(10, 0), torch.arange(10).repeat_interleave(len(z))\n",
+            "every third image",
+        ),
+        (
+            "def for_grid(z):\n    return z.repeat(10, 1), torch.arange(10).repeat_interleave(len(z))\n",
+            "a row for each digit",
+        ),
+        ("def for_grid(z):\n    return z.repeat_interleave(10, 0)\n", "two tensors"),
+        ("def for_grid(z):\n    return z, torch.arange(10)\n", "their shapes are"),
+        (
+            "def for_grid(z):\n    return z.repeat_interleave(10, 0), torch.arange(10.0).repeat(len(z))\n",
+            "whole numbers",
+        ),
+        (
+            "def for_grid(z):\n    return z.repeat_interleave(10, 0).flip(0), torch.arange(10).repeat(len(z))\n",
+            "the first row has",
+        ),
+    ],
     # Lesson 09
     "upright_shifts": [
         (SHIFTS.replace("RETURN", "cov / var_y * y"), "turn the sign"),
