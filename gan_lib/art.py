@@ -129,7 +129,7 @@ def poster(sampler, number="2026", rows=31, columns=12, title="", below="", size
     grid = enlarge(grid, width - 2 * margin)
 
     start = height - margin - width // 16 - len(grid)
-    page, font = Image.new("L", (width, height), 255), ImageFont.truetype(plotting.findfont("STIXGeneral"), width // 60)
+    page, font = Image.new("L", (width, height), 255), ImageFont.truetype(plotting.findfont("STIXGeneral"), width // 50)
     page.paste(Image.fromarray(head), (margin, margin))
     page.paste(Image.fromarray(grid), (margin, start))
     line = (margin + len(head) + start) // 2  # half way from the large number to the small ones
