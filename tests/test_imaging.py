@@ -112,6 +112,7 @@ def test_the_pipeline_reads_what_is_written(real):
     assert imaging.read(imaging.process(strip)).tolist() == real.labels[[3, 2, 1, 0]].tolist() == [0, 1, 2, 7]
     grey = imaging.process(strip, thinned=False)
     assert [piece.shape for piece in grey] == [(28, 28)] * 4
+    assert np.allclose(imaging.thin(grey[0]), imaging.process(strip)[0])
     assert not np.allclose(grey[0], imaging.process(strip)[0])
     assert not np.allclose(grey[0], imaging.process(strip, blur=1.5, thinned=False)[0])
     assert len(imaging.process(imaging.write(real.images[[1, 1]], -4))) == 1
