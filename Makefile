@@ -62,6 +62,7 @@ reference: $(READY)  ## make the reference runs, the results and the bundled gen
 	$(BIN)/python tools/study.py
 	for recipe in mlp dcgan best cgan; do $(BIN)/python -m gan_lib export runs/reference/$$recipe-0 || exit 1; done
 	$(BIN)/python tools/augment.py
+	$(BIN)/python tools/art.py
 	cd runs/reference/dcgan-0 && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
 	  epoch_10.png epoch_20.png) ../../../samples/
 

@@ -724,6 +724,39 @@ def class_by_latent(answer):
         return f"the first row has the z {which[:10].int().tolist()} and the labels {labels[:10].tolist()}."
 
 
+# Lesson 09
+
+
+@check
+def upright_shifts(answer):
+    """`answer(image)` → how far to move each row of an image [1, 28, 28] to the right, in pixels [28], to bring it upright."""
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    for lean, top, left in ((0.5, 3, 16), (-0.3, 6, 9)):  # strokes that end in a foot
+        stroke = ((x + lean * (y - top) - left).abs() < 1.5) & (y >= top) & (y < 22)
+        image = ((stroke | ((y >= 20) & (y < 22) & (x >= 5) & (x < 15))).float() * 2 - 1).unsqueeze(0)
+        var_x, var_y, cov = (each.item() for each in attributes.moments(image.unsqueeze(0)))
+        ink, rows = (image[0] + 1).sum(1), torch.arange(28.0)
+        centre = ((ink * rows).sum() / ink.sum()).item()
+        slope, expected = cov / var_y, -cov / var_y * (rows - centre)
+        got = torch.as_tensor(call(answer, image.clone())).float()
+        if got.shape != (28,):
+            return f"there are 28 rows to move, and it gives the shape {list(got.shape)}."
+        if not differ(got, expected, 1e-2):
+            continue
+        for wrong, reason in (
+            (-expected, "so the digit leans twice as much: turn the sign."),
+            (-slope * rows, "so the digit leaves its place: count y from the centre of the ink, where nothing moves."),
+            (-slope * (rows - 13.5), "13.5 is the middle of the picture; count y from the centre of the ink."),
+            (-cov / var_x * (rows - centre), "the slope is how far x goes for each y: divide by the variance of y."),
+            (-cov * (rows - centre), "that is the covariance; divide it by the variance of y."),
+            (-math.atan(slope) * (rows - centre), "an angle is no slope: for each row down x goes by cov / var(y)."),
+            (-math.degrees(math.atan(slope)) * (rows - centre), "those are degrees; a row moves by pixels."),
+        ):
+            if not differ(got, wrong, 1e-3):
+                return reason
+        return f"it moves the top row by {got[0].item():.2f} pixels; it should be {expected[0].item():.2f}."
+
+
 # Lesson 10
 
 

@@ -29,6 +29,8 @@ SETS = {  # name: (torchvision's class, its arguments, the files it looks for, a
     "emnist-letters": ("EMNIST", {"split": "letters"}, "gzip.zip (or the emnist-letters-* files in it, unpacked)"),
 }
 
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where `apt install dataset-fashion-mnist` puts its four
+
 
 class Digits(NamedTuple):
     """Images and what they show."""
@@ -41,8 +43,9 @@ def load(name="mnist", *, train=True, device="cpu"):
     """Return the 60,000 training (or 10,000 test) images of `name` as `Digits` on `device`.
 
     `name` is one of `SETS`. MNIST is unpacked from the package on first use; the others are read from the cache folder
-    or downloaded into it by torchvision. Raises `ValueError` for another name, and `FileNotFoundError` saying which files
-    to put where when they are neither on disk nor to be had from the network.
+    or downloaded into it by torchvision; Fashion-MNIST is also found where Debian's package puts it. Raises `ValueError`
+    for another name, and `FileNotFoundError` saying which files to put where when they are neither on disk nor to be had
+    from the network.
     """
     if name not in SETS:
         raise ValueError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
@@ -52,6 +55,8 @@ def load(name="mnist", *, train=True, device="cpu"):
     root = cache_folder()
     if name == "mnist":
         unpack(root / "MNIST" / "raw")
+    if name == "fashion-mnist":
+        unpack_package(DEBIAN, root / "FashionMNIST" / "raw")
     try:
         dataset = getattr(datasets, kind)(root, train=train, download=True, **arguments)
     except (RuntimeError, OSError) as error:
@@ -86,6 +91,13 @@ def unpack(folder):
         if hashlib.sha256(packed).hexdigest() != sha256:
             raise ValueError(f"The bundled file {name} is damaged: install gan_lib once more.")
         write_atomically(target, gzip.decompress(packed))
+
+
+def unpack_package(source, folder):
+    """Unpack the .gz files of `source`, if there are any, into `folder`, unless they are there."""
+    for packed in source.glob("*.gz"):
+        if not (folder / packed.stem).exists():
+            write_atomically(folder / packed.stem, gzip.decompress(packed.read_bytes()))
 
 
 def to_range(images):

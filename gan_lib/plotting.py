@@ -39,10 +39,10 @@ def tile(images, columns=10, scale=1):
     return picture.repeat(scale, 0).repeat(scale, 1)
 
 
-def save_picture(picture, path):
-    """Write a uint8 picture [height, width] as PNG, making its folder if need be."""
+def save_picture(picture, path, dpi=72):
+    """Write a uint8 picture [height, width] as PNG or PDF, making its folder if need be; printed, it has `dpi` pixels an inch."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(picture).save(path, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
 
 
 def show(picture, ax=None, title=None, width=7):
@@ -190,18 +190,18 @@ def shade(ax, band, end, color):
         ax.fill_between(*zip(*rows, strict=True), color=color, alpha=0.18, linewidth=0)
 
 
-def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0):
+def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):
     """Write batches of images (as `pixels` takes them) as a moving picture; `path` ends in .gif or .mp4.
 
-    It lasts `seconds`, a third of which holds the last frame. A bar at the bottom shows how far it is, and below the
-    bar stands the frame's label, if there are `labels`. A GIF has 16 levels of grey: noise is hard to compress.
+    It lasts `seconds`, and the last frame is held for `hold` times as long as all of them take. A bar at the bottom shows how
+    far it is; below it stands the frame's label, if there are `labels`. A GIF has 16 levels of grey: noise compresses badly.
     """
     pictures = [tile(frame, columns, scale) for frame in frames]
     for i, picture in enumerate(pictures):
         picture[-2 * scale :, : max(1, round(picture.shape[1] * (i + 1) / len(pictures)))] = 200
     if labels is not None:
         pictures = [caption(picture, label) for picture, label in zip(pictures, labels, strict=True)]
-    pictures += [pictures[-1]] * max(1, len(pictures) // 2)
+    pictures += [pictures[-1]] * max(hold > 0, int(hold * len(pictures)))
     fps = max(1.0, len(pictures) / seconds)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith(".gif"):

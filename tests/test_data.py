@@ -40,6 +40,7 @@ def cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(urllib.request, "urlopen", no_network)
     monkeypatch.setenv("GAN_LIB_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(data, "DEBIAN", tmp_path / "no package")
     return tmp_path / "cache"
 
 
@@ -136,6 +137,19 @@ def test_the_drop_ins_are_read_from_files(name, folder, cache, images, write_idx
     assert train.labels.tolist() == list(range(10))
     assert test.labels.tolist() == list(range(1, 11))
     assert test.labels.dtype == torch.int64
+
+
+def test_fashion_is_found_where_debians_package_puts_it(cache, tmp_path, monkeypatch, images, write_idx):
+    monkeypatch.setattr(data, "DEBIAN", tmp_path / "package")
+    for part, file in enumerate(FOUR):
+        values = torch.arange(10, dtype=torch.uint8) if "labels" in file else images[10 * part :][:10]
+        write_idx(tmp_path / "package" / file, values)
+        packed = tmp_path / "package" / f"{file}.gz"
+        packed.write_bytes(gzip.compress((tmp_path / "package" / file).read_bytes()))
+    assert data.load("fashion-mnist").images.equal(images[:10])
+    own = cache / "FashionMNIST" / "raw" / FOUR[2]
+    write_idx(own, images[30:40])  # what lies in the cache folder comes first
+    assert data.load("fashion-mnist", train=False).images.equal(images[30:40])
 
 
 def test_letters_stand_upright_and_are_counted_from_zero(cache, images, write_idx):

@@ -88,7 +88,7 @@ def third_party_imports(folder):
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
-    [("gan_lib", ["optuna"]), ("tools", DEV), ("tests", DEV)],  # optuna: of lesson 10 alone, which installs it
+    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 10 and 09 alone
     ids=["gan_lib", "tools", "tests"],
 )
 def test_each_import_is_declared(folder, declared):

@@ -176,6 +176,29 @@ def test_a_finished_run_is_resumed_to_nothing(gan, fashion, tmp_path):
     assert all(value.equal(before[key]) for key, value in tensors_of(tmp_path / "here" / "run").items())
 
 
+def test_cgan_trains_on_other_things_than_digits(gan, fashion, tmp_path, write_idx):
+    told = gan("train", "cgan", "--steps", 2, *TINY)
+    assert (told[0], "This game needs labels from 0 to 9" in told[2]) == (1, True)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / "cache" / "FashionMNIST" / "raw" / f"{part}-labels-idx1-ubyte", fashion[:, 0, 0] % 10)
+    assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
+    sampler = recipes.resume(checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")).sampler()
+    assert (sampler.classes, sampler.sample(10).shape) == (10, (10, 1, 28, 28))
+
+
+@pytest.mark.skipif(
+    not ((data.cache_folder() / "FashionMNIST").exists() or data.DEBIAN.exists()), reason="no Fashion-MNIST here"
+)
+def test_cgan_trains_on_fashion(gan, tmp_path):
+    things = data.load("fashion-mnist")
+    assert things.images.shape == (60_000, 28, 28)
+    assert things.labels.bincount().tolist() == [6000] * 10
+    trousers, shirts = (things.images[things.labels == kind].float().mean((1, 2)) for kind in (1, 6))
+    assert trousers.mean() < shirts.mean()  # there is less of them
+    assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
+    assert recipes.resume(checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")).classes == 10
+
+
 def test_a_quiet_run_says_nothing_but_its_end(gan, fashion):
     status, out, err = gan("train", "mlp", "--steps", 1, *TINY)
     assert (status, len(out.splitlines()), err) == (0, 1, "")

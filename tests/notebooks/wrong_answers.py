@@ -21,6 +21,14 @@ def my_test(a, b):
     return RETURN
 """
 
+SHIFTS = """
+def my_shifts(image):
+    var_x, var_y, cov = attributes.moments(image.unsqueeze(0))
+    ink, y = (image[0] + 1).sum(1), torch.arange(28.0)
+    y = y - (ink * y).sum() / ink.sum()
+    return RETURN
+"""
+
 WRONG = {
     # Lesson 00
     "one_round_in_turn": [
@@ -941,6 +949,18 @@ def my_r1(discriminator, real):
             "def for_grid(z):\n    return z.repeat_interleave(10, 0).flip(0), torch.arange(10).repeat(len(z))\n",
             "the first row has",
         ),
+    ],
+    # Lesson 09
+    "upright_shifts": [
+        (SHIFTS.replace("RETURN", "cov / var_y * y"), "turn the sign"),
+        (SHIFTS.replace("RETURN", "-cov / var_y * torch.arange(28.0)"), "leaves its place"),
+        (SHIFTS.replace("RETURN", "-cov / var_y * (torch.arange(28.0) - 13.5)"), "the middle of the picture"),
+        (SHIFTS.replace("RETURN", "-cov / var_x * y"), "by the variance of y"),
+        (SHIFTS.replace("RETURN", "-cov * y"), "that is the covariance"),
+        (SHIFTS.replace("RETURN", "-torch.atan(cov / var_y) * y"), "an angle is no slope"),
+        (SHIFTS.replace("RETURN", "attributes.slant(image.unsqueeze(0)) * y"), "those are degrees"),
+        (SHIFTS.replace("RETURN", "-cov / var_y"), "28 rows to move"),
+        (SHIFTS.replace("RETURN", "0 * y"), "it moves the top row by"),
     ],
     # Lesson 10
     "log_uniform": [
