@@ -86,10 +86,10 @@ def write_course(recipe, seeds):
 
 def ms_a_step(recipe, times=10, steps=40):
     """Milliseconds for one pair of steps on this machine: the least of ten short runs, for what else it does only adds."""
-    game, images, found = recipe.game(), data.load().images, []
+    game, digits, found = recipe.game(), data.load(), []
     for _ in range(times):
         start = time.perf_counter()
-        list(training.train(game, images, steps))
+        list(training.train(game, digits, steps))
         found.append((time.perf_counter() - start) / steps)
     return round(1000 * min(found), 1)
 
