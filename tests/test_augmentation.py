@@ -220,7 +220,10 @@ def run_tool(monkeypatch, *seeds):
 
 
 def test_the_tool_measures_each_arm_once_and_goes_on_where_it_was(house, monkeypatch):
+    noises, synthetic = [], augmentation.synthetic
+    monkeypatch.setattr(augmentation, "synthetic", lambda g, n, seed: noises.append(seed) or synthetic(g, n, seed))
     rows = run_tool(monkeypatch, 0, 1)
+    assert noises == 3 * [tool.NOISE] + 3 * [tool.NOISE + 1]
     assert [(row["arm"], row["per_class"], row["seed"]) for row in rows] == [
         (*arm, seed) for seed in (0, 1) for arm in tool.PLAN
     ]
