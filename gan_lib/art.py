@@ -37,11 +37,10 @@ def mosaic(photo, images, columns=96, size=16, fine=3):
     return tiles.view(rows, columns, size, size).transpose(1, 2).reshape(rows * size, columns * size).numpy()
 
 
+@torch.no_grad()
 def morph(sampler, z, shares):
     """Images [N, 1, 28, 28] of z [N, latent_dim] that are between classes: `shares` [N, classes] of each, 1 in all."""
-    generator = sampler.generator
-    with torch.no_grad():
-        return generator.rest(generator.first(z) + shares.to(z.device) @ generator.embedding.weight)
+    return sampler.generator(z, shares.to(z.device))
 
 
 def on_the_beat(beats, fps=25):

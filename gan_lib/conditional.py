@@ -31,9 +31,10 @@ class LabelledGenerator(nn.Module):
         nn.init.zeros_(self.embedding.weight)
 
     def forward(self, z, labels):
-        """z [N, latent_dim], labels [N] → images [N, 1, 28, 28] in [-1, 1]."""
+        """z [N, latent_dim], labels [N] → images [N, 1, 28, 28] in [-1, 1]. Shares of classes [N, classes] are labels, too."""
         z = z if self.training else TRUNCATION * z
-        return self.rest(self.first(z) + self.embedding(labels))
+        u = labels @ self.embedding.weight if labels.is_floating_point() else self.embedding(labels)
+        return self.rest(self.first(z) + u)
 
     @torch.no_grad()
     def of(self, label):

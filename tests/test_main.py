@@ -127,7 +127,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
     assert plotting.untile(plotting.load_picture(run / "real_images.png")).equal(data.load().images[:100])
     sampler = recipes.resume(run / "checkpoints" / "step_0000003.safetensors").sampler()
     samples = plotting.untile(plotting.load_picture(run / "samples" / "epoch_1.png"))
-    assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
+    assert samples.equal(data.to_uint8(sampler.turns(sampler.noise(100))))
     assert not samples.equal(plotting.untile(plotting.load_picture(run / "samples" / "epoch_0.png")))
     for picture in pictures:
         assert plotting.load_picture(run / picture).std() > 1

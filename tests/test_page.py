@@ -101,7 +101,7 @@ def test_layers_are_those_of_every_net(nets, liven):
 
 def test_what_is_told_labels_is_a_net_for_each_label_that_differs_in_one_bias(new_game, liven, few_samples):
     game = new_game("mapped", classes=3)
-    nn.init.normal_(game.average.embedding.weight)
+    nn.init.normal_(game.average.embedding.weight, std=0.2)
     liven(nn.Sequential(game.average.first, *game.average.rest), noise(64, 5))
     told = page.generator([page.Moment(5, game.sampler(), game.discriminator)])
     (moment,) = told["moments"]
