@@ -8,8 +8,8 @@ import copy
 import torch
 from torch import nn
 
-# Far out, where few z of training fell, digits come apart: shorter z are surer, and a little less varied. Brock et al. 2018
-# (arXiv 1809.11096), section 3.1.
+# Shorter z differ less from each other: digits are surer, and a little less varied. After the truncation trick of Brock et al.
+# 2018 (arXiv 1809.11096), section 3.1, who draw numbers beyond a limit anew.
 TRUNCATION = 0.9
 
 
