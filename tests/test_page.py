@@ -320,7 +320,10 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
     for name in playground.PRETRAINED:
         sampler = recipes.pretrained(name)
         (moment,) = generators[name]["moments"]
-        assert moment["layers"] == page.packed(page.layers(sampler.generator, (sampler.latent_dim,)))
+        asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
+        nets = [page.layers(each.generator, (sampler.latent_dim,)) for each in asked]
+        assert moment["layers"] == page.packed(nets[0])
+        assert moment.get("biases", []) == [page.encoded(net[0]["bias"]) for net in nets[: sampler.classes]]
 
 
 def test_the_committed_playground_shows_a_run_from_noise_to_digits():
