@@ -23,7 +23,9 @@ from gan_lib.usual import usual_loop
 CLASSIC = "mlp"  # what people know: 200 epochs of this recipe, by the usual loop
 QUICK = "mlp-quick"  # what comes to the same quality soonest
 MOMENTS = (1000, 2000, 3000, 4000, 5000)  # steps of QUICK at which its distance is measured
-TRAIN = "from gan_lib import data, recipes, training; list(training.train(recipes.get({name!r}).game(), data.load(), 30))"
+TRAIN = (
+    "from gan_lib import data, recipes, training; list(training.train(recipes.get({name!r}).game(), data.load(), 30))"
+)
 
 PEAK = """
 import pathlib, resource
