@@ -29,10 +29,8 @@ def mosaic(photo, images, columns=96, size=16, fine=3):
     quantile[wanted.argsort()] = torch.linspace(0, 1, len(wanted))
     wanted = tones.flatten().sort().values[(quantile * (tones.numel() - 1)).long()]
     wanted = F.unfold(wanted.view(1, 1, rows * fine, columns * fine), fine, stride=fine)[0].T  # [tiles, fine²]
-    best = torch.cdist(wanted, tones.flatten(1)).topk(6, largest=False).indices
-    chosen = best[
-        torch.arange(len(best)), torch.arange(len(best)) * 7 % 3
-    ]  # in even areas not the same one over and over
+    best = torch.cdist(wanted, tones.flatten(1)).topk(3, largest=False).indices
+    chosen = best[torch.arange(len(best)), torch.arange(len(best)) % 3]  # in even areas not the same one over and over
     tiles = (255 * F.adaptive_avg_pool2d(ink[chosen], size)).round().to(torch.uint8)
     return tiles.view(rows, columns, size, size).transpose(1, 2).reshape(rows * size, columns * size).numpy()
 

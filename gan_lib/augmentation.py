@@ -14,13 +14,6 @@ STEPS = 500  # of every classifier: with jitter, and all digits, it reads more t
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
 
 
-def subset(digits, per_class, seed=0):
-    """`per_class` of each class of `digits`, drawn with `seed`, as `data.Digits`; all of a class that has no more."""
-    order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
-    chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
-    return data.Digits(*(each[chosen] for each in digits))
-
-
 def synthetic(sampler, n, seed=0, chunk=250):
     """n generated digits with the labels that they were asked for, as `data.Digits`: as many of each class."""
     z = sampler.noise(n, seed) / conditional.TRUNCATION  # at full length again: what one learns from should vary

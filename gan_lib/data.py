@@ -70,6 +70,13 @@ def load(name="mnist", *, train=True, device="cpu"):
     return Digits(images.contiguous().to(device), labels.to(device))
 
 
+def subset(digits, per_class, seed=0):
+    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more."""
+    order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
+    chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
+    return Digits(*(each[chosen] for each in digits))
+
+
 def cache_folder():
     """The folder that holds unpacked data: `GAN_LIB_DATA` if that is set, else this platform's cache folder."""
     return Path(os.environ.get("GAN_LIB_DATA") or platformdirs.user_cache_dir("gan_lib"))

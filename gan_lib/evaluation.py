@@ -232,10 +232,8 @@ def class_scores(images, labels):
 
 def class_floor(n=10_000, seed=0, device="cpu"):
     """The `class_scores` of n training digits, as many of each class, drawn with `seed`: what to compare with."""
-    images, labels = data.load(device=device)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).to(device)
-    chosen = torch.cat([order[labels[order] == digit][: n // 10] for digit in range(10)])
-    return class_scores(data.to_range(images[chosen]), labels[chosen])
+    images, labels = data.subset(data.load(device=device), n // 10, seed)
+    return class_scores(data.to_range(images), labels)
 
 
 def floor(n=10_000, seed=0, device="cpu"):

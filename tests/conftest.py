@@ -66,6 +66,14 @@ def new_sampler():
     return make
 
 
+@pytest.fixture
+def told(new_game):
+    """A sampler that is told labels from 0 to 9, of a generator that listens."""
+    game = new_game(classes=10)
+    torch.nn.init.normal_(game.average.embedding.weight)
+    return game.sampler()
+
+
 @pytest.fixture(scope="session")
 def liven():
     """`liven(net, x)` gives an untrained net statistics of BatchNorm, and outputs that differ clearly; it is in eval mode."""

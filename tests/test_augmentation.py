@@ -42,7 +42,7 @@ def flat(value, n=40, label=0):
 
 
 def test_a_subset_has_as_many_of_each_class_and_each_digit_once(digits):
-    images, labels = augmentation.subset(digits, 30, seed=3)
+    images, labels = data.subset(digits, 30, seed=3)
     assert labels.bincount().tolist() == [30] * 10
     known = {image.numpy().tobytes(): label.item() for image, label in zip(*digits, strict=True)}
     assert [known[image.numpy().tobytes()] for image in images] == labels.tolist()
@@ -50,16 +50,16 @@ def test_a_subset_has_as_many_of_each_class_and_each_digit_once(digits):
 
 
 def test_a_subset_follows_from_its_seed_and_a_larger_one_holds_the_smaller(digits):
-    first, again, other = (augmentation.subset(digits, 5, seed).images for seed in (0, 0, 1))
+    first, again, other = (data.subset(digits, 5, seed).images for seed in (0, 0, 1))
     assert first.equal(again)
     assert not first.equal(other)
-    larger = {image.numpy().tobytes() for image in augmentation.subset(digits, 9, 0).images}
+    larger = {image.numpy().tobytes() for image in data.subset(digits, 9, 0).images}
     assert {image.numpy().tobytes() for image in first} < larger
 
 
 def test_of_a_class_that_has_no_more_a_subset_takes_all(digits):
-    assert augmentation.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())
-    assert len(augmentation.subset(digits, 0).images) == 0
+    assert data.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())
+    assert len(data.subset(digits, 0).images) == 0
 
 
 def test_generated_digits_have_the_labels_that_were_asked_for():
@@ -91,7 +91,7 @@ def test_a_batch_has_an_equal_share_of_each_source_with_its_labels():
 
 
 def test_batches_go_on_after_the_shorter_source_ends_and_follow_from_the_seed(digits):
-    few = augmentation.subset(digits, 1)
+    few = data.subset(digits, 1)
     streams = [augmentation.mixed(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
     first, again, other = ([next(stream) for _ in range(4)] for stream in streams)
     assert all(a[0].equal(b[0]) for a, b in zip(first, again, strict=True))
@@ -135,14 +135,14 @@ def test_the_digit_net_is_trained_with_this_jitter():
 
 @pytest.mark.parametrize("jittered", [False, True])
 def test_a_classifier_learns_what_it_is_shown(jittered, digits):
-    few = augmentation.subset(data.load(), 20)
+    few = data.subset(data.load(), 20)
     net = augmentation.classifier(few, jittered=jittered, steps=60)
     assert not net.training
     assert augmentation.accuracy(net, digits) > 0.7
 
 
 def test_of_shuffled_labels_it_learns_nothing(digits):
-    images, labels = augmentation.subset(data.load(), 20)
+    images, labels = data.subset(data.load(), 20)
     order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
     net = augmentation.classifier(data.Digits(images, labels[order]), steps=60)
     assert 0.02 < augmentation.accuracy(net, digits) < 0.25
@@ -158,7 +158,7 @@ def test_only_a_jittered_classifier_sees_moved_digits(monkeypatch):
 
 
 def test_a_classifier_follows_from_its_seed_and_leaves_the_random_state_alone(digits):
-    few, found = augmentation.subset(digits, 7), []
+    few, found = data.subset(digits, 7), []
     for seed in (0, 0, 1):
         torch.rand(1)  # wherever the state stands
         state = torch.get_rng_state()
@@ -178,7 +178,7 @@ def test_accuracy_is_the_share_that_is_read_as_labelled():
 
 def test_copies_are_not_new_and_other_digits_are(digits):
     train = data.load()
-    few = augmentation.subset(train, 50)
+    few = data.subset(train, 50)
     assert augmentation.novelty(data.to_range(few.images), few) == 0
     assert augmentation.novelty(data.to_range(digits.images), few) == 1  # these are what it compares with
     assert 0.9 < augmentation.novelty(data.to_range(train.images[:1000]), few) < 1.1
@@ -249,14 +249,14 @@ def test_the_whole_plan_has_every_arm_but_those_that_are_another():
 def test_the_own_generator_sees_its_own_digits_only(digits, monkeypatch):
     seen = []
     monkeypatch.setattr(training, "train", lambda game, digits, steps: seen.append((digits, steps)) or [])
-    few = augmentation.subset(digits, 10)
+    few = data.subset(digits, 10)
     sampler = tool.trained_on(few, seed=1)
     assert seen == [(few, augmentation.OWN.steps)]
     assert sampler.classes == 10
 
 
 def test_copies_are_as_asked_not_new_and_near_the_real_digits():
-    few = augmentation.subset(data.load(), 100)
+    few = data.subset(data.load(), 100)
     copies = tool.quality(few, few)
     assert copies["novelty"] == 0
     assert copies["as_asked"] > 0.98

@@ -300,13 +300,6 @@ def test_a_browser_that_rounds_the_length_changes_nothing(sampler):
 # A sampler that is told labels
 
 
-@pytest.fixture
-def told(new_game):
-    game = new_game(classes=10)
-    torch.nn.init.normal_(game.average.embedding.weight)
-    return game.sampler()
-
-
 def test_a_row_of_digits_chooses_which_one_is_shown_in_the_same_handwriting(told):
     explorer = widgets.explore(told)
     z = explorer.current_z

@@ -7,27 +7,20 @@ import torch
 from gan_lib import handwriting
 
 
-@pytest.fixture
-def sampler(new_game):
-    game = new_game(classes=10)
-    torch.nn.init.normal_(game.average.embedding.weight)
-    return game.sampler()
-
-
-def test_all_digits_of_a_number_have_the_same_z(sampler):
-    z = sampler.noise(3)
-    written = handwriting.write(sampler, "404", z)
+def test_all_digits_of_a_number_have_the_same_z(told):
+    z = told.noise(3)
+    written = handwriting.write(told, "404", z)
     assert written.shape == (3, 3, 1, 28, 28)
     for i in range(3):
         for j, digit in enumerate((4, 0, 4)):
-            assert torch.allclose(written[i, j], sampler.of(digit)(z[i : i + 1])[0], atol=1e-6)
+            assert torch.allclose(written[i, j], told.of(digit)(z[i : i + 1])[0], atol=1e-6)
     assert written[0, 0].equal(written[0, 2])
 
 
 @pytest.mark.parametrize("text", ["", "2o26", "-1", "²", "٣", "1 2"])
-def test_what_is_no_number_is_refused(text, sampler):
+def test_what_is_no_number_is_refused(text, told):
     with pytest.raises(ValueError, match="must be digits from 0 to 9, not "):
-        handwriting.write(sampler, text, sampler.noise(1))
+        handwriting.write(told, text, told.noise(1))
 
 
 def test_a_line_sets_the_ink_of_its_digits_a_gap_apart():

@@ -48,7 +48,7 @@ def quality(generated, digits):
 def measured(arm, per_class, seed, train, test):
     """The row of one arm: how many of `test` each of its two classifiers reads."""
     row = {"arm": arm, "per_class": per_class, "seed": seed}
-    real = augmentation.subset(train, per_class, seed)
+    real = data.subset(train, per_class, seed)
     sources = [real] if per_class else []
     if arm != "real":
         sampler = trained_on(real, seed) if arm == "own" else recipes.pretrained("cgan", train.images.device)
