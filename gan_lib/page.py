@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,11 +34,11 @@ class Moment(NamedTuple):
     dataset: str = "mnist"
 
 
-def write(path, sources=()):
+def write(path, sources=(), bits=12):
     """Write the page with a generator for each of `sources` (by default every pretrained one). Returns its size in bytes.
 
     A source is a pretrained recipe's name, a checkpoint file or the folder of a run; a folder gives up to `MOMENTS` of its
-    checkpoints. Raises `ValueError` in one sentence where a source or a layer is none that the page can take.
+    checkpoints. A weight takes `bits` bits, up to 16. Raises `ValueError` in one sentence where a source or a layer is none that the page can take.
     """
     sources = sources or [name for name in reversed(recipes.RECIPES) if name in manifest()]
     generators = {}
@@ -45,7 +46,7 @@ def write(path, sources=()):
         name, moments = opened(source)
         if name in generators:
             raise ValueError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
-        generators[name] = generator(moments)
+        generators[name] = generator(moments, bits)
     content = page(generators).encode()
     write_atomically(path, content)
     return len(content)
@@ -73,18 +74,18 @@ def moment(path):
     return Moment(game.step, game.sampler(), copy.deepcopy(game.discriminator).eval(), dataset)
 
 
-def generator(moments):
+def generator(moments, bits=12):
     """What the page is told of a generator: its moments, and the directions of the last, along which the sliders go."""
     last = moments[-1].sampler
     attributes = dict(list(SLIDERS.items())[: last.latent_dim])  # more can't be at right angles
     found = latent.orthogonal(latent.find_directions(last, attributes))
     directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
     about = {"latent_dim": last.latent_dim, "classes": last.classes, "directions": directions}
-    return about | {"moments": [told(m) for m in moments]}
+    return about | {"moments": [told(m, bits) for m in moments]}
 
 
 @torch.no_grad()
-def told(moment, n=200):
+def told(moment, bits=12, n=200):
     """What the page is told of a moment; of a discriminator also its logits of n real images, and of n of its rival's.
 
     Of a generator that is told labels: the layers for label 0, and the "biases" of the first of them for each label.
@@ -92,14 +93,14 @@ def told(moment, n=200):
     sampler = moment.sampler
     asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
     nets = [layers(each.generator, (sampler.latent_dim,)) for each in asked]
-    about = {"step": moment.step, "layers": packed(nets[0])}
+    about = {"step": moment.step, "layers": packed(nets[0], bits)}
     if sampler.classes:  # these nets differ in the bias of their first layer alone
         about["biases"] = [encoded(steps[0]["bias"]) for steps in nets]
     elif moment.discriminator is not None:
         real = data.to_range(data.load(moment.dataset, train=False).images[:n])
         piles = {"real": real, "fake": moment.sampler.sample(n)}
         logits = {name: rounded(moment.discriminator(images).sort().values) for name, images in piles.items()}
-        about["discriminator"] = {"layers": packed(layers(moment.discriminator, (1, 28, 28))), **logits}
+        about["discriminator"] = {"layers": packed(layers(moment.discriminator, (1, 28, 28)), bits), **logits}
     return about
 
 
@@ -200,8 +201,8 @@ def fold(scale, step):
     step["bias"] = step["bias"] * s + scale["bias"]
 
 
-def packed(steps):
-    """What `layers` gave, as text: weights as in `twelve_bits`, and base64 of the bytes of every tensor.
+def packed(steps, bits=12):
+    """What `layers` gave, as text: weights as in `quantised`, and base64 of the bytes of every tensor.
 
     Raises `ValueError` where one holds no numbers.
     """
@@ -211,18 +212,20 @@ def packed(steps):
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise ValueError("The net has diverged: its weights are no numbers.")
         if "weight" in step:
-            tensors |= twelve_bits(step)
+            tensors |= quantised(step, bits)
+            step = step | {"bits": bits}
         told.append(step | {key: encoded(tensor) for key, tensor in tensors.items()})
     return told
 
 
-def twelve_bits(step):
-    """A weight as whole numbers from 1 to 4095, two in three bytes; they count from 2048 on in units of the channel that leaves.
+def quantised(step, bits):
+    """A weight as integers of `bits` bits, packed with the highest bit first, and the unit of each output channel.
 
-    8 bits would save a third, and put single pixels off by more than 20 of 255.
+    The integer 2^(bits - 1) stands for 0.
     """
     weight, inner = step["weight"], (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)
-    unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / 2047  # float [1, 1, 1, C] or [C, 1, 1, 1]
-    whole = ((weight / unit).round().int() + 2048).flatten()
-    a, b = nn.functional.pad(whole, (0, len(whole) % 2)).view(-1, 2).T
-    return {"weight": torch.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 1).byte(), "unit": unit}
+    zero = 2 ** (bits - 1)
+    unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / (zero - 1)  # float [1, 1, 1, C] or [C, 1, 1, 1]
+    whole = ((weight / unit).round().int() + zero).flatten().numpy()
+    digits = whole[:, None] >> np.arange(bits - 1, -1, -1) & 1  # [N, bits]
+    return {"weight": torch.from_numpy(np.packbits(digits.astype(bool))), "unit": unit}

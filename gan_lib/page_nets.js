@@ -16,13 +16,14 @@ function bytes(text) {  // of base64
 
 const floats = text => new Float32Array(bytes(text).buffer)
 
-function weights({kind, small: [,, c], big: [,, C], kernel, weight, unit}) {  // 12 bits each, two in three bytes
+function weights({kind, small: [,, c], big: [,, C], kernel, weight, unit, bits}) {  // page.py: quantised
   const packed = bytes(weight), units = floats(unit), found = new Float32Array(c * kernel * kernel * C)
-  const each = found.length / units.length  // how many share a unit
-  for (let i = 0; i < found.length; i++) {
-    const at = 3 * (i >> 1), [one, two, three] = [packed[at], packed[at + 1], packed[at + 2]]
-    const whole = i % 2 ? (two & 15) << 8 | three : one << 4 | two >> 4
-    found[i] = (whole - 2048) * units[kind === "up" ? i % C : Math.floor(i / each)]
+  const each = found.length / units.length, zero = 2 ** (bits - 1)  // `each` weights share a unit
+  for (let i = 0, at = 0, held = 0, buffer = 0; i < found.length; i++) {
+    for (; held < bits; held += 8) buffer = buffer << 8 | packed[at++]
+    held -= bits
+    found[i] = ((buffer >> held) - zero) * units[kind === "up" ? i % C : Math.floor(i / each)]
+    buffer &= (1 << held) - 1
   }
   return found
 }

@@ -20,16 +20,15 @@ KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
 
 
 def numbers(step, key):
-    """A tensor of a step, also where it is packed: as base64 of float32, or of whole numbers of 12 bits."""
+    """A tensor of a step, also where it is packed: as base64 of float32, or of integers of some bits."""
     if not isinstance(step[key], str):
         return step[key].double().numpy()
     if key != "weight":
         return np.frombuffer(base64.b64decode(step[key]), np.float32).astype(np.float64)
-    digits, size = (
-        base64.b64decode(step[key]).hex(),
-        (step["small"][2], -1, step["big"][2]),
-    )  # three hex digits a number
-    whole = np.array([int(digits[i : i + 3], 16) - 2048 for i in range(0, len(digits), 3)])
+    size = (step["small"][2], -1, step["big"][2])
+    text = "".join(f"{byte:08b}" for byte in base64.b64decode(step[key]))
+    whole = [int(text[i : i + step["bits"]], 2) for i in range(0, len(text) - step["bits"] + 1, step["bits"])]
+    whole = np.array(whole) - 2 ** (step["bits"] - 1)
     whole = whole[: step["small"][2] * step["kernel"] ** 2 * step["big"][2]].reshape(size)
     return whole * numbers(step, "unit").reshape((1, 1, -1) if step["kind"] == "up" else (-1, 1, 1))
 
@@ -186,18 +185,19 @@ def test_a_layer_that_the_page_lacks_is_named_in_one_sentence(layer, shape, name
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("bits", [8, 9, 12, 16])
 @pytest.mark.parametrize(("kind", "shape"), [("up", (3, 1, 1, 5)), ("up", (4, 3, 3, 2)), ("down", (5, 3, 3, 1))])
-def test_a_weight_takes_12_bits_and_each_channel_that_leaves_has_its_unit(kind, shape):
+def test_a_weight_takes_so_many_bits_and_each_output_channel_has_its_unit(kind, shape, bits):
     weight = noise(*shape)
     channels = weight.movedim(-1 if kind == "up" else 0, 0)
     channels *= 10.0 ** torch.arange(len(channels))[:, None, None, None]
     channels[1] = 0
     step = {"kind": kind, "small": [1, 1, shape[0]], "big": [1, 1, shape[3]], "kernel": shape[1], "weight": weight}
-    (packed,) = page.packed([step])
-    assert len(base64.b64decode(packed["weight"])) == 3 * ((weight.numel() + 1) // 2)
+    (packed,) = page.packed([step], bits)
+    assert len(base64.b64decode(packed["weight"])) == -(-bits * weight.numel() // 8)
     found = torch.from_numpy(numbers(packed, "weight")).view(shape).movedim(-1 if kind == "up" else 0, 0)
     for channel, expected in zip(found, channels, strict=True):
-        assert (channel - expected).abs().max() <= 0.5001 * expected.abs().max() / 2047
+        assert (channel - expected).abs().max() <= 0.5001 * expected.abs().max() / (2 ** (bits - 1) - 1)
         assert channel.abs().max() == pytest.approx(expected.abs().max().item(), rel=1e-5)
 
 
@@ -307,7 +307,7 @@ def test_without_sources_every_pretrained_recipe_is_there(tmp_path, monkeypatch,
 
 def test_the_committed_playground_holds_todays_code_and_todays_generators():
     path = Path(__file__).parents[1] / "samples" / "playground.html"
-    assert path.stat().st_size < 4_000_000
+    assert path.stat().st_size <= 3_000_000
     mark = '<script type="application/json" id="facts">'
     assert path.read_text().split(mark)[0] == page.page({}).split(mark)[0]
     generators = facts_of(path)["generators"]
@@ -322,7 +322,7 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
         (moment,) = generators[name]["moments"]
         asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
         nets = [page.layers(each.generator, (sampler.latent_dim,)) for each in asked]
-        assert moment["layers"] == page.packed(nets[0])
+        assert moment["layers"] == page.packed(nets[0], playground.BITS)
         assert moment.get("biases", []) == [page.encoded(net[0]["bias"]) for net in nets[: sampler.classes]]
 
 
@@ -331,7 +331,7 @@ def test_the_committed_playground_shows_a_run_from_noise_to_digits():
     moments, game = told["moments"], playground.RECIPE.game()
     assert [moment["step"] for moment in moments] == list(playground.STEPS)
     untrained = page.Moment(0, game.sampler(), game.discriminator.eval())
-    assert moments[0]["layers"] == page.told(untrained)["layers"]  # it began as the recipe says
+    assert moments[0]["layers"] == page.told(untrained, playground.BITS)["layers"]  # it began as the recipe says
     z = np.random.default_rng(0).standard_normal((20, game.latent_dim))
     ink = [np.mean([computed(moment["layers"], point) > 0 for point in z]) for moment in moments[2:]]
     assert all(0.05 < share < 0.3 for share in ink)  # a real digit: 0.15

@@ -16,6 +16,7 @@ NAME = "watch it learn"
 RECIPE = dataclasses.replace(recipes.get("dcgan-quick"), name=NAME, latent_dim=16, width=16, d_width=10)
 STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of what can be seen happens early
 PRETRAINED = ("cgan", "best", "dcgan", "mlp")
+BITS = 9  # of a weight: the page is to stay below 3 MB, and 12 bits would take 3.7
 
 
 def learn(folder):
@@ -29,7 +30,7 @@ def learn(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         learn(Path(folder) / NAME)
-        size = page.write(OUT, [*PRETRAINED, Path(folder) / NAME])
+        size = page.write(OUT, [*PRETRAINED, Path(folder) / NAME], BITS)
     print(f"{OUT.name}: {size / 1e6:.2f} MB")
 
 

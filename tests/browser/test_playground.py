@@ -463,7 +463,7 @@ def test_the_committed_page_shows_pytorchs_pixels_at_every_moment(visit, capsys)
     worst = {name: off_from(recipes.pretrained(name), tab, name) for name in playground.PRETRAINED}
     with capsys.disabled():
         print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
-    assert max(worst.values()) <= 2
+    assert max(worst.values()) <= 24  # of 255, with weights of 9 bits: a few pixels at the steepest edges
     # The run's checkpoints are not there any more: its nets are read from the page, and computed by their definition.
     moments = tab.evaluate("name => playground.generators[name].moments", playground.NAME)
     tab.goto(f"{playground.OUT.as_uri()}#g={playground.NAME}&seed=1")
@@ -532,10 +532,14 @@ def test_the_digit_is_saved_as_it_is(visit):
     assert (picture == pixels.repeat(10, 0).repeat(10, 1)).all()
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+@pytest.mark.parametrize("width", [320, 375, 390, 768, 1280])
 def test_nothing_sticks_out_and_everything_has_a_name(visit, width):
-    tab = visit("g=my run", viewport={"width": width, "height": 800})
-    assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    sticking_out = """() => [...document.querySelectorAll('main *')].filter(part =>
+        part.getBoundingClientRect().right > part.closest('main > *').getBoundingClientRect().right + 1).length"""
+    for state in ("g=cgan", "g=my run"):  # ten pictures under a slider, and a run's moments
+        tab = visit(state, viewport={"width": width, "height": 800})
+        assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert tab.evaluate(sticking_out) == 0
     unnamed = """() => [...document.querySelectorAll('button, input, [role=img]')].filter(thing => !(
         thing.ariaLabel || thing.getAttribute('aria-labelledby') || thing.labels?.[0]?.textContent || thing.textContent.trim()
     )).length"""
