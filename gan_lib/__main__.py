@@ -167,7 +167,7 @@ def bench(arguments):
         bar.set_description(f"measured {name}")
     usual, ours = benchmark.courses(found)
     ax = plotting.race({"the usual loop": (usual, plotting.THEORY), benchmark.QUICK: (ours, plotting.FAKE)})
-    plotting.save_figure(ax, out / "bench.png")
+    plotting.save_figure(ax, out / "bench.png", close=True)
     print(benchmark.table(found))
     print(f"Every figure is in {out / 'bench.json'}, and the distances over time are drawn in {out / 'bench.png'}")
 

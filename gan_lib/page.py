@@ -38,7 +38,8 @@ def write(path, sources=(), bits=12):
     """Write the page with a generator for each of `sources` (by default every pretrained one). Returns its size in bytes.
 
     A source is a pretrained recipe's name, a checkpoint file or the folder of a run; a folder gives up to `MOMENTS` of its
-    checkpoints. A weight takes `bits` bits, up to 16. Raises `ValueError` in one sentence where a source or a layer is none that the page can take.
+    checkpoints. A weight takes `bits` bits, up to 16. Raises `ValueError` in one sentence where a source or a layer is none
+    that the page can take.
     """
     sources = sources or [name for name in reversed(recipes.RECIPES) if name in manifest()]
     generators = {}

@@ -232,8 +232,9 @@ def load_picture(path):
     return np.array(Image.open(path).convert("L"))
 
 
-def save_figure(ax, path):
-    """Write the figure that `ax` belongs to as PNG, making its folder if need be, and close it."""
+def save_figure(ax, path, close=False):
+    """Write the figure that `ax` belongs to as PNG, making its folder if need be. A notebook shows it too, unless `close`."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     ax.figure.savefig(path, dpi=100)
-    plt.close(ax.figure)
+    if close:
+        plt.close(ax.figure)

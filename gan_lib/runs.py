@@ -45,11 +45,11 @@ class Run:
         frames = [plotting.untile(plotting.load_picture(path)) for path in paths]
         few = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 10)})
         ax = plotting.rows([frames[i] for i in few], [f"epoch {epoch_of(paths[i])}" for i in few])
-        plotting.save_figure(ax, self.folder / "visualization_across_epochs.png")
+        plotting.save_figure(ax, self.folder / "visualization_across_epochs.png", close=True)
         known = recipes.RECIPES.get(self.recipe.name, self.recipe)
         same = self.about["data"] == "mnist" and known == dataclasses.replace(self.recipe, epochs=known.epochs)
         band = known.name if same and known.name in reference.names() else None
-        plotting.save_figure(plotting.curves(self.records, reference=band)[0], self.folder / "curves.png")
+        plotting.save_figure(plotting.curves(self.records, reference=band)[0], self.folder / "curves.png", close=True)
         some = sorted({round(i) for i in np.linspace(0, len(paths) - 1, 60)})
         labels = [f"epoch {epoch_of(paths[i])}" for i in some]
         for name in ("progress.gif", "progress.mp4"):

@@ -166,12 +166,13 @@ def test_curves_of_no_records_are_empty_axes(tmp_path):
     assert plotting.load_picture(tmp_path / "curves.png").shape == (320, 1000)
 
 
-def test_a_saved_figure_is_closed(tmp_path, images):
+def test_a_saved_figure_stays_open_for_a_notebook_to_show(tmp_path, images):
     ax = plotting.grid(images[:4])
-    number = ax.figure.number
     plotting.save_figure(ax, tmp_path / "x.png")
     assert plotting.load_picture(tmp_path / "x.png").shape[1] == 700
-    assert not plotting.plt.fignum_exists(number)
+    assert plotting.plt.fignum_exists(ax.figure.number)
+    plotting.save_figure(ax, tmp_path / "x.png", close=True)
+    assert not plotting.plt.fignum_exists(ax.figure.number)
 
 
 # Moving pictures

@@ -8,6 +8,7 @@ LESSONS.md's promises that a program can hold: the shape of a lesson, its exerci
 
 import ast
 import base64
+import inspect
 import io
 import json
 import re
@@ -21,6 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
+from gan_lib import plotting, reference
 from tools import lessons, links
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -650,6 +652,44 @@ def pictures(lesson):
                 width, height = Image.open(io.BytesIO(base64.b64decode(content))).size
                 if width > 1200 or height > 1600:
                     yield f"{lesson.at(cell)}: a picture of {width} × {height} pixels"
+
+
+@rule
+def figures_are_shown(lesson):
+    """Every figure that a cell makes is among its outputs. A call in a loop or a function may make more than one, or none."""
+    for cell in lesson.code:
+        made = sum(makes_figure(statement) for statement in parsed(cell.source).body)
+        shown = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        if shown < made:
+            yield f"{lesson.at(cell)} makes {made} figures and shows {shown}"
+
+
+def makes_figure(statement):
+    """How many figures a statement at the top of a cell makes for sure: calls of `plt.subplots`, `plt.figure`, or of a
+    function of `gan_lib.plotting` that draws on axes and is given none.
+    """
+    count = 0
+    for call in ast.walk(statement) if not isinstance(statement, ast.FunctionDef | ast.ClassDef) else ():
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="plt"), attr="subplots" | "figure")):
+                count += 1
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="plotting"), attr=name)):
+                drawn = inspect.signature(getattr(plotting, name)).parameters
+                place = next((i for i, parameter in enumerate(drawn) if parameter in ("ax", "axes")), None)
+                given = {keyword.arg for keyword in call.keywords} & {"ax", "axes"} or len(call.args) > (place or 0)
+                draws = place is not None and drawn[list(drawn)[place]].default is None
+                count += draws and not given and not isinstance(statement, ast.For | ast.If | ast.While)
+    return count
+
+
+@rule
+def bundled_results(lesson):
+    """A cell that prints a table of `gan_lib.reference` shows the table as it is today."""
+    for cell in lesson.code:
+        shown = "".join(map(str, (output.get("data", {}).get("text/markdown", "") for output in cell.outputs)))
+        for name in re.findall(r"reference\.(\w*table)\(\)", cell.source):
+            if getattr(reference, name)() not in shown:
+                yield f"{lesson.at(cell)}: reference.{name}() says something else today"
 
 
 @rule

@@ -30,7 +30,7 @@ class Run(NamedTuple):
 
     failures: dict  # {name of a cell: what nbval says of it}
     verdicts: dict  # {(number of the exercise, kind of the answer): (status, reason)}
-    seconds: float  # of one core that the lesson's own cells took
+    work: dict  # what the lesson's own cells computed: {"inputs" of layers, "updates" by optimisers}
 
 
 def parameters(path):
@@ -62,14 +62,15 @@ def answers(exercise, wrong=WRONG):
 
 
 def add_probes(path, notes, wrong=WRONG):
-    """Add a cell after each check that tries all answers, and one at the end that takes the time."""
+    """Add a cell after each check that tries all answers, and two that count what the lesson computes."""
     lesson = contract.Lesson(path)
     here = "__import__('tests.notebooks.probe', fromlist=['probe'])"  # leaves no name behind
     for i, exercise in enumerate(lesson.exercises, 1):
         at = next(j for j, cell in enumerate(lesson.cells, 1) if cell is exercise.check)
         code = f"{here}.probe(globals(), {answers(exercise, wrong)!r}, {exercise.check.source!r}, {i}, {str(notes)!r})"
         lesson.cells.insert(at, new_code_cell(code))
-    lesson.cells.append(new_code_cell(f"{here}.note({str(notes)!r}, seconds={here}.seconds())"))
+    lesson.cells.insert(0, new_code_cell(f"{here}.start_counting()"))
+    lesson.cells.append(new_code_cell(f"{here}.note({str(notes)!r}, work={here}.WORK)"))
     nbformat.write(lesson.notebook, path)
 
 
@@ -111,7 +112,7 @@ def run(path, folder, wrong=WRONG):
             for problem in [*case.findall("failure"), *case.findall("error"), *case.findall("skipped")]
         },
         verdicts={(n["exercise"], n["kind"]): (n["status"], n["reason"]) for n in noted if "kind" in n},
-        seconds=sum(n.get("seconds", 0) - n.get("probed", 0) for n in noted),
+        work=next((n["work"] for n in noted if "work" in n), {}),
     )
 
 
