@@ -227,7 +227,7 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
     while b"d_loss" not in said:  # the first record
         said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
     process.send_signal(signal.SIGINT)
-    out, rest = process.communicate(timeout=60)
+    out, rest = process.communicate(timeout=600)
     said = (said + rest).decode()
     assert (process.returncode, out) == (130, b"")
     assert "Traceback" not in said

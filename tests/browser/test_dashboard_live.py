@@ -45,7 +45,7 @@ def wait_for_line(page, pattern, but=""):
         "([pattern, but]) => {const line = document.querySelector('.widget-html-content').innerText;"
         "return RegExp(pattern).test(line) && line !== but}",
         arg=[pattern, but],
-        timeout=10_000,
+        timeout=120_000,
     )
     return line(page)
 
@@ -94,7 +94,7 @@ def test_a_rate_moved_by_keyboard_acts_while_the_game_plays(player, page):
     slider = page.locator(".widget-slider", has=page.get_by_text(f"rate of {player}")).locator(".noUi-handle")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    for _ in range(50):
+    for _ in range(600):
         if asked(page, rate) != before:
             break
         page.wait_for_timeout(100)

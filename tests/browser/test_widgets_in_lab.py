@@ -66,11 +66,20 @@ def pictures(box):
 
 
 def until(box, text):
-    box.get_by_text(text, exact=True).wait_for(timeout=20_000)
+    box.get_by_text(text, exact=True).wait_for(timeout=120_000)
 
 
 def rendered(sampler, z):
     return latent.render(sampler, z).numpy()
+
+
+def wait_for_state(page, condition):
+    """The `STATE` of the explorer, once the condition holds for it."""
+    for _ in range(600):
+        if condition(*(state := ask(page, STATE))):
+            return state
+        page.wait_for_timeout(100)
+    raise AssertionError(f"it stays at {state}")
 
 
 def test_a_held_key_leaves_no_stale_picture(page, outputs):
@@ -81,8 +90,7 @@ def test_a_held_key_leaves_no_stale_picture(page, outputs):
         for _ in range(presses):
             page.keyboard.down("ArrowRight")
         page.keyboard.up("ArrowRight")
-    page.wait_for_timeout(1500)
-    strength, walk, z = ask(page, STATE)
+    strength, walk, z = wait_for_state(page, lambda strength, walk, _: walk == 60 and strength > 3.4)
     assert (strength, walk) == (pytest.approx(3.5), 60)
     (picture,) = pictures(box)
     assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
@@ -95,11 +103,12 @@ def test_a_walk_plays_and_stops(page, outputs):
     walk = box.get_by_role("slider").last
     walk.press("Home")
     play.click()
-    page.wait_for_timeout(1500)
+    wait_for_state(page, lambda _, position, z: position > 3)
     play.click()
     page.wait_for_timeout(500)
     _, position, z = ask(page, STATE)
-    assert 3 < position < 30
+    page.wait_for_timeout(500)
+    assert ask(page, STATE)[1] == position
     assert float(walk.get_attribute("aria-valuenow")) == position
     (picture,) = pictures(box)
     assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
@@ -162,7 +171,7 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
         box.get_by_role("button", name="Upload").click()
     chooser.value.set_files(tmp_path / "two.png")
     until(box, "the z found for the picture in the file")
-    for _ in range(100):  # the sliders are set one after the other, each with its picture
+    for _ in range(600):  # the sliders are set one after the other, each with its picture
         seen, found, apart, steered = pictures(box)
         if (steered == found).all():
             break
