@@ -757,6 +757,29 @@ def upright_shifts(answer):
         return f"it moves the top row by {got[0].item():.2f} pixels; it should be {expected[0].item():.2f}."
 
 
+@check
+def half_a_batch(answer):
+    """`answer(real, fake, n)` → n images and their labels, half of them from either `data.Digits`, drawn at random."""
+    shades, n = torch.arange(200, dtype=torch.uint8), 40  # an image's shade tells which it is
+    labels = (7 * shades.long()) % 10
+    images = shades.view(-1, 1, 1).expand(-1, 28, 28)
+    real, fake = (data.Digits(images[part], labels[part]) for part in (slice(120), slice(120, 200)))
+    batches = [call(answer, real, fake, n) for _ in range(20)]
+    for got, told in batches:
+        if got.shape != (n, 28, 28) or told.shape != (n,):
+            return f"a batch of {n} is images [{n}, 28, 28] and labels [{n}], not {list(got.shape)} and {list(told.shape)}."
+        places = got[:, 0, 0].long()
+        if differ(told, labels[places]):
+            return "labels and images don't belong together: draw the places once, and take both from there."
+        made = (places >= 120).sum().item()
+        if made != n // 2:
+            return f"of {n} images {n // 2} should be generated, and {made} are."
+    if batches[0][0].equal(batches[1][0]):
+        return "it gives the same digits each time; draw them at random."
+    if torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel() < 150:
+        return "some digits are never drawn: draw from all that a source has."
+
+
 # Lesson 10
 
 
@@ -840,32 +863,6 @@ def relabelled(answer):
                 return reason
         if differ(got, expected):
             return f"for {a} and {b} it gives {float(got):.3f}, and it should be {expected:.3f}."
-
-
-# Lesson 09
-
-
-@check
-def half_a_batch(answer):
-    """`answer(real, fake, n)` → n images and their labels, half of them from either `data.Digits`, drawn at random."""
-    shades, n = torch.arange(200, dtype=torch.uint8), 40  # an image's shade tells which it is
-    labels = (7 * shades.long()) % 10
-    images = shades.view(-1, 1, 1).expand(-1, 28, 28)
-    real, fake = (data.Digits(images[part], labels[part]) for part in (slice(120), slice(120, 200)))
-    batches = [call(answer, real, fake, n) for _ in range(20)]
-    for got, told in batches:
-        if got.shape != (n, 28, 28) or told.shape != (n,):
-            return f"a batch of {n} is images [{n}, 28, 28] and labels [{n}], not {list(got.shape)} and {list(told.shape)}."
-        places = got[:, 0, 0].long()
-        if differ(told, labels[places]):
-            return "labels and images don't belong together: draw the places once, and take both from there."
-        made = (places >= 120).sum().item()
-        if made != n // 2:
-            return f"of {n} images {n // 2} should be generated, and {made} are."
-    if batches[0][0].equal(batches[1][0]):
-        return "it gives the same digits each time; draw them at random."
-    if torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel() < 150:
-        return "some digits are never drawn: draw from all that a source has."
 
 
 # Lesson 11

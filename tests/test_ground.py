@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 import gan_lib
 from tools import links
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEV = PROJECT["optional-dependencies"]["dev"]
@@ -132,6 +133,20 @@ def test_no_file_names_a_machine_or_a_registry(pattern):
 
 
 # The make targets
+
+
+def test_every_file_that_a_docstring_or_a_comment_cites_is_there():
+    """A name such as models.py, or a path such as tools/reference.py; what a run makes is not cited by its name alone."""
+    names = {part for name in tracked() for part in (name, name.split("/")[-1])}
+    made = {"bench.json", "records.csv", "lab.log", "x.html", "playground.html"}
+    missing = set()
+    for name, text in tracked().items():
+        if name.endswith(".py"):
+            docs = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED)]
+            for cited in re.findall(r"[\w./-]+\.(?:py|md|json|toml|html|js|yaml)\b", "\n".join(docs)):
+                if cited not in names and cited.split("/")[-1] not in names | made:
+                    missing.add((name, cited))
+    assert missing == set()
 
 
 def make(*arguments, cwd=ROOT):

@@ -1,6 +1,6 @@
 """What every lesson keeps to, as small rules: each takes a `Lesson` and yields its complaints.
 
-LESSONS.md's promises that a program can hold: the shape of a lesson, its exercises, its voice, its committed outputs.
+What a program can hold: the shape of a lesson, its exercises, its voice, its committed outputs.
 `RULES` lists them by name; test_contract.py shows each of them complaining about one bad notebook.
 
     python -m tests.notebooks.contract notebooks/*.ipynb    # says what to mend
