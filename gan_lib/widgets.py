@@ -13,27 +13,6 @@ from gan_lib.explorer import STYLE, Explorer, Shell, button, row, seed_field, wi
 from gan_lib.pictures import figures, img
 
 
-class Comparison(Shell):
-    """What `compare` returns."""
-
-    def __init__(self, samplers, size, seed):
-        self.samplers, self.size = samplers, size
-        self.seed, self.new_z = seed_field(seed)
-        self.norm = wide(value=1, min=0, max=2, step=0.05, description="|z| / √d")
-        super().__init__(row(self.seed, self.new_z), self.norm, watch=[self.seed, self.norm])
-        self.draw()
-
-    def show(self):
-        """Draw an image for each sampler."""
-        dims, pictures = {sampler.latent_dim for sampler in self.samplers.values()}, {}
-        for name, sampler in self.samplers.items():
-            label = name if len(dims) == 1 else f"{name}, a z of {sampler.latent_dim} numbers"
-            z, norm = sampler.noise(1, self.seed.value)[0], self.norm.value * math.sqrt(sampler.latent_dim)
-            pictures[label] = latent.render(sampler, z, norm=norm).cpu().numpy()
-        self.image.value = figures(pictures, self.size)
-        return f"seed {self.seed.value}"
-
-
 class Rewinder(Shell):
     """What `rewind` returns."""
 
@@ -92,13 +71,6 @@ class Inverter(Shell):
         return f"mean squared error {error:.4f}"
 
 
-def some(samplers, key):
-    """The same samplers, if there are any; else a `ValueError`."""
-    if not samplers:
-        raise ValueError(f"There is no sampler to show: give at least one, as {{{key}: sampler}}.")
-    return samplers
-
-
 def uploaded(value):
     """The bytes of the newest file in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple in 8."""
     if not value:
@@ -120,18 +92,11 @@ def explore(sampler, directions=None, *, size=280, seed=0, z=None, neighbours=No
     return explorer
 
 
-def compare(samplers, *, size=140, seed=0):
-    """What several samplers, {name: `models.Sampler`}, make of one z, side by side.
-
-    Those whose z has another number of dimensions draw their own from the same seed. The slider holds the length of z as a part
-    of √latent_dim: at 1 is most noise.
-    """
-    return Comparison(some(samplers, "name"), size, seed)
-
-
 def rewind(samplers, *, n=16, size=280, seed=0):
     """Training as a slider over the moments of one run, {step: `models.Sampler`}: n images of the same z at each."""
-    return Rewinder(some(samplers, "step"), n, size, seed)
+    if not samplers:
+        raise ValueError("There is no sampler to show: give at least one, as {step: sampler}.")
+    return Rewinder(samplers, n, size, seed)
 
 
 def invert(sampler, images, directions=None, *, encoder=None, size=140):

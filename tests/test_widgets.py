@@ -22,7 +22,7 @@ def sampler(new_sampler):
     return new_sampler(9)
 
 
-# Several generators
+# The moments of a run
 
 
 @pytest.fixture
@@ -33,37 +33,6 @@ def others(new_sampler):
     with torch.no_grad():
         other.generator[0].weight.neg_()
     return {"one": one, "<other>": other}
-
-
-def test_the_same_z_goes_through_all(others):
-    shown = widgets.compare(others, seed=2)
-    for act, seed, length in (
-        (lambda: None, 2, 3.0),
-        (shown.new_z.click, 3, 3.0),
-        (lambda: setattr(shown.norm, "value", 0.5), 3, 1.5),
-        (lambda: setattr(shown.seed, "value", 9), 9, 1.5),
-    ):
-        act()
-        z = others["one"].noise(1, seed)[0]
-        for picture, sampler in zip(decode_all(shown.image.value), others.values(), strict=True):
-            assert (picture == latent.render(sampler, z, norm=length).numpy()).all()
-        assert shown.status.value == f"seed {seed}"
-    for label in ("one", "&lt;other&gt;"):
-        assert f'alt="{label}"' in shown.image.value
-        assert f">{label}</figcaption>" in shown.image.value
-
-
-def test_samplers_of_other_dimensions_draw_their_own_z_and_say_so(others, new_sampler):
-    three = others | {"third": new_sampler(16)}
-    shown = widgets.compare(three, seed=2)
-    for picture, sampler in zip(decode_all(shown.image.value), three.values(), strict=True):
-        expected = latent.render(sampler, sampler.noise(1, 2)[0], norm=sampler.latent_dim**0.5).numpy()
-        assert (picture == expected).all()
-    assert ">one, a z of 9 numbers<" in shown.image.value
-    assert ">third, a z of 16 numbers<" in shown.image.value
-
-
-# The moments of a run
 
 
 def test_training_goes_back_and_forth(others):
@@ -81,10 +50,9 @@ def test_training_goes_back_and_forth(others):
         assert (picture == plotting.tile(sampler.sample(5, seed), 3)).all()
 
 
-@pytest.mark.parametrize("show", [widgets.compare, widgets.rewind])
-def test_of_no_sampler_there_is_nothing_to_show(show):
+def test_of_no_sampler_there_is_nothing_to_show():
     with pytest.raises(ValueError, match=r"^There is no sampler to show: give at least one, as "):
-        show({})
+        widgets.rewind({})
 
 
 # From an image to its z

@@ -22,7 +22,6 @@ from gan_lib import data, latent, models, recipes, widgets
 digits = data.load(train=False).images[:500]
 dcgan, mlp = recipes.pretrained("dcgan"), recipes.pretrained("mlp")""",
     "explorer = widgets.explore(dcgan, seed=3, neighbours=digits)\ndisplay(explorer)",
-    'comparison = widgets.compare({"dcgan": dcgan, "mlp": mlp, "best": recipes.pretrained("best")})\ndisplay(comparison)',
     "rewinder = widgets.rewind({0: mlp, 500: dcgan}, n=12)\ndisplay(rewinder)",
     "inverter = widgets.invert(mlp, digits)\ndisplay(inverter)",
 ]
@@ -57,8 +56,8 @@ def outputs(page):
     found = page.locator(
         ".jp-OutputArea-output .widget-hbox >> xpath=ancestor::*[contains(@class, 'jp-OutputArea-child')]"
     )
-    assert found.count() == 4
-    return {name: found.nth(i) for i, name in enumerate(("explorer", "comparison", "rewinder", "inverter"))}
+    assert found.count() == 3
+    return {name: found.nth(i) for i, name in enumerate(("explorer", "rewinder", "inverter"))}
 
 
 def pictures(box):
@@ -144,17 +143,6 @@ def test_buttons_say_what_they_did_until_the_picture_changes(page, outputs, lab)
     until(box, "seed 77")
 
 
-def test_generators_stand_side_by_side(outputs):
-    box = outputs["comparison"]
-    for seed in (0, 1):
-        for picture, name in zip(pictures(box), ("dcgan", "mlp", "best"), strict=True):
-            sampler = recipes.pretrained(name)
-            z = sampler.noise(1, seed)[0]
-            assert (picture == latent.render(sampler, z, norm=sampler.latent_dim**0.5).numpy()).all()
-        box.get_by_role("button", name="new z").click()
-        until(box, f"seed {seed + 1}")
-
-
 def test_training_is_rewound(outputs):
     box = outputs["rewinder"]
     box.get_by_role("slider").press("ArrowLeft")
@@ -191,7 +179,7 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
 def test_every_control_has_words(outputs):
     """A screen reader finds a slider's name in the text before it, and a walk's beside Play: ipywidgets ties neither to them."""
     names = [f"z[{i}]" for i in range(8)] + ["|z|", "walk"]
-    sliders = {"explorer": names, "comparison": ["|z| / √d"], "rewinder": ["step"], "inverter": names}
+    sliders = {"explorer": names, "rewinder": ["step"], "inverter": names}
     for name, box in outputs.items():
         texts = re.findall(r"- text: (.*)\n *- slider", box.aria_snapshot())
         assert [
