@@ -138,7 +138,6 @@ def test_a_file_comes_in_the_shape_of_either_ipywidgets():
 def everything(sampler, others, images, new_game):
     return [
         widgets.explore(sampler, directions(0), neighbours=images),
-        widgets.compare(others),
         widgets.rewind({0: sampler}),
         widgets.invert(sampler, images),
         widgets.live(new_game()).widget,
