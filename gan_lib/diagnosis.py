@@ -1,9 +1,6 @@
 """The diagnosis: what is wrong with a training run, by its records and by one iteration on trial. Lesson 07."""
 
-import contextlib
-import copy
 import itertools
-from collections import defaultdict
 from statistics import fmean
 from typing import NamedTuple
 
@@ -12,8 +9,8 @@ import torch
 from gan_lib import training
 
 SPAN = 100  # iterations that a mean of records is taken over: within a few, a sound run may look like any fault
-LEAST, MOST = 5e-5, 0.5  # sound iterations move a net by 3e-4 to 0.2 of its weights
-LOW, HIGH = 1e-5, 5e-3  # learning rates that sound recipes start from lie between these
+LEAST, MOST = 5e-5, 0.5  # sound iterations move a net by 3e-4 to 0.2 of its weights ...
+LOW, HIGH = 1e-5, 5e-3  # ... at learning rates between these
 ORDER = "check in this order: "
 
 
@@ -37,13 +34,11 @@ def diagnose(records, game=None, images=None):
     """
     if game is None or game.team.size > 1:
         return next(symptoms(spans(records)), None)
-    with untouched(game):
+    with training.untouched(game):
         try:
             return next(mechanisms(spans(records), game, images), None)
         except RuntimeError as error:
-            return Remark(
-                "a step fails", str(error).partition("\n")[0], "play an iteration by hand and read the traceback"
-            )
+            return Remark("a step fails", str(error).partition("\n")[0], "play one by hand and read the traceback")
 
 
 def symptoms(means, probed=False):
@@ -57,13 +52,9 @@ def symptoms(means, probed=False):
         causes = "that D's loss labels real images 1 and fakes 0, that D's optimiser descends, D's learning rate"
         yield Remark("D takes fakes for real", sign, ORDER + causes)
     if sure := [mean.d_loss for mean in means if 0 <= mean.d_loss < 0.01 and mean.d_real > 0.99 and mean.d_fake < 0.01]:
-        causes = (
-            "that a gradient reaches G and moves it, that D's step leaves G alone, the images' range, that fakes differ"
-        )
-        causes = (
-            ORDER + ("what else may give fakes away" if probed else causes) + ", D's learning rate (or add a penalty)"
-        )
-        yield Remark("D is sure", f"d_loss falls to {min(sure):.4f}, and G has little to go by", causes)
+        causes = "whether a gradient reaches G and moves it, whether D's step moves G, the images' range, whether fakes differ"
+        causes = f"{'what else gives fakes away' if probed else causes}, D's learning rate (or add a penalty)"
+        yield Remark("D is sure", f"d_loss falls to {min(sure):.4f}, and G has little to go by", ORDER + causes)
 
 
 def spans(records):
@@ -84,42 +75,26 @@ def spans(records):
     return found
 
 
-@contextlib.contextmanager
-def untouched(game):
-    """A context in which the game may be played: it works on copies of its tensors, and all is put back at the end."""
-    nets, optimizers = (game.generator, game.discriminator, game.average), (game.g_optimizer, game.d_optimizer)
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    tensors = {t for net in nets for t in (*net.parameters(), *net.buffers())} | {
-        t for g in groups for t in g["params"]
-    }
-    held = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in tensors]
-    # what else belongs to the run, each with a copy of its fields
-    fields = [(thing, dict(vars(thing))) for thing in (game, *(part for net in nets for part in net.modules()))]
-    states, options, rng = [each.state for each in optimizers], [dict(group) for group in groups], game.rng.get_state()
-    try:
-        for tensor, values, gradient, _ in held:
-            tensor.data, tensor.grad = values.clone(), None if gradient is None else gradient.clone()
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = defaultdict(dict, {weights: copy.deepcopy(slots) for weights, slots in state.items()})
-        with torch.random.fork_rng([game.device] if game.device.type == "cuda" else []):
-            yield
-    finally:
-        for tensor, values, gradient, needs in held:
-            tensor.requires_grad_(needs).data, tensor.grad = values, gradient
-        for thing, values in (*fields, *zip(groups, options, strict=True)):
-            (thing if isinstance(thing, dict) else vars(thing)).update(values)
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = state
-        game.rng.set_state(rng)
-
-
 def mechanisms(means, game, images):
-    """Yield a `Remark` for each fault that one iteration shows, then for each of `symptoms`. To be called in `untouched`."""
-    z, real, labels = yield from inputs(game, images)
+    """Yield a `Remark` for each fault that one iteration shows, then for each of `symptoms`. Spoils the game."""
+    z, other = game.noise(game.batch_size), game.noise(game.batch_size)
+    if same(z) or z.equal(other):
+        which = "a batch" if same(z) else "two batches"
+        yield Remark("noise", f"the z of {which} are equal", "draw new z for each image")
+    if images is None:
+        labels = [torch.arange(len(z), device=z.device) % game.classes] if game.classes else []
+        real = game.generate(other, *labels).detach()
+    else:
+        batches = training.real_batches(game, images)
+        (real, *labels), (later, *_) = next(batches), next(batches)
+        if not real.isfinite().all():
+            yield Remark("data", "pixels of real images are not finite", "look at the real images")
+        if same(real) or real.equal(later):
+            which = "the images of a batch" if same(real) else "two batches"
+            yield Remark("data", f"{which} are equal", "look at the real images, and at how they are drawn")
     for player, net in (("D", game.discriminator), ("G", game.generator)):
         if not flat(net.parameters()).isfinite().all():
-            causes = "real pixels, gradients, the learning rates; then go back to a checkpoint"
-            yield Remark("not a number", f"weights of {player} are not finite", ORDER + causes)
+            yield Remark("not a number", f"weights of {player} are not finite", ORDER + "real pixels, gradients, rates")
     training.anneal(game)
     fake, uphill, moves, average = game.generate(z, *labels), {}, {}, flat(game.average.parameters())
     for player in "DG":
@@ -138,42 +113,19 @@ def mechanisms(means, game, images):
     for player, rate, optimizer in zip("GD", game.rates, (game.g_optimizer, game.d_optimizer), strict=True):
         lr, move = optimizer.param_groups[0]["lr"], moves.get(player)
         if "high d_loss" in names and rate > HIGH:
-            sign = f"{next(iter(found)).sign}; {player} learns at {lr:.2g}"
-            yield Remark("learning rate", sign, "lower it")
+            yield Remark("learning rate", f"{found[0].sign}; {player} learns at {lr:.2g}", "lower it")
         move = move and move * rate / lr if lr else move  # as before the rates fell
         if move is not None and game.step >= SPAN and (move > MOST or (move < LEAST and rate < LOW)):
             sign = f"one iteration at {lr:.2g} moves {player} by {100 * move:.2g} % of its weights"
             yield Remark("learning rate", sign, "raise it" if move < LEAST else "lower it")
     if same(fake):
-        causes = "that generate passes z on to G, the gradient of G, the learning rates"
-        yield Remark("collapse", "all fakes of a batch are equal", ORDER + causes)
+        yield Remark("collapse", "all fakes are equal", ORDER + "whether G gets z, G's gradient, the learning rates")
     if moves.get("G") == 0:
-        causes = "whether D is too sure for this loss, whether all pixels of G lie at an end of their range"
-        yield Remark("vanishing gradient", "that of G is exactly 0", ORDER + causes)
+        yield Remark("vanishing gradient", "that of G is 0", ORDER + "whether D is too sure, whether pixels saturate")
     if "D is sure" in names and game.rates[1] >= 10 * game.rates[0]:
-        sign = f"it is sure, and its rate is {game.rates[1] / game.rates[0]:.0f} times that of G"
+        sign = f"it is sure, and learns at {game.rates[1] / game.rates[0]:.0f} times the rate of G"
         yield Remark("discriminator too strong", sign, "lower D's rate or raise G's, or add a gradient penalty")
     yield from found
-
-
-def inputs(game, images):
-    """Yield a `Remark` for each fault of what goes into the nets. Returns z, real images and labels of a batch."""
-    z, other = game.noise(game.batch_size), game.noise(game.batch_size)
-    if same(z) or z.equal(other):
-        yield Remark(
-            "noise", f"the z of {'a batch' if same(z) else 'two batches'} are equal", "draw new z for each image"
-        )
-    if images is None:
-        labels = [torch.arange(len(z), device=z.device) % game.classes] if game.classes else []
-        return z, game.generate(other, *labels).detach(), labels
-    batches = training.real_batches(game, images)
-    (real, *labels), (later, *_) = next(batches), next(batches)
-    if not real.isfinite().all():
-        yield Remark("data", "pixels of real images are not finite", "look at the real images")
-    if same(real) or real.equal(later):
-        sign = f"{'the images of a batch' if same(real) else 'two batches'} are equal"
-        yield Remark("data", sign, "look at the real images, and at how they are drawn")
-    return z, real, labels
 
 
 def step(game, player, z, real, fake, labels, uphill, moves):
@@ -188,7 +140,7 @@ def step(game, player, z, real, fake, labels, uphill, moves):
         if weights.grad is not None and weights.grad.any():
             weights.grad.fill_(1)  # which shows if nobody clears it
     was, were, stale, trail = flat(params), flat(opponent.parameters()), slope(params), slope(opponent.parameters())
-    found, there = play(game, player, optimizer, params, real, fake, labels), slope(opponent.parameters())
+    found, there = play(game, player, optimizer, params, real, fake, *labels), slope(opponent.parameters())
     if player == "D" and there.any() and not there.equal(trail):
         yield Remark("no detach", "a gradient of D's loss reaches G", "detach the fakes in D's step")
     held = {id(weights) for group in optimizer.param_groups for weights in group["params"]}
@@ -203,10 +155,9 @@ def step(game, player, z, real, fake, labels, uphill, moves):
     if found is None:
         for _ in range(10):  # it may be left out at times
             game.step += 1
-            if play(game, player, optimizer, params, real, game.generate(z, *labels), labels):
+            if play(game, player, optimizer, params, real, game.generate(z, *labels), *labels):
                 return
-        yield Remark("optimiser", f"{player}'s is never told to step", "call its step() after backward()")
-        return
+        return (yield Remark("optimiser", f"{player}'s is never told to step", "call its step() after backward()"))
     gradient, count = found
     if not gradient.isfinite().all():
         yield Remark("not a number", f"gradients of {player} are not finite", "look for log, sqrt or division by 0")
@@ -219,67 +170,56 @@ def step(game, player, z, real, fake, labels, uphill, moves):
     if stale.any() and (gradient - wanted - stale).norm() < 0.1 * stale.norm():
         yield Remark("stale gradients", f"{player}'s step adds to those from before", "call zero_grad before backward")
     against = torch.cosine_similarity(gradient, wanted, dim=0).item() < -0.5
-    uphill[player] = against ^ optimizer.param_groups[0].get("maximize", False) ^ rises(game, player)
-    if player == "G" or gradient.any():  # where D has its margin, hinge has no gradient, and that is sound
-        moves[player] = ((flat(params) - was).norm() / was.norm()).item() if gradient.any() else 0.0
+    even, up = torch.zeros(2), torch.full((2,), 0.1)  # logits where D is undecided, and where one player does better
+    loss, better = (game.loss.discriminator, (up, -up)) if player == "D" else (game.loss.generator, (even, up))
+    climbs = optimizer.param_groups[0].get("maximize", False)
+    uphill[player] = against ^ climbs ^ bool(loss(*better) > loss(even, even))
+    if gradient.any() or player == "G":  # where D has its margin, hinge has no gradient, and that is sound
+        moves[player] = ((flat(params) - was).norm() / was.norm()).item() * gradient.any().item()
 
 
 def expected(game, player, params, real, fake, labels):
     """The gradient of a player's loss as one tensor [n]; None where the loss doesn't depend on its weights."""
-    needs = [weights.requires_grad for weights in game.discriminator.parameters()]
-    game.discriminator.requires_grad_(player == "D")
+    game.discriminator.requires_grad_(True)
     if player == "D":
         loss = game.loss.discriminator(*game.judge_both(real, fake.detach(), *labels))
         loss = loss + training.penalty(game, real, fake.detach(), *labels)
     else:
-        real_logits = game.judge(real, *labels) if game.loss.paired else None
-        loss = game.loss.generator(real_logits, game.judge(fake, *labels))
-    learnt = [weights for weights in params if weights.requires_grad]
-    found = torch.autograd.grad(loss, learnt, retain_graph=True, allow_unused=True) if loss.requires_grad else []
-    known = {id(weights): gradient for weights, gradient in zip(learnt, found, strict=False) if gradient is not None}
-    for weights, need in zip(game.discriminator.parameters(), needs, strict=True):
-        weights.requires_grad_(need)
-    return flat(known.get(id(weights), torch.zeros_like(weights)) for weights in params) if known else None
+        loss = game.loss.generator(game.judge(real, *labels) if game.loss.paired else None, game.judge(fake, *labels))
+    learnt = [weights for weights in params if weights.requires_grad and loss.requires_grad]
+    found = torch.autograd.grad(loss, learnt, retain_graph=True, allow_unused=True) if learnt else []
+    known = {weights: gradient for weights, gradient in zip(learnt, found, strict=False) if gradient is not None}
+    return flat(known.get(weights, torch.zeros_like(weights)) for weights in params) if known else None
 
 
-def play(game, player, optimizer, params, real, fake, labels):
+def play(game, player, optimizer, params, *batch):
     """Play a step. Returns the gradient when `optimizer` steps, and how many tensors have one; None where it doesn't."""
     seen = []
     look = lambda *_: seen.append((slope(params), sum(weights.grad is not None for weights in params)))
     hook = optimizer.register_step_pre_hook(look)
     try:
-        (training.discriminator_step if player == "D" else training.generator_step)(game, real, fake, *labels)
+        (training.discriminator_step if player == "D" else training.generator_step)(game, *batch)
     finally:
         hook.remove()
     return seen[-1] if seen else None
-
-
-def rises(game, player):
-    """Whether a player's loss rises from where D is undecided to where the player does better."""
-    even, up = torch.zeros(2, device=game.device), torch.full((2,), 0.1, device=game.device)
-    if player == "D":
-        return bool(game.loss.discriminator(up, -up) > game.loss.discriminator(even, even))
-    return bool(game.loss.generator(even, up) > game.loss.generator(even, even))
 
 
 @torch.no_grad()
 def ends(game, real, fake, z, labels, range_matters):
     """Yield a `Remark` where the end of a net bounds what should have no bound, or the other way round. Spoils the weights."""
     game.generator.eval()
-    some, pushed, weights = real[:16], [], [*game.generator.parameters(), *game.discriminator.parameters()]
-    few = [each[:16] for each in labels]
+    some, few, pushed = real[:16], [each[:16] for each in labels], []
     for factor in (10, 1, 1):  # nets of random weights, larger than any that are learnt
-        for each in weights:
+        for each in (*game.generator.parameters(), *game.discriminator.parameters()):
             each.mul_(factor * torch.randn_like(each))
         logits = [game.judge(10 * images, *few) for images in (some, torch.randn_like(some))]
         pushed.append((torch.cat(logits), game.generate(10 * z[:16], *few)))
     low, high = (end.item() for end in torch.cat([logits for logits, _ in pushed]).aminmax())
     if abs(high - 1) < 0.01 and min(abs(low), abs(low + 1)) < 0.01:
-        best = torch.ones(2)
-        if game.loss.discriminator(best * high, best * low) > game.loss.discriminator(10 * best, -10 * best) + 0.1:
+        best, loss = torch.ones(2), game.loss.discriminator
+        if loss(best * high, best * low) > loss(10 * best, -10 * best) + 0.1:
             sign = f"D's logits end at {low:.2f} and {high:.2f}, however large the weights"
-            name = "bounded logits" if low < -0.5 else "sigmoid twice"
-            yield Remark(name, sign, "let D end in a linear layer: the loss has the sigmoid in it")
+            yield Remark("bounded logits" if low < -0.5 else "sigmoid twice", sign, "let D end in a linear layer")
     if not range_matters:
         return
     pixels = real, torch.cat([fakes for _, fakes in pushed]), fake
