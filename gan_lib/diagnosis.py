@@ -136,9 +136,6 @@ def step(game, player, z, real, fake, labels, uphill, moves):
     if wanted is None:
         causes = f"that {player} has requires_grad, that the fakes are made without detach or no_grad"
         yield Remark("no gradient", f"the loss of {player} doesn't depend on its weights", ORDER + causes)
-    for weights in params:
-        if weights.grad is not None and weights.grad.any():
-            weights.grad.fill_(1)  # which shows if nobody clears it
     was, were, stale, trail = flat(params), flat(opponent.parameters()), slope(params), slope(opponent.parameters())
     found, there = play(game, player, optimizer, params, real, fake, *labels), slope(opponent.parameters())
     if player == "D" and there.any() and not there.equal(trail):

@@ -207,7 +207,7 @@ SOUND = {
     "D not frozen in G's step": step("G", freeze=False),
     "G clears after its step": step("G", clear="after"),
     "D clears after its step": step("D", clear="after"),
-    "G steps at every fifth step": step("G", every=5),
+    "G steps at every seventh step": step("G", every=7),
     "logits high for fakes": own_loss(
         lambda r, f: softplus(r).mean() + softplus(-f).mean(), lambda r, f: softplus(f).mean()
     ),
