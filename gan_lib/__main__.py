@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, clinic, data, evaluation, handwriting, latent, plotting, recipes, report, runs, training
+from gan_lib import checkpoint, data, evaluation, handwriting, latent, plotting, recipes, report, runs, training
 from gan_lib.files import save_bundled_weights, write_atomically
 from gan_lib.page import write as write_page
 
@@ -19,7 +19,7 @@ Train a recipe on MNIST and write what it made into a folder:
   samples/epoch_N.png              100 samples after epoch N, always of the same z (N = 0: untrained)
   visualization_across_epochs.png  a row of samples for up to ten moments of training
   progress.gif, progress.mp4       the samples as they change
-  records.csv                      step, images, seconds, losses, D(x), D(G(z)): means since the row before; and more
+  records.csv                      step, images, seconds, losses, D(x), D(G(z)): means since the row before
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 
@@ -37,8 +37,8 @@ def train(arguments):
     game = run.game
     if game.team.first:
         print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
-        if remark := clinic.diagnose(run.records):
-            print(f"The records show a fault. {remark}")
+        if run.remark:
+            print(f"The run shows a fault. {run.remark}")
 
 
 def sample(arguments):

@@ -623,12 +623,21 @@ def r1_by_hand(answer):
         return "the number is right, and no trail leads back to D's weights: create_graph=True."
 
 
-def against(fault, records):
-    """A fault, or "healthy", that these records do not have, and what in them speaks against it."""
-    means, remark = clinic.spans(records), clinic.diagnose(records)
-    if fault in clinic.FAULTS and not clinic.FAULTS[fault].shows(means):
-        return f"{fault}: {clinic.FAULTS[fault].sign(means)}"
-    return f"{fault}: look again, for {remark.sign}"
+MARKS = {  # what the curves and samples of a fault look like
+    "range": "D has a lead from the start and never loses it, and G's digits are blurs on grey",
+    "no detach": "D is sure within some dozens of iterations, and g_loss climbs or swings",
+    "learning rate": "d_loss climbs far beyond 3",
+    "swapped labels": "D(G(z)) lies above D(x)",
+    "sigmoid twice": "D(x) and D(G(z)) stay between 0.50 and 0.73",
+    "discriminator too strong": "D is sure within some dozens of iterations, and g_loss is level",
+}
+
+
+def against(fault, run):
+    """A fault, or "healthy", that a `clinic.Patient` does not have, and why it is another."""
+    if fault in MARKS:
+        return f"{fault}: there {MARKS[fault]}"
+    return f"{fault}: look again, for {clinic.diagnose(run.records, run.game, run.images).sign}"
 
 
 @check
@@ -646,7 +655,7 @@ def blind_runs(answer):
         ("first", "second", "third"), answer, clinic.answers(), clinic.patients(), strict=True
     ):
         if said != true:
-            return f"the {which} run is not {against(said, run.records)}."
+            return f"the {which} run is not {against(said, run)}."
 
 
 # Lesson 08

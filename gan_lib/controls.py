@@ -4,7 +4,6 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
 import asyncio
-import copy
 import threading
 from typing import NamedTuple
 
@@ -32,9 +31,8 @@ class Opinion(NamedTuple):
 @torch.no_grad()
 def opinion(game, real, z, *labels):
     """The `Opinion` of D as it stands now, of `real` and of the G(z) that G as it stands now makes. Nothing changes."""
-    game = copy.copy(game)  # to look moves BatchNorm's statistics: let it move those of copies
-    game.generator, game.discriminator = copy.deepcopy(game.generator), copy.deepcopy(game.discriminator)
-    logits = real_logits, fake_logits = game.judge_both(real, game.generate(z, *labels), *labels)
+    with training.untouched(game):  # to look moves BatchNorm's statistics
+        logits = real_logits, fake_logits = game.judge_both(real, game.generate(z, *labels), *labels)
     losses = game.loss.discriminator(*logits), game.loss.generator(*logits)
     return Opinion(*(number.item() for number in (real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), *losses)))
 

@@ -6,7 +6,7 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 import ipywidgets as widgets
 from IPython import get_ipython
 
-from gan_lib.clinic import diagnose
+from gan_lib.diagnosis import SPAN, diagnose
 from gan_lib.pictures import curves_svg, img
 from gan_lib.plotting import tile
 
@@ -15,7 +15,8 @@ class Live:
     """What `live` returns. `update(record)` shows the newest record and the samples of the same z as always."""
 
     def __init__(self, game, n, every, picture=None, size=240):
-        self.game, self.every, self.records, self.size = game, every, [], size
+        self.game, self.images, self.every, self.records, self.size = game, None, every, [], size
+        self.remark, self.diagnosed = None, 0  # what the last diagnosis found, and how many records it knew
         self.picture = picture or (lambda game: tile(game.sampler().sample(n), 8))
         self.line = widgets.HTML("waiting for the first record")
         self.samples, self.curves = widgets.HTML(), widgets.HTML()
@@ -31,15 +32,20 @@ class Live:
         """Take one `training.Record`; redraw, or print a line where there is no notebook around."""
         while self.records and self.records[-1].step >= record.step:  # the game has gone back
             self.records.pop()
+        if self.diagnosed > len(self.records):
+            self.remark, self.diagnosed = None, 0
         self.records.append(record)
+        new = self.records[max(self.diagnosed - 1, 0) :]
+        if record.step - (new[0].step if self.diagnosed else 0) >= SPAN:
+            self.remark, self.diagnosed = diagnose(new, self.game, self.images), len(self.records)
         if (len(self.records) - 1) % self.every:
             return
         line = (
             f"step {record.step:,} · {record.seconds:.0f} s · d_loss {record.d_loss:.3f} · g_loss {record.g_loss:.3f} · "
             f"D(x) {record.d_real:.2f} · D(G(z)) {record.d_fake:.2f}"
         )
-        if remark := diagnose(self.records):
-            line += f" · {remark}"
+        if self.remark:
+            line += f" · {self.remark}"
         if not self.on_screen:
             print(line)
             return

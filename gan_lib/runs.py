@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, data, parallel, plotting, recipes, reference, training
+from gan_lib import checkpoint, data, diagnosis, parallel, plotting, recipes, reference, training
 
 
 class Run:
-    """A folder with what a training run makes."""
+    """A folder with what a training run makes; `remark` is what the diagnosis found at its end, if anything."""
+
+    remark = None
 
     def __init__(self, folder, game, recipe, about):
         self.folder, self.game, self.recipe, self.about = Path(folder), game, recipe, about
@@ -120,6 +122,7 @@ def train(recipe, out, *, dataset="mnist", device="auto", seed=None, epochs=None
     if not team.first:
         return run
     run.draw()
+    run.remark = diagnosis.diagnose(run.records, game, digits)
     if game.step < steps:
         launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(team.size)]
         again = launch if team.size > 1 else ["python"]

@@ -3,10 +3,12 @@
 Written out by hand in lesson 02; this is the same code, kept.
 """
 
+import contextlib
 import copy
 import itertools
 import math
 import time
+from collections import defaultdict
 from typing import NamedTuple
 
 import torch
@@ -86,10 +88,7 @@ def fast_dtype(device):
 
 
 class Record(NamedTuple):
-    """How the game went since the last record: means over those steps. D(x) and D(G(z)) are probabilities.
-
-    The last two are of the last step, and look for faults that no curve tells (`clinic.diagnose`); older files have none.
-    """
+    """How the game went since the last record: means over those steps. D(x) and D(G(z)) are probabilities."""
 
     step: int  # pairs of steps since the start of the run
     images: int  # real images shown since then
@@ -98,8 +97,6 @@ class Record(NamedTuple):
     g_loss: float
     d_real: float  # mean D(x), in [0, 1]
     d_fake: float  # mean D(G(z)), in [0, 1], as the discriminator step sees it
-    real_max: float = 0.0  # largest |pixel| of the last real images, where G's tanh ends at 1; 0 for points
-    shared: int = 0  # tensors of G's weights that D's optimiser holds as well, and should not
 
 
 class Diverged(ArithmeticError):
@@ -198,24 +195,39 @@ def train(game, images, steps, record_every=100):
         sums += torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
 
         if game.step % record_every == 0 or game.step == end:
-            means = torch.hstack([sums / (game.step - since), largest(real)])
-            means = game.team.mean(means).tolist()  # the only place that waits for the device
+            means = game.team.mean(sums / (game.step - since)).tolist()  # the only place that waits for the device
             game.seconds += time.perf_counter() - clock
             if not all(map(math.isfinite, means)):
                 raise Diverged(
                     f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
                     "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
                 )
-            yield Record(game.step, game.step * game.batch_size, game.seconds, *means, shared_weights(game))
+            yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
             sums, since, clock = torch.zeros_like(sums), game.step, time.perf_counter()
 
 
-def largest(images):
-    """The largest |pixel| of images [N, 1, 28, 28], a tensor of one number; 0 for points [N, d], which may lie anywhere."""
-    return images.abs().amax() if images.ndim > 2 else images.new_zeros(())
-
-
-def shared_weights(game):
-    """How many tensors of G's weights D's optimiser holds as well: 0 in a sound game."""
-    weights = {id(tensor) for tensor in game.generator.parameters()}
-    return sum(id(tensor) in weights for group in game.d_optimizer.param_groups for tensor in group["params"])
+@contextlib.contextmanager
+def untouched(game):
+    """A context in which the game may be played: it works on copies of its tensors, and all is put back at the end."""
+    nets, optimizers = (game.generator, game.discriminator, game.average), (game.g_optimizer, game.d_optimizer)
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    tensors = {t for net in nets for t in (*net.parameters(), *net.buffers())}.union(*(g["params"] for g in groups))
+    held = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in tensors]
+    # what else belongs to the run, each with a copy of its fields
+    fields = [(thing, dict(vars(thing))) for thing in (game, *(part for net in nets for part in net.modules()))]
+    states, options, rng = [each.state for each in optimizers], [dict(group) for group in groups], game.rng.get_state()
+    try:
+        for tensor, values, gradient, _ in held:
+            tensor.data, tensor.grad = values.clone(), None if gradient is None else gradient.clone()
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.state = defaultdict(dict, {weights: copy.deepcopy(slots) for weights, slots in state.items()})
+        with torch.random.fork_rng([game.device] if game.device.type == "cuda" else []):
+            yield
+    finally:
+        for tensor, values, gradient, needs in held:
+            tensor.requires_grad_(needs).data, tensor.grad = values, gradient
+        for thing, values in (*fields, *zip(groups, options, strict=True)):
+            (thing if isinstance(thing, dict) else vars(thing)).update(values)
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.state = state
+        game.rng.set_state(rng)

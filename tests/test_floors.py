@@ -25,6 +25,7 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "evaluation",
     "reference",
     "recipes",
+    "diagnosis",
     "clinic",
     "stacked",
     "augmentation",

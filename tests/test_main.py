@@ -29,8 +29,8 @@ from PIL import Image
 from gan_lib import __main__ as command_line
 from gan_lib import (
     checkpoint,
-    clinic,
     data,
+    diagnosis,
     evaluation,
     files,
     handwriting,
@@ -40,7 +40,6 @@ from gan_lib import (
     recipes,
     report,
     runs,
-    training,
 )
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
@@ -136,13 +135,13 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
     assert (run / "progress.mp4").read_bytes()[4:8] == b"ftyp"
     (row,) = rows_of(run)
     assert (row["step"], row["images"]) == ("3", str(3 * RECIPES[name].batch_size))
-    assert list(row) == ["step", "images", "d_loss", "g_loss", "d_real", "d_fake", "real_max", "shared"]
+    assert list(row) == ["step", "images", "d_loss", "g_loss", "d_real", "d_fake"]
     assert 0 < float(row["d_real"]) < 1
 
 
 def test_train_hands_on_what_it_was_told(gan, monkeypatch):
     told = []
-    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4, team=parallel.Team()), records=[])
+    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4, team=parallel.Team()), remark=None)
     monkeypatch.setattr(runs, "train", lambda *words, **more: told.append((words, more)) or ended)
     words = "--data", "kmnist", "--epochs", 4, "--seed", 5, "--out", "run", "--device", "cpu", "--resume", "--quiet"
     assert gan("train", "mlp")[:2] == (0, "mlp: 7 steps in 2 s of training; everything is in runs/mlp\n")
@@ -160,12 +159,12 @@ def test_train_hands_on_what_it_was_told(gan, monkeypatch):
 
 
 def test_a_fault_is_named_at_the_end_of_a_run(gan, monkeypatch):
-    records = [training.Record(100, 6400, 1.0, 1.2, 1.0, 0.6, 0.4, real_max=2.82)]
-    ended = SimpleNamespace(game=SimpleNamespace(step=100, seconds=1.0, team=parallel.Team()), records=records)
+    remark = diagnosis.Remark("noise", "the z of two batches are equal", "draw new z")
+    ended = SimpleNamespace(game=SimpleNamespace(step=100, seconds=1.0, team=parallel.Team()), remark=remark)
     monkeypatch.setattr(runs, "train", lambda *_, **__: ended)
     status, out, _ = gan("train", "mlp")
     assert status == 0
-    assert out.splitlines()[1:] == [f"The records show a fault. {clinic.diagnose(records)}"]
+    assert out.splitlines()[1:] == [f"The run shows a fault. {remark}"]
 
 
 def test_a_finished_run_is_resumed_to_nothing(gan, fashion, tmp_path):

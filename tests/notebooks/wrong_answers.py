@@ -894,10 +894,10 @@ def my_r1(discriminator, real):
         ('my_answer = ["no detach", "sigmoid twice"]\n', "a list of three names"),
         ('my_answer = ["no detach", "sigmoid twice", "fine"]\n', "'fine' is none of the names"),
         ('my_answer = ["discriminator too strong", "sigmoid twice", "healthy"]\n', "the first run is not"),
-        ('my_answer = ["range", "sigmoid twice", "healthy"]\n', "go up to 1.00, and G's tanh to 1"),
-        ('my_answer = ["no detach", "healthy", "sigmoid twice"]\n', "look again, for D(x) reaches"),
-        ('my_answer = ["no detach", "swapped labels", "healthy"]\n', "D(x) ends at 0.50, and D(G(z)) at 0.50"),
-        ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "a D that never decides pays 2 at most"),
+        ('my_answer = ["range", "sigmoid twice", "healthy"]\n', "there D has a lead from the start"),
+        ('my_answer = ["no detach", "healthy", "sigmoid twice"]\n', "look again, for D's logits end at"),
+        ('my_answer = ["no detach", "swapped labels", "healthy"]\n', "D(G(z)) lies above D(x)"),
+        ('my_answer = ["no detach", "sigmoid twice", "learning rate"]\n', "d_loss climbs far beyond 3"),
     ],
     # Lesson 08
     "label_beside_pixels": [
