@@ -130,18 +130,18 @@ def unpack(folder):
 def check_images(images, ndim=4, clipped=False):
     """Raise a `ValueError` unless `images` are finite float [N, 1, 28, 28] in [-1, 1]: called where images enter.
 
-    With `ndim` None, any number of axes may precede the last three; with `clipped`, values may lie outside [-1, 1].
+    With `ndim` 3 it is one image, and with None any number of axes may come first; with `clipped`, any range but [0, 1] will do.
     """
     if not images.is_floating_point():
         raise ValueError(f"The images must be float in [-1, 1], not {images.dtype}: give them to data.to_range first.")
     if images.shape[-3:] != (1, 28, 28) or images.ndim != (ndim or images.ndim):
-        raise ValueError(f"The images must have the shape [N, 1, 28, 28], not {list(images.shape)}.")
+        raise ValueError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
     low, high = (
         torch.stack(images.detach().aminmax()).tolist() if images.numel() else (-1, 1)
     )  # one wait for the device
     if not math.isfinite(high - low):
         raise ValueError("The images hold NaN or infinity: the generator has diverged.")
-    if 0 <= low < min(0.5, high) or (not clipped and max(-low, high) > 1.5):
+    if 0 <= low < 0.5 < high or (not clipped and max(-low, high) > 1.5):
         raise ValueError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
 
 

@@ -223,7 +223,7 @@ class ClassScore(NamedTuple):
 
 
 def class_scores(images, labels):
-    """The `ClassScore` of each digit: of images [N, 1, 28, 28] in [-1, 1] asked for as labels [N], 0 to 9 with six or more of each."""
+    """The `ClassScore` of each digit; images [N, 1, 28, 28] in [-1, 1], their labels [N], 0 to 9, six or more of each."""
     real, labels = real_digits(images.device), labels.to(images.device)
     valid = labels.shape == images.shape[:1] and labels.eq(labels.long().clamp(0, 9)).all()
     if not valid or labels.long().bincount(minlength=10).min() < 6:

@@ -88,7 +88,7 @@ def fit(z, values, names):
     if n < d + 2:
         raise ValueError(f"To fit {d} numbers takes at least {d + 2} points, not {n}.")
     if not (values.isfinite().all() and z.isfinite().all()):
-        raise ValueError("The attributes, or z, hold NaN or infinity: the generator has diverged.")
+        raise ValueError("The attributes, or z, are no numbers: the generator has diverged.")
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
     weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
     left = (values - design @ weights).square().sum(0) / (n - d - 1)  # divided so, 0 % of mere noise is explained
@@ -177,7 +177,7 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
     The eight best of `candidates` random points, and what an `encoder` says if there is one, are refined by Adam, held near
     the sphere where training noise lies; the best of them wins.
     """
-    data.check_images(target.unsqueeze(0))
+    data.check_images(target, ndim=3)
     target = target.to(sampler.device)
     with torch.no_grad():
         noise = sampler.noise(candidates, seed)
