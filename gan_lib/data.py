@@ -66,15 +66,15 @@ def drop_in(name, stems):
     """Images [N, 28, 28] and labels [N], uint8, of one part of another set than MNIST; downloads the set if need be."""
     kind, arguments, classes, _ = SETS[name]
     raw, first = cache_folder() / kind / "raw", int(kind == "EMNIST")  # letters are counted from 1
-    other = DEBIAN if kind == "FashionMNIST" else raw
-    places = lambda stem: (raw / stem, raw / f"{stem}.gz", other / f"{stem}.gz")
-    find = lambda stem: next((path for path in places(stem) if path.is_file()), None)
+    debian = DEBIAN if kind == "FashionMNIST" else raw
+    find = lambda stem: next(filter(Path.is_file, (raw / stem, raw / f"{stem}.gz", debian / f"{stem}.gz")), None)
     if not all(map(find, stems)):
         try:
             download(kind, arguments, raw)
         except (RuntimeError, OSError) as error:
-            why, mend = " ".join(str(error).split()), f"Put {stems[0]}.gz and {stems[1]}.gz into {raw} and try again."
-            raise FileNotFoundError(f"{name} is not here and could not be downloaded ({why}). {mend}") from error
+            hint = f"Put {stems[0]}.gz and {stems[1]}.gz into {raw} and try again."
+            why = f"{name} is not on this machine and could not be downloaded ({' '.join(str(error).split())})."
+            raise FileNotFoundError(f"{why} {hint}") from error
     paths = list(map(find, stems))
     images, labels = (read_idx(path, path.read_bytes()) for path in paths)
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
@@ -103,9 +103,9 @@ def download(kind, arguments, raw):
 
 
 def subset(digits, per_class, seed=0):
-    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more. Not below 1."""
-    if per_class < 1:
-        raise ValueError(f"per_class must be at least 1, not {per_class}.")
+    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more. Not below 0."""
+    if per_class < 0:
+        raise ValueError(f"per_class must be at least 0, not {per_class}.")
     order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
     chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
     return Digits(*(each[chosen] for each in digits))
