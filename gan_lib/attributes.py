@@ -1,16 +1,18 @@
 """What can be measured on an image of a digit, by plain formulas. Introduced in lesson 05.
 
-Each takes images [N, 1, 28, 28] in [-1, 1] and gives one number for each of them, float [N].
+Each takes images [N, 1, 28, 28] in [-1, 1] and gives one number for each of them, float [N]. Each raises `ValueError` for
+images that `data.check_images` refuses.
 """
 
 import torch
 from torch.nn import functional as F
 
-from gan_lib import evaluation
+from gan_lib import data, evaluation
 
 
 def moments(images):
     """Ink-weighted variances of x and y and their covariance, in pixels², of images [N, 1, 28, 28] in [-1, 1]: [N] each."""
+    data.check_images(images)
     ink = (images.squeeze(1) + 1) / 2
     ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
     at = torch.arange(28.0, device=images.device)
@@ -31,6 +33,7 @@ def thickness(images):
 
     The area is the sum of the ink, the outline the sum of its gradient's length.
     """
+    data.check_images(images)
     ink = F.pad((images.squeeze(1) + 1) / 2, (1, 1, 1, 1))
     dx, dy = ink[:, :-1, 1:] - ink[:, :-1, :-1], ink[:, 1:, :-1] - ink[:, :-1, :-1]
     outline = (dx.square() + dy.square()).sqrt().sum((1, 2))
@@ -54,6 +57,7 @@ def height(images):
 
 def ink(images):
     """How many pixels the ink would fill [N]: the sum of the greys, black 0 and white 1."""
+    data.check_images(images)
     return ((images + 1) / 2).sum((1, 2, 3))
 
 

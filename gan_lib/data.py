@@ -4,32 +4,35 @@ MNIST comes with the package and needs no network; torchvision's drop-ins with t
 Introduced in lesson 01.
 """
 
+import contextlib
+import functools
 import gzip
-import hashlib
 import io
 import itertools
+import math
 import os
-from importlib import resources
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import nn
 
-from gan_lib.files import write_atomically
+from gan_lib.files import bundled_mnist, read_idx, write_atomically
 
-FOUR = ", ".join(f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
-SETS = {  # name: (torchvision's class, its arguments, the files it looks for, all of them for either part)
-    "mnist": ("MNIST", {}, FOUR),
-    "fashion-mnist": ("FashionMNIST", {}, FOUR),
-    "kmnist": ("KMNIST", {}, FOUR),
-    "emnist-letters": ("EMNIST", {"split": "letters"}, "gzip.zip (or the emnist-letters-* files in it, unpacked)"),
+SETS = {  # name: (torchvision's class, its arguments, number of classes, beginnings of the file names: training, test)
+    "mnist": ("MNIST", {}, 10, ("train", "t10k")),
+    "fashion-mnist": ("FashionMNIST", {}, 10, ("train", "t10k")),
+    "kmnist": ("KMNIST", {}, 10, ("train", "t10k")),
+    "emnist-letters": ("EMNIST", {"split": "letters"}, 26, ("emnist-letters-train", "emnist-letters-test")),
 }
-
+ENDS = "images-idx3-ubyte", "labels-idx1-ubyte"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where `apt install dataset-fashion-mnist` puts its four
+
+PICTURES = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # Pillow reads other formats too, some with outside programs
 
 
 class Digits(NamedTuple):
@@ -42,69 +45,104 @@ class Digits(NamedTuple):
 def load(name="mnist", *, train=True, device="cpu"):
     """Return the 60,000 training (or 10,000 test) images of `name` as `Digits` on `device`.
 
-    `name` is one of `SETS`. MNIST is unpacked from the package on first use; the others are read from the cache folder
-    or downloaded into it by torchvision; Fashion-MNIST is also found where Debian's package puts it. Raises `ValueError`
-    for another name, and `FileNotFoundError` saying which files to put where when they are neither on disk nor to be had
-    from the network.
+    `name` is one of `SETS`. MNIST is read from the package. The others are read from the cache folder, into which torchvision
+    downloads them; Fashion-MNIST is also found where Debian's package puts it. Raises `ValueError` for another name or a damaged
+    file, and `FileNotFoundError`, which says what to put where, if the files are neither on disk nor to be had from the network.
     """
     if name not in SETS:
         raise ValueError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
+    stems = [f"{SETS[name][3][not train]}-{end}" for end in ENDS]
+    images, labels = map(bundled, stems) if name == "mnist" else drop_in(name, stems)
+    return Digits(images.to(device, copy=True), labels.to(device, torch.int64, copy=True))  # `bundled` keeps its own
+
+
+@functools.cache
+def bundled(stem):
+    """The values of a bundled MNIST file, uint8, read once in each process."""
+    return read_idx(f"{stem}.gz", bundled_mnist(stem))
+
+
+def drop_in(name, stems):
+    """Images [N, 28, 28] and labels [N], uint8, of one part of another set than MNIST; downloads the set if need be."""
+    kind, arguments, classes, _ = SETS[name]
+    raw, first = cache_folder() / kind / "raw", int(kind == "EMNIST")  # letters are counted from 1
+    debian = DEBIAN if kind == "FashionMNIST" else raw
+    find = lambda stem: next(filter(Path.is_file, (raw / stem, raw / f"{stem}.gz", debian / f"{stem}.gz")), None)
+    if not all(map(find, stems)):
+        try:
+            download(kind, arguments, raw)
+        except (RuntimeError, OSError) as error:
+            hint = f"Put {stems[0]}.gz and {stems[1]}.gz into {raw} and try again."
+            why = f"{name} is not on this machine and could not be downloaded ({' '.join(str(error).split())})."
+            raise FileNotFoundError(f"{why} {hint}") from error
+    paths = list(map(find, stems))
+    images, labels = (read_idx(path, path.read_bytes()) for path in paths)
+    if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
+        shapes = f"{list(images.shape)} and {list(labels.shape)}"
+        raise ValueError(f"{paths[0]} and {paths[1]} must hold images [N, 28, 28] and labels [N], not {shapes}.")
+    if labels.min() < first or labels.max() >= first + classes:
+        raise ValueError(f"The labels in {paths[1]} must lie between {first} and {first + classes - 1}.")
+    return (images.mT.contiguous() if kind == "EMNIST" else images), labels - first  # letters lie on their side
+
+
+def download(kind, arguments, raw):
+    """Have torchvision download a set, and move its unpacked files into `raw`. A failed download leaves nothing behind."""
     from torchvision import datasets  # here, because it takes longer to import than all else together
 
-    kind, arguments, files = SETS[name]
     root = cache_folder()
-    if name == "mnist":
-        unpack(root / "MNIST" / "raw")
-    if name == "fashion-mnist":
-        unpack_package(DEBIAN, root / "FashionMNIST" / "raw")
+    root.mkdir(parents=True, exist_ok=True)
     try:
-        dataset = getattr(datasets, kind)(root, train=train, download=True, **arguments)
-    except (RuntimeError, OSError) as error:
-        raise FileNotFoundError(
-            f"{name} is not on this machine and could not be downloaded ({' '.join(str(error).split())}). "
-            f"Put {files} into {root / kind / 'raw'} and try again."
-        ) from error
-    images, labels = dataset.data, dataset.targets
-    if name == "emnist-letters":  # stored lying on their side, and counted from 1
-        images, labels = images.transpose(1, 2), labels - 1
-    return Digits(images.contiguous().to(device), labels.to(device))
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            getattr(datasets, kind)(folder, download=True, **arguments)
+            raw.mkdir(parents=True, exist_ok=True)
+            for path in Path(folder, kind, "raw").glob(f"*{arguments.get('split', '')}-*-ubyte"):
+                os.replace(path, raw / path.name)
+    finally:
+        with contextlib.suppress(OSError):  # there is other data in it
+            root.rmdir()
 
 
 def subset(digits, per_class, seed=0):
-    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more."""
+    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more. Not below 0."""
+    if per_class < 0:
+        raise ValueError(f"per_class must be at least 0, not {per_class}.")
     order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
     chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
     return Digits(*(each[chosen] for each in digits))
 
 
 def cache_folder():
-    """The folder that holds unpacked data: `GAN_LIB_DATA` if that is set, else this platform's cache folder."""
+    """The folder that holds downloaded data: `GAN_LIB_DATA` if that is set, else this platform's cache folder."""
     return Path(os.environ.get("GAN_LIB_DATA") or platformdirs.user_cache_dir("gan_lib"))
 
 
 def unpack(folder):
-    """Unpack the bundled MNIST files into `folder`, unless they are there whole; each is checked by its SHA-256 first.
+    """Write the four bundled MNIST files, unpacked, into `folder`, unless they are there whole.
 
     Safe to call from several processes at once. Raises `ValueError` where a bundled file is damaged.
     """
-    bundle = resources.files("gan_lib") / "mnist"
-    for line in (bundle / "SHA256SUMS").read_text().splitlines():
-        sha256, name = line.split()
-        packed = (bundle / name).read_bytes()
-        target = folder / name.removesuffix(".gz")
-        size = int.from_bytes(packed[-4:], "little")  # a gzip file ends with the unpacked length
-        if target.exists() and target.stat().st_size == size:
-            continue
-        if hashlib.sha256(packed).hexdigest() != sha256:
-            raise ValueError(f"The bundled file {name} is damaged: install gan_lib once more.")
-        write_atomically(target, gzip.decompress(packed))
+    for stem in (f"{part}-{end}" for part in SETS["mnist"][3] for end in ENDS):
+        content = gzip.decompress(bundled_mnist(stem))
+        if not (folder / stem).exists() or (folder / stem).read_bytes() != content:
+            write_atomically(folder / stem, content)
 
 
-def unpack_package(source, folder):
-    """Unpack the .gz files of `source`, if there are any, into `folder`, unless they are there."""
-    for packed in source.glob("*.gz"):
-        if not (folder / packed.stem).exists():
-            write_atomically(folder / packed.stem, gzip.decompress(packed.read_bytes()))
+def check_images(images, ndim=4, clipped=False):
+    """Raise a `ValueError` unless `images` are finite float [N, 1, 28, 28] in [-1, 1]: called where images enter.
+
+    With `ndim` 3 it is one image, and with None any number of axes may come first; with `clipped`, any range but [0, 1] will do.
+    """
+    if not images.is_floating_point():
+        raise ValueError(f"The images must be float in [-1, 1], not {images.dtype}: give them to data.to_range first.")
+    if images.shape[-3:] != (1, 28, 28) or images.ndim != (ndim or images.ndim):
+        raise ValueError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
+    low, high = (
+        torch.stack(images.detach().aminmax()).tolist() if images.numel() else (-1, 1)
+    )  # one wait for the device
+    if not math.isfinite(high - low):
+        raise ValueError("The images hold NaN or infinity: the generator has diverged.")
+    if 0 <= low < 0.5 < high or (not clipped and max(-low, high) > 1.5):
+        raise ValueError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
 
 
 def to_range(images):
@@ -118,24 +156,33 @@ def to_range(images):
 
 
 def to_uint8(images):
-    """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped."""
+    """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped.
+
+    Raises `ValueError` for images that `check_images` refuses, such as those in [0, 1].
+    """
+    check_images(images, ndim=None, clipped=True)
     return images.detach().squeeze(-3).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def read_picture(file):
-    """A digit in a PNG or JPEG (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
+    """A digit in a picture file (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
 
-    White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre of its ink at (14, 14).
-    Raises `ValueError` where the file is no such picture, or shows nothing.
+    `PICTURES` names the formats. White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre
+    of its ink at (14, 14). Raises `ValueError` where the file can't be read, or shows nothing.
     """
+    name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=("PNG", "JPEG")) as picture:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=PICTURES.split(", ")) as picture:
             picture = ImageOps.exif_transpose(picture)  # a phone's may lie on its side
-            if picture.mode == "I;16":
-                picture = Image.fromarray((np.array(picture) // 257).astype(np.uint8))
+            if picture.mode[0] in "IF":  # 16 or 32 bits a pixel
+                values = np.nan_to_num(np.array(picture, np.float64))
+                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # I;16 and the like have 16
+                picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
             picture = picture.convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"This can't be read as a PNG or JPEG picture: {error}.") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} can't be read: it is none of {PICTURES}.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}.") from error
     picture.thumbnail((400, 400))
     grey, cover = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
     if cover.min() < 1:  # behind what is drawn comes its opposite
@@ -143,7 +190,7 @@ def read_picture(file):
     paper = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
     low, high = grey.aminmax()
     if high - low < 0.1:
-        raise ValueError("This picture shows nothing: it has one shade all over.")
+        raise ValueError(f"{name} shows nothing: it has one shade all over.")
     ink = (paper - grey) / (paper - low) if paper - low > high - paper else (grey - paper) / (high - paper)
     ink = torch.where(ink > 0.15, ink, 0)  # paper has a grain
     rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()

@@ -23,7 +23,8 @@ def digit_net(device="cpu"):
 
 @torch.no_grad()
 def features_and_logits(images, net=None, chunk=250):
-    """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net."""
+    """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net. See `data.check_images`."""
+    data.check_images(images)
     net = digit_net(images.device) if net is None else net
     features = torch.cat([net[:-1](part) for part in images.split(chunk)])
     return features, net[-1](features)
@@ -42,7 +43,9 @@ class Gaussian(NamedTuple):
 
 
 def gaussian(features):
-    """The statistics of features [N, d] that `frechet_distance` compares."""
+    """The statistics of features [N, d] that `frechet_distance` compares. Raises `ValueError` for N < 2."""
+    if len(features) < 2:
+        raise ValueError(f"A covariance takes at least two images or points, not {len(features)}.")
     features = features.double()
     return Gaussian(features.mean(0), torch.atleast_2d(features.T.cov()))  # [1, 1] for d = 1, too
 
@@ -53,7 +56,10 @@ def frechet_distance(a, b):
     Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Zero for equal statistics. That of two samples is never zero, and falls
     with their size: compare only for equal sizes, and beside the floor, which is the distance of real digits to real digits.
     """
-    roots = torch.linalg.eigvals(a.cov @ b.cov).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
+    product = a.cov @ b.cov
+    if not product.isfinite().all():  # LAPACK would end the process
+        raise ValueError("There is no distance: the features, or their statistics, hold NaN or infinity.")
+    roots = torch.linalg.eigvals(product).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
     distance = (a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum()
     return distance.item()
 
@@ -77,7 +83,7 @@ def kernel_distance(a, b, chunk=250):
 
 
 def radii_of(features, k=5, chunk=250):
-    """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N]."""
+    """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N], N > k."""
     parts = [torch.cdist(part, features).topk(k + 1, largest=False).values[:, k] for part in features.split(chunk)]
     return torch.cat(parts)  # the nearest of all is the point itself
 
@@ -111,6 +117,7 @@ def nearest(images, reference, k=1, chunk=10_000):
     Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search needs one
     matrix product a chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then taken without that rounding. Lesson 05.
     """
+    data.check_images(images)
     flat, scores, places = images.flatten(1), [], []
     for start in range(0, len(reference), chunk):
         others = data.to_range(reference[start : start + chunk]).flatten(1)
@@ -166,7 +173,7 @@ def real_digits(device):
 
 
 def frechet(images):
-    """The Fréchet distance of images [N, 1, 28, 28] from the test digits, by the features of the digit net."""
+    """The Fréchet distance of images [N, 1, 28, 28] from the test digits, by the features of the digit net. N is at least 2."""
     features, _ = features_and_logits(images)
     return frechet_distance(gaussian(features), real_digits(images.device).gaussian)
 
@@ -187,10 +194,7 @@ def nearness(images, among=1000):
 
 
 def score(images):
-    """The `Score` of images [N, 1, 28, 28] in [-1, 1], N at least 1,000.
-
-    Raises `ValueError` where there are fewer: the covariance of 128 features means little then.
-    """
+    """The `Score` of images [N, 1, 28, 28] in [-1, 1]; `ValueError` where N < 1,000, too few for a covariance of 128 features."""
     if len(images) < 1000:
         raise ValueError(f"A score needs at least 1,000 images, better 10,000; these are {len(images)}.")
     real = real_digits(images.device)
@@ -219,8 +223,11 @@ class ClassScore(NamedTuple):
 
 
 def class_scores(images, labels):
-    """The `ClassScore` of each digit: of images [N, 1, 28, 28] in [-1, 1] that were asked for as labels [N], 0 to 9."""
+    """The `ClassScore` of each digit; images [N, 1, 28, 28] in [-1, 1], their labels [N], 0 to 9, six or more of each."""
     real, labels = real_digits(images.device), labels.to(images.device)
+    valid = labels.shape == images.shape[:1] and labels.eq(labels.long().clamp(0, 9)).all()
+    if not valid or labels.long().bincount(minlength=10).min() < 6:
+        raise ValueError("There must be a label from 0 to 9 for each image, and at least six images of each digit.")
     features, logits = features_and_logits(images)
     right, scores = logits.argmax(1) == labels, []
     for digit in range(10):

@@ -1,12 +1,16 @@
-"""Files that are there whole or not at all, and the weights that come with the package."""
+"""Atomic file writes, the files that come with the package, and the format of the MNIST files."""
 
+import gzip
 import hashlib
 import json
 import os
+import zlib
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
+import torch
 
 
 def write_atomically(path, content):
@@ -54,7 +58,31 @@ def bundled_weights(name):
     there = manifest()
     if name not in there:
         raise ValueError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(there)}.")
-    content = (resources.files("gan_lib") / "weights" / f"{name}.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != there[name]["sha256"]:
-        raise ValueError(f"The bundled file {name}.safetensors is damaged: install gan_lib once more.")
-    return safetensors.torch.load(content), there[name]
+    return safetensors.torch.load(bundled_file("weights", f"{name}.safetensors", there[name]["sha256"])), there[name]
+
+
+def bundled_file(folder, name, sha256):
+    """The bytes of a file that comes with the package. Raises `ValueError` where they don't have this SHA-256."""
+    content = (resources.files("gan_lib") / folder / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"The bundled file {name} is damaged: install gan_lib once more.")
+    return content
+
+
+def bundled_mnist(stem):
+    """The bytes of one of the four MNIST files, packed with gzip. Raises `ValueError` where the file is damaged."""
+    sums = (resources.files("gan_lib") / "mnist" / "SHA256SUMS").read_text().split()
+    return bundled_file("mnist", f"{stem}.gz", sums[sums.index(f"{stem}.gz") - 1])
+
+
+def read_idx(path, content):
+    """The values of an IDX file, uint8 of any shape, from its bytes; those of a .gz are unpacked first.
+
+    Raises `ValueError`, which names `path`, where the file is damaged.
+    """
+    try:
+        content = gzip.decompress(content) if str(path).endswith(".gz") else content
+        sizes = np.frombuffer(content, ">u4", content[3], 4).tolist()
+        return torch.tensor(np.frombuffer(content, np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes))
+    except (EOFError, IndexError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(f"The file {path} is damaged ({error}): delete it and try again.") from error

@@ -74,6 +74,10 @@ def principal_directions(sampler, k=5, n=5000, seed=0):
     finally:
         watching.remove()
     early = torch.cat(seen)
+    if len(early) < 2 or not early.isfinite().all():  # LAPACK would end the process
+        raise ValueError(
+            "Principal components need at least two points, and finite numbers: has the generator diverged?"
+        )
     axes = torch.linalg.eigh(early.T.cov()).eigenvectors[:, -k:].flip(1)  # the variances along them rise
     return fit(z, early @ axes, [f"component {i + 1}" for i in range(k)])
 
@@ -83,8 +87,8 @@ def fit(z, values, names):
     n, d = z.shape
     if n < d + 2:
         raise ValueError(f"To fit {d} numbers takes at least {d + 2} points, not {n}.")
-    if not values.isfinite().all():
-        raise ValueError("The attributes are no numbers: the generator has diverged.")
+    if not (values.isfinite().all() and z.isfinite().all()):
+        raise ValueError("The attributes, or z, are no numbers: the generator has diverged.")
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
     weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
     left = (values - design @ weights).square().sum(0) / (n - d - 1)  # divided so, 0 % of mere noise is explained
@@ -173,10 +177,7 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
     The eight best of `candidates` random points, and what an `encoder` says if there is one, are refined by Adam, held near
     the sphere where training noise lies; the best of them wins.
     """
-    if target.shape != (1, 28, 28):
-        raise ValueError(f"The image to invert must have the shape [1, 28, 28], not {list(target.shape)}.")
-    if not target.is_floating_point():
-        raise ValueError("The image to invert must be in [-1, 1]: give it to data.to_range first.")
+    data.check_images(target, ndim=3)
     target = target.to(sampler.device)
     with torch.no_grad():
         noise = sampler.noise(candidates, seed)

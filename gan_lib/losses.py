@@ -1,7 +1,8 @@
 """What each player wants, as pairs of pure functions of logits.
 
 A discriminator returns one logit per image, **high for real**: D(x) = sigmoid(logit). Each function below takes
-`real_logits` and `fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar.
+`real_logits` and `fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar. Those that pair
+real with fake raise `ValueError` where the two shapes differ.
 
 Logarithms are written with softplus(a) = log(1 + exp(a)), because -log sigmoid(a) = softplus(-a) and
 -log(1 - sigmoid(a)) = softplus(a): exact, and with a full gradient, where log(sigmoid(a)) underflows.
@@ -44,16 +45,26 @@ def minimax_g(real_logits, fake_logits):
     return -softplus(fake_logits).mean()
 
 
+def check_pairs(real, fake):
+    """Raise `ValueError` unless the shapes are equal: [N, 1] beside [N] would make N × N pairs."""
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"Real and fake must have the same shape to be paired, not {[*real.shape]} and {[*fake.shape]}."
+        )
+
+
 def relativistic_d(real_logits, fake_logits):
     """-mean log sigmoid(D(x) - D(G(z))), D as logits: real must beat fake, pair by pair. At the equilibrium it is log 2.
 
     Jolicoeur-Martineau 2018 (arXiv 1807.00734); Huang et al. 2025 (arXiv 2501.05441), eq. 2.
     """
+    check_pairs(real_logits, fake_logits)
     return softplus(fake_logits - real_logits).mean()
 
 
 def relativistic_g(real_logits, fake_logits):
     """-mean log sigmoid(D(G(z)) - D(x)): the same with the pair swapped."""
+    check_pairs(real_logits, fake_logits)
     return softplus(real_logits - fake_logits).mean()
 
 
@@ -123,9 +134,9 @@ def r2_penalty(discriminator, real, fake):
 
 def zero_centred_penalties(discriminator, real, fake):
     """R1 + R2, from one pass; real and fake are [N, ...], as many of one kind as of the other."""
-    return (
-        2 * slopes(discriminator, torch.cat([real, fake])).square().sum(1).mean()
-    )  # a mean over 2 N, and a sum of two
+    check_pairs(real, fake)
+    found = slopes(discriminator, torch.cat([real, fake]))
+    return 2 * found.square().sum(1).mean()  # a mean over 2 N, and a sum of two
 
 
 def one_centred_penalty(discriminator, real, fake):
@@ -134,6 +145,7 @@ def one_centred_penalty(discriminator, real, fake):
     Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3, with gamma = 2 lambda. u is to be uniform in [0, 1]; it takes even steps
     through the batch, for which images meet there is left to chance already.
     """
+    check_pairs(real, fake)
     n = len(real)
     u = ((torch.arange(n, device=real.device) + 0.5) / n).view(n, *[1] * (real.ndim - 1))
     return (slopes(discriminator, real.lerp(fake, u)).norm(dim=1) - 1).square().mean()

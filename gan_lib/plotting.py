@@ -23,8 +23,11 @@ CELL = 28 + GAP
 
 
 def pixels(images):
-    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU."""
-    return (data.to_uint8(images) if images.is_floating_point() else images).cpu()
+    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU; `ValueError` for others."""
+    shown = images if images.dtype == torch.uint8 else data.to_uint8(images)
+    if shown.ndim != 3 or shown.shape[1:] != (28, 28):
+        raise ValueError(f"The images must be float [N, 1, 28, 28] or uint8 [N, 28, 28], not {list(images.shape)}.")
+    return shown.cpu()
 
 
 def tile(images, columns=10, scale=1):

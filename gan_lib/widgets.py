@@ -42,7 +42,7 @@ class Inverter(Shell):
             raise ValueError("There is no image to choose from: give at least one.")
         self.sampler, self.images, self.encoder, self.size = sampler, images, encoder, size
         self.number = widgets.BoundedIntText(0, min=0, max=len(images) - 1, description="image", style=STYLE)
-        self.file = widgets.FileUpload(accept=".png,.jpg,.jpeg")
+        self.file = widgets.FileUpload(accept="image/*")
         self.explorer = explore(sampler, directions)
         self.this_image = button("this image", self.draw)
         self.this_file = button("this file", lambda: self.tell(self.loaded))
@@ -74,7 +74,7 @@ class Inverter(Shell):
 def uploaded(value):
     """The bytes of the newest file in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple in 8."""
     if not value:
-        raise ValueError("Choose a PNG or JPEG file first.")
+        raise ValueError("Choose a picture file first.")
     return bytes([*(value.values() if isinstance(value, dict) else value)][-1]["content"])
 
 
@@ -100,5 +100,5 @@ def rewind(samplers, *, n=16, size=280, seed=0):
 
 
 def invert(sampler, images, directions=None, *, encoder=None, size=140):
-    """Choose one of `images`, uint8 [M, 28, 28], or a PNG or JPEG file: the z that `latent.invert` finds, in an explorer."""
+    """Choose one of `images`, uint8 [M, 28, 28], or a picture file: the z that `latent.invert` finds, in an explorer."""
     return Inverter(sampler, images, directions, encoder, size)

@@ -1,6 +1,9 @@
 """What the tests share: tiny images, tiny games, and the whole state of a game as plain data."""
 
+import atexit
+import os
 import struct
+import tempfile
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -12,6 +15,9 @@ from torch.nn.utils.parametrize import is_parametrized
 from gan_lib import models
 from gan_lib.recipes import Recipe
 
+_cache = tempfile.TemporaryDirectory(prefix="gan_lib_data_")  # the tests' own, also for the processes that they start
+atexit.register(_cache.cleanup)
+os.environ["GAN_LIB_DATA"] = _cache.name
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # the nets here are so small that threads only wait for each other
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from gan_lib import data, evaluation
+from gan_lib import attributes, data, evaluation, files, plotting
 
 BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
 MD5 = {  # of the unpacked files, as the world knows them
@@ -59,7 +59,25 @@ def test_mnist_needs_no_network(cache):
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert train.images.float().mean().div(255).item() == pytest.approx(0.1307, abs=1e-4)
-    assert md5_of(cache / "MNIST" / "raw") == MD5
+    assert not cache.exists()  # it is read from the package, and no copy is left anywhere
+
+
+def test_a_change_to_loaded_images_changes_no_others():
+    for _ in range(2):
+        images, labels = data.load(train=False)
+        assert (images[0].sum(), labels[0]) == (18_454, 7)
+        images.zero_()
+        labels.zero_()
+
+
+def test_the_training_set_is_decoded_once(monkeypatch):
+    data.load()
+    monkeypatch.setattr(files, "gzip", None)
+    assert len(data.load().images) == 60_000
+
+
+def test_the_tests_have_a_cache_folder_of_their_own():
+    assert data.cache_folder().name.startswith("gan_lib_data_")
 
 
 def test_without_a_setting_the_data_go_to_the_platforms_cache(monkeypatch):
@@ -85,57 +103,72 @@ def test_processes_that_unpack_at_once_each_find_whole_files(tmp_path):
 
 @pytest.fixture
 def bundle(tmp_path, monkeypatch):
-    """The package's small files (the test labels) as a bundle of their own, free to be damaged."""
+    """A copy of the package's MNIST files, free to be damaged."""
     folder = tmp_path / "package" / "mnist"
-    folder.mkdir(parents=True)
-    shutil.copy(BUNDLE / "t10k-labels-idx1-ubyte.gz", folder)
-    sums = (BUNDLE / "SHA256SUMS").read_text().splitlines(keepends=True)
-    (folder / "SHA256SUMS").write_text("".join(line for line in sums if "t10k-labels" in line))
-    monkeypatch.setattr(data, "resources", SimpleNamespace(files=lambda _: folder.parent))
-    return folder
+    shutil.copytree(BUNDLE, folder)
+    monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: folder.parent))
+    data.bundled.cache_clear()
+    yield folder
+    data.bundled.cache_clear()
 
 
-def test_an_interrupted_unpacking_is_repaired(bundle, tmp_path):
+@pytest.mark.parametrize("damage", [lambda whole: whole[:100], lambda whole: whole[:100] + bytes(len(whole) - 100)])
+def test_an_unpacked_file_that_is_damaged_is_written_anew(damage, tmp_path):
     data.unpack(tmp_path / "raw")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "raw").iterdir()}
     file = tmp_path / "raw" / "t10k-labels-idx1-ubyte"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:100])
+    file.write_bytes(damage(file.read_bytes()))
     data.unpack(tmp_path / "raw")
-    assert file.read_bytes() == whole
-    assert hashlib.md5(whole).hexdigest() == MD5[file.name]
-
-
-def test_what_is_unpacked_is_not_written_again(bundle, tmp_path):
-    data.unpack(tmp_path / "raw")
-    before = (tmp_path / "raw" / "t10k-labels-idx1-ubyte").stat().st_mtime_ns
-    data.unpack(tmp_path / "raw")
-    assert (tmp_path / "raw" / "t10k-labels-idx1-ubyte").stat().st_mtime_ns == before
+    assert md5_of(tmp_path / "raw") == MD5
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "raw").iterdir()}
+    assert {name for name in MD5 if after[name] != before[name]} == {file.name}  # the others are not written again
 
 
 def test_a_damaged_bundle_is_refused_and_nothing_is_written(bundle, tmp_path):
-    packed = bytearray((bundle / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    packed = bytearray((bundle / "train-images-idx3-ubyte.gz").read_bytes())
     packed[1000] ^= 1
-    (bundle / "t10k-labels-idx1-ubyte.gz").write_bytes(packed)
-    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: install gan_lib once more"):
-        data.unpack(tmp_path / "raw")
+    (bundle / "train-images-idx3-ubyte.gz").write_bytes(packed)
+    for use in (data.load, lambda: data.unpack(tmp_path / "raw")):
+        with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is damaged: install gan_lib once more"):
+            use()
     assert not (tmp_path / "raw").exists()
+    assert len(data.load(train=False).images) == 10_000
 
 
-# The drop-ins, by torchvision's own classes
+# The drop-ins
 
 FOUR = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-letters": "EMNIST"}
+LETTERS = [
+    f"emnist-letters-{part}-{what}-ubyte" for part in ("train", "test") for what in ("images-idx3", "labels-idx1")
+]
 
 
-@pytest.mark.parametrize(("name", "folder"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")])
-def test_the_drop_ins_are_read_from_files(name, folder, cache, images, write_idx):
-    labels = torch.arange(10, dtype=torch.uint8)
-    for part, file in enumerate(FOUR):
-        write_idx(cache / folder / "raw" / file, labels + part // 2 if "labels" in file else images[10 * part :][:10])
+@pytest.fixture
+def things(cache, images, write_idx):
+    """Write two parts of ten images of a set into the cache folder, with these labels: `things(name)` returns the folder."""
+
+    def write(name, labels=range(10), images=images):
+        raw = cache / FOLDERS[name] / "raw"
+        for i, file in enumerate(LETTERS if name == "emnist-letters" else FOUR):
+            values = torch.tensor(labels, dtype=torch.uint8) if "labels" in file else images[10 * i :][:10]
+            write_idx(raw / file, values)
+        return raw
+
+    return write
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist"])
+def test_the_drop_ins_are_read_from_files(name, packed, things, images):
+    raw = things(name)
+    for path in list(raw.iterdir()) if packed else []:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
     train, test = data.load(name), data.load(name, train=False)
     assert train.images.equal(images[:10])
     assert test.images.equal(images[20:30])
-    assert train.labels.tolist() == list(range(10))
-    assert test.labels.tolist() == list(range(1, 11))
+    assert train.labels.tolist() == test.labels.tolist() == list(range(10))
     assert test.labels.dtype == torch.int64
 
 
@@ -146,43 +179,131 @@ def test_fashion_is_found_where_debians_package_puts_it(cache, tmp_path, monkeyp
         write_idx(tmp_path / "package" / file, values)
         packed = tmp_path / "package" / f"{file}.gz"
         packed.write_bytes(gzip.compress((tmp_path / "package" / file).read_bytes()))
+        (tmp_path / "package" / file).unlink()
     assert data.load("fashion-mnist").images.equal(images[:10])
+    assert not cache.exists()
+    with pytest.raises(FileNotFoundError):
+        data.load("kmnist")  # its files have the same names
     own = cache / "FashionMNIST" / "raw" / FOUR[2]
     write_idx(own, images[30:40])  # what lies in the cache folder comes first
     assert data.load("fashion-mnist", train=False).images.equal(images[30:40])
 
 
-def test_letters_stand_upright_and_are_counted_from_zero(cache, images, write_idx):
-    for part, name in enumerate(("train", "test")):
-        raw = cache / "EMNIST" / "raw"
-        lying = images[10 * part :][:10].transpose(1, 2).contiguous()
-        write_idx(raw / f"emnist-letters-{name}-images-idx3-ubyte", lying)
-        write_idx(raw / f"emnist-letters-{name}-labels-idx1-ubyte", torch.tensor([1, 26] * 5, dtype=torch.uint8))
+def test_letters_stand_upright_and_are_counted_from_zero(things, images):
+    things("emnist-letters", [1, 26] * 5, images.mT.contiguous())
     train, test = data.load("emnist-letters"), data.load("emnist-letters", train=False)
     assert train.images.equal(images[:10])
     assert train.images.is_contiguous()
-    assert test.images.equal(images[10:20])
+    assert test.images.equal(images[20:30])
     assert train.labels.tolist() == [0, 25] * 5
 
 
 @pytest.mark.parametrize("train", [True, False])
-@pytest.mark.parametrize(
-    ("name", "folder", "files"),
-    [
-        ("fashion-mnist", "FashionMNIST", [f"{file}.gz" for file in FOUR]),  # torchvision wants all four, always
-        ("kmnist", "KMNIST", [f"{file}.gz" for file in FOUR]),
-        ("emnist-letters", "EMNIST", ["gzip.zip"]),
-    ],
-)
-def test_without_files_and_network_one_sentence_says_what_to_put_where(name, folder, files, train, cache):
+@pytest.mark.parametrize("name", FOLDERS)
+def test_without_files_and_network_one_sentence_says_what_to_put_where(name, train, cache):
     with pytest.raises(FileNotFoundError) as told:
         data.load(name, train=train)
     message = str(told.value)
     assert message.startswith(f"{name} is not on this machine and could not be downloaded")
     assert "Name or service not known" in message
-    assert [file for file in files if file not in message] == []
-    assert str(cache / folder / "raw") in message
+    wanted = (LETTERS if name == "emnist-letters" else FOUR)[:2] if train else (
+        LETTERS if name == "emnist-letters" else FOUR)[2:]  # fmt: skip
+    assert [file for file in wanted if f"{file}.gz" not in message] == []
+    assert str(cache / FOLDERS[name] / "raw") in message
     assert "\n" not in message
+    assert not cache.exists()
+
+
+def test_a_download_that_breaks_off_leaves_nothing_behind_and_loses_nothing(cache, monkeypatch, things):
+    """The connection drops within the first file."""
+    raw = things("fashion-mnist")
+    (raw / FOUR[0]).unlink()
+    before = sorted(cache.rglob("*"))
+
+    class Broken(io.BytesIO):
+        url, length = None, 1000
+
+        def read(self, *_):
+            if self.tell():
+                raise OSError("Connection reset by peer")
+            return super().read(10)
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Broken(bytes(1000)))
+    for name in ("fashion-mnist", "kmnist"):
+        with pytest.raises(FileNotFoundError, match="Connection reset by peer"):
+            data.load(name)
+    assert sorted(cache.rglob("*")) == before
+
+
+def test_a_download_ends_in_the_cache_folder(cache, monkeypatch, images, write_idx):
+    from torchvision import datasets
+
+    def fake(self):
+        for part, file in enumerate(FOUR):
+            values = torch.arange(10, dtype=torch.uint8) if "labels" in file else images[10 * part :][:10]
+            write_idx(Path(self.raw_folder) / file, values)
+
+    monkeypatch.setattr(datasets.KMNIST, "download", fake)
+    assert data.load("kmnist").images.equal(images[:10])
+    assert {path.name for path in cache.rglob("*")} == {"KMNIST", "raw", *FOUR}
+    monkeypatch.setattr(datasets.KMNIST, "download", None)
+    assert data.load("kmnist", train=False).images.equal(images[20:30])
+
+
+DAMAGES = {
+    "half": lambda whole: whole[: len(whole) // 2],
+    "empty": lambda whole: b"",
+    "three bytes": lambda whole: whole[:3],
+    "one byte more": lambda whole: whole + b"x",
+    "a web page": lambda whole: b"<html>sign in to this network</html>",
+    "many axes": lambda whole: b"\0\0\x08\xff" + whole[4:],
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_damaged_file_is_named(name, damage, packed, things):
+    raw = things(name, [1] * 10)
+    path = next(raw.glob("*train-images*"))
+    if packed:
+        whole = gzip.compress(path.read_bytes())
+        path.unlink()
+        path = path.with_name(f"{path.name}.gz")
+        path.write_bytes(whole)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ValueError, match="delete it and try again") as told:
+        data.load(name)
+    assert f"The file {path} is damaged" in str(told.value)
+    assert len(data.load(name, train=False).images) == 10
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape", "sentence"),
+    [
+        ([10] * 10, (28, 28), "labels-idx1-ubyte must lie between 0 and 9"),
+        ([1] * 9, (28, 28), r"must hold images \[N, 28, 28\] and labels \[N\], not \[10, 28, 28\] and \[9\]"),
+        ([], (28, 28), "must hold images"),
+        ([1] * 10, (14, 56), "must hold images"),
+        ([[1] * 10], (28, 28), "must hold images"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(labels, shape, sentence, things, images):
+    things("kmnist", labels, images.view(-1, *shape))
+    with pytest.raises(ValueError, match=sentence):
+        data.load("kmnist")
+
+
+@pytest.mark.parametrize("label", [0, 27])
+def test_letters_out_of_range_are_refused(label, things):
+    things("emnist-letters", [1] * 9 + [label])
+    with pytest.raises(ValueError, match="must lie between 1 and 26"):
+        data.load("emnist-letters")
+
+
+def test_a_subset_of_less_than_nothing_is_refused(images):
+    with pytest.raises(ValueError, match="per_class must be at least 0, not -1"):
+        data.subset(data.Digits(images, torch.arange(48) % 10), -1)
 
 
 def test_an_unknown_set_is_refused_with_a_list_of_those_there_are():
@@ -194,16 +315,17 @@ def test_an_unknown_set_is_refused_with_a_list_of_those_there_are():
 
 
 def test_each_of_the_256_values_comes_back_exactly():
-    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    levels = torch.arange(784).remainder(256).view(1, 28, 28).to(torch.uint8)
     images = data.to_range(levels)
-    assert (images.shape, images.dtype) == ((1, 1, 16, 16), torch.float32)
+    assert (images.shape, images.dtype) == ((1, 1, 28, 28), torch.float32)
     assert (images.min().item(), images.max().item()) == (-1, 1)
     assert data.to_uint8(images).equal(levels)
 
 
 def test_values_between_are_rounded_and_values_outside_clipped():
-    images = torch.tensor([-7.0, -1.003, -0.9, 0.0, 0.9999, 7.0]).view(1, 1, 1, 6)
-    assert data.to_uint8(images).flatten().tolist() == [0, 0, 13, 128, 255, 255]
+    images = torch.zeros(1, 1, 28, 28)
+    images[0, 0, 0, :6] = torch.tensor([-7.0, -1.003, -0.9, 0.0, 0.9999, 7.0])
+    assert data.to_uint8(images)[0, 0, :6].tolist() == [0, 0, 13, 128, 255, 255]
 
 
 def test_the_original_is_not_changed_by_bringing_it_to_the_range(images):
@@ -215,6 +337,63 @@ def test_the_original_is_not_changed_by_bringing_it_to_the_range(images):
 def test_images_already_brought_to_the_range_are_refused(images):
     with pytest.raises(ValueError, match=r"uint8.*not torch\.float32"):
         data.to_range(data.to_range(images))
+
+
+# The door
+
+
+def fine():
+    """Images [2, 1, 28, 28] from -1 to 1."""
+    return torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
+
+
+DOORS = {
+    "to_uint8": data.to_uint8,
+    "pixels": plotting.pixels,
+    "tile": plotting.tile,
+    "features_and_logits": evaluation.features_and_logits,
+    "class_counts": evaluation.class_counts,
+    "frechet": evaluation.frechet,
+    "nearest": lambda images: evaluation.nearest(images, torch.zeros(3, 28, 28, dtype=torch.uint8)),
+    **attributes.ATTRIBUTES,
+}
+REFUSED = {  # images, and what is said of them
+    "uint8": (data.to_uint8(fine()).unsqueeze(1), "uint8"),
+    "in [0, 1]": ((fine() + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: 2 \* x - 1"),
+    "of a sigmoid": (0.4 + (fine() + 1) / 10, "not 0.40 to 0.60"),
+    "in [0, 255]": ((fine() + 1) * 127.5, "not 0.00 to 255.00"),
+    "NaN": (fine().where(fine() < 0.9, torch.nan), "the generator has diverged"),
+    "infinity": (fine().where(fine() < 0.9, torch.inf), "the generator has diverged"),
+    "three channels": (fine().expand(2, 3, 28, 28), r"\[2, 3, 28, 28\]"),
+    "flat": (fine().view(2, 784), r"\[2, 784\]"),
+    "of another size": (torch.linspace(-1, 1, 2048).view(2, 1, 32, 32), r"\[2, 1, 32, 32\]"),
+    "normalised": ((fine() + 0.7) * 1.64, "not -0.49 to 2.79"),
+}
+CLIPS = "to_uint8", "pixels", "tile"
+BAD = [(door, bad) for door in DOORS for bad in REFUSED if not (bad == "normalised" and door in CLIPS)]
+
+
+@pytest.mark.parametrize(("door", "bad"), BAD)
+def test_images_that_are_not_as_agreed_are_refused_where_they_enter(door, bad):
+    images, sentence = REFUSED[bad]
+    if (door, bad) in [("pixels", "uint8"), ("tile", "uint8")]:
+        sentence = r"uint8 \[N, 28, 28\], not \[2, 1, 28, 28\]"
+    with pytest.raises(ValueError, match=sentence) as told:
+        DOORS[door](images)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_good_images_pass_each_door(door):
+    white, grey, light = (torch.full((2, 1, 28, 28), shade) for shade in (1.0, 0.0, 0.6))
+    for images in (fine(), white, -white, grey, light, 0.2 + fine() / 10, fine() * 1.1, fine().requires_grad_(True)):
+        DOORS[door](images if door != "frechet" else torch.cat([images, images.flip(0)]))
+
+
+def test_a_picture_without_a_batch_and_rows_of_pictures_become_uint8():
+    assert data.to_uint8(fine()[0]).equal(data.to_uint8(fine())[0])
+    assert data.to_uint8(fine().view(1, 2, 1, 28, 28)).equal(data.to_uint8(fine()).unsqueeze(0))
+    assert data.to_uint8(fine()[:0]).shape == (0, 28, 28)
 
 
 # Batches
@@ -331,6 +510,14 @@ PAPERS = {
     "one bit": (drawn(0, 1, mode="1"), "PNG"),
     "a palette": (drawn(0, 255).convert("P"), "PNG"),
     "16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "PNG"),
+    "WebP": (drawn((0, 0, 160), (250, 240, 160), mode="RGB"), "WEBP"),
+    "BMP": (drawn(0, 255), "BMP"),
+    "GIF": (drawn(0, 255), "GIF"),
+    "TIFF": (drawn(0, 255), "TIFF"),
+    "TIFF, for print": (drawn((0, 0, 0), (255, 255, 255), mode="RGB").convert("CMYK"), "TIFF"),
+    "TIFF, 16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "TIFF"),
+    "TIFF, 32 bits": (Image.fromarray(np.array(drawn(0, 255)).astype(np.int32) * 1000), "TIFF"),
+    "TIFF, numbers from 0 to 1": (Image.fromarray(np.array(drawn(0, 255)).astype(np.float32) / 255), "TIFF"),
 }
 
 
@@ -383,17 +570,26 @@ def test_a_picture_of_any_size_is_read(shape):
 
 def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
     png, jpeg = stored(drawn(0, 255)), stored(drawn(0, 255), "JPEG")
-    bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(drawn(0, 255), "GIF"), tmp_path / "none"]
+    bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(drawn(0, 255), "PPM")]
+    bad += [stored(drawn(0, 255), kind)[:300] for kind in ("WEBP", "BMP", "GIF", "TIFF")]
     for content in bad:
-        with pytest.raises(ValueError, match=r"^This can't be read as a PNG or JPEG picture: .*\.$"):
-            data.read_picture(content)
+        (tmp_path / "bad.png").write_bytes(content)
+        for file, name in ((content, "This picture"), (tmp_path / "bad.png", f"The picture {tmp_path / 'bad.png'}")):
+            with pytest.raises(ValueError, match=r"can't be read: [^<>]*\.$") as told:
+                data.read_picture(file)
+            assert str(told.value).startswith(name)
+    with pytest.raises(ValueError, match=r"none\.png can't be read: No such file or directory\.$"):
+        data.read_picture(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
-def test_an_empty_picture_is_refused_in_a_sentence(shade):
+def test_an_empty_picture_is_refused_in_a_sentence(shade, tmp_path):
     for blank in (np.full((60, 80), shade, np.uint8), np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)):
         with pytest.raises(ValueError, match=r"^This picture shows nothing: it has one shade all over\.$"):
             data.read_picture(stored(blank))
+    (tmp_path / "blank.tif").write_bytes(stored(Image.fromarray(np.full((60, 80), shade, np.float32)), "TIFF"))
+    with pytest.raises(ValueError, match=r"blank\.tif shows nothing"):
+        data.read_picture(tmp_path / "blank.tif")
 
 
 def test_a_bomb_is_refused(monkeypatch):

@@ -1,6 +1,8 @@
 """The digit net, and each number of a score against closed forms, plain loops and other implementations."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -157,6 +159,34 @@ def test_it_is_symmetric_and_a_shift_adds_its_square():
     a, b = features(200, 8), features(300, 8, seed=1)
     assert distance_of(a, b) == pytest.approx(distance_of(b, a), rel=1e-6)
     assert distance_of(a, a + 2) == pytest.approx(8 * 2**2, rel=1e-5)
+
+
+CRASHES = """
+import math, torch
+from gan_lib import evaluation, recipes, latent
+good, sentences = torch.rand(60, 1, 28, 28) * 2 - 1, []
+diverged = recipes.pretrained("mlp")
+[weights.data.fill_(math.nan) for weights in diverged.generator.parameters()]
+broken = evaluation.Gaussian(torch.zeros(128).double(), torch.full((128, 128), math.nan).double())
+bad = [good[:0], good[:1], good.where(torch.arange(784).view(28, 28) > 0, math.nan), diverged.sample(40)]
+calls = [lambda images=images: evaluation.frechet(images) for images in bad]
+calls += [lambda: evaluation.frechet_distance(broken, broken), lambda: evaluation.score(diverged.sample(1000))]
+calls += [lambda: evaluation.frechet_distance(*map(evaluation.gaussian, (torch.full((9, 5), math.inf), torch.ones(9, 5))))]
+calls += [lambda: latent.principal_directions(diverged, n=200), lambda: latent.find_directions(diverged, n=200)]
+for call in calls:
+    try:
+        call()
+    except ValueError as error:
+        sentences.append(str(error))
+print(len(sentences), len(calls), any(chr(10) in sentence for sentence in sentences))
+print(evaluation.frechet(good[:2]) > 0)
+"""
+
+
+def test_what_is_too_few_or_not_finite_is_a_sentence_and_the_process_lives_on():
+    """In a process of its own: LAPACK ends it by a signal."""
+    told = subprocess.run([sys.executable, "-c", CRASHES], capture_output=True, text=True)
+    assert (told.returncode, told.stdout.split()) == (0, ["9", "9", "False", "True"]), told.stderr
 
 
 def test_other_digits_are_further_away_than_other_halves(digits):
@@ -455,6 +485,23 @@ def test_the_scores_of_a_class_are_those_of_the_whole_with_one_class_left(digits
     real = evaluation.real_digits(images.device)
     expected = evaluation.precision_recall_density_coverage(real.features[digits.labels == 4], features[labels == 4])
     assert evaluation.class_scores(images, labels)[4][1:] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        torch.arange(80) % 10 - 1,
+        torch.arange(80) % 10 + 1,
+        torch.arange(80) % 9,
+        torch.cat([torch.arange(75) % 9, torch.full((5,), 9)]),
+        torch.arange(79) % 10,
+        torch.arange(80) % 10 + 0.5,
+        (torch.arange(80) % 10).view(80, 1),
+    ],
+)
+def test_class_scores_refuse_labels_that_are_no_digits_too_few_or_of_another_length(labels, digits):
+    with pytest.raises(ValueError, match="There must be a label from 0 to 9 for each image, and at least six images"):
+        evaluation.class_scores(data.to_range(digits.images[:80]), labels)
 
 
 def test_the_floor_of_the_classes_has_as_many_of_each(monkeypatch):

@@ -226,6 +226,11 @@ def test_an_image_of_another_shape_is_refused(net):
         latent.invert(net, torch.zeros(28, 28))
 
 
+def test_an_image_in_the_range_from_0_to_1_is_refused(net):
+    with pytest.raises(ValueError, match=r"must lie in \[-1, 1\], not 0.00 to 1.00"):
+        latent.invert(net, torch.linspace(0, 1, 784).view(1, 28, 28))
+
+
 @pytest.fixture(scope="module")
 def reachable():
     """A generator of four numbers, and 2,000 images that it can make, as uint8."""
@@ -277,7 +282,7 @@ def test_a_search_starts_from_what_the_encoder_says_too(reachable):
 
 def test_a_search_says_what_it_cannot_take_and_begins_from_as_few_points_as_there_are(reachable):
     net, images = reachable
-    with pytest.raises(ValueError, match=r"must be in \[-1, 1\]: give it to data.to_range first"):
+    with pytest.raises(ValueError, match=r"give them to data\.to_range first"):
         latent.invert(net, images[:1])
     assert latent.invert(net, data.to_range(images[0]), steps=1, candidates=3)[0].shape == (4,)
 
@@ -290,10 +295,21 @@ def test_what_is_noise_is_explained_to_nothing():
 
 
 def test_a_fit_of_no_numbers_or_of_too_few_points_says_so():
-    with pytest.raises(ValueError, match="The attributes are no numbers: the generator has diverged"):
+    with pytest.raises(ValueError, match="The attributes, or z, are no numbers: the generator has diverged"):
         latent.fit(torch.randn(9, 2), torch.full((9, 1), torch.nan), ["a"])
+    with pytest.raises(ValueError, match="The attributes, or z, are no numbers: the generator has diverged"):
+        latent.fit(torch.full((9, 2), torch.nan), torch.randn(9, 1), ["a"])
     with pytest.raises(ValueError, match="To fit 8 numbers takes at least 10 points, not 9"):
         latent.fit(torch.randn(9, 8), torch.randn(9, 1), ["a"])
+
+
+def test_principal_components_of_no_numbers_or_of_one_point_are_refused(new_sampler):
+    sampler = new_sampler(4)
+    for n, spoil in ((1, 1), (50, torch.nan), (50, torch.inf)):
+        with torch.no_grad():
+            sampler.generator[0].weight.mul_(spoil)
+        with pytest.raises(ValueError, match="Principal components need at least two points, and finite numbers"):
+            latent.principal_directions(sampler, n=n)
 
 
 def test_a_direction_of_which_nothing_is_left_is_refused():

@@ -168,6 +168,16 @@ def test_losses_are_finite_at_logits_of_a_thousand(name):
             assert function(torch.tensor([a]), torch.tensor([b])).isfinite()
 
 
+@pytest.mark.parametrize("function", LOSSES["relativistic"][:2])
+@pytest.mark.parametrize("shapes", [((4, 1), (4,)), ((4,), (4, 1)), ((1,), (4,)), ((), (4,))])
+def test_logits_of_two_shapes_are_not_paired(function, shapes):
+    with pytest.raises(
+        ValueError, match=r"Real and fake must have the same shape to be paired, not \[.*\] and \[.*\]\.$"
+    ):
+        function(*map(torch.zeros, shapes))
+    assert function(torch.zeros(4, 1), torch.zeros(4, 1)).item() == pytest.approx(math.log(2))
+
+
 # The penalties on slopes
 
 REAL_IMAGES, FAKE_IMAGES = torch.rand(5, 1, 28, 28), torch.rand(5, 1, 28, 28) * 3
@@ -224,3 +234,10 @@ def test_a_gradient_reaches_every_weight_of_the_discriminator_and_no_image(name)
     assert discriminator[3].weight.grad.abs().max() > 0
     assert real.grad is None
     assert fake.grad is None
+
+
+@pytest.mark.parametrize("name", ["R1 + R2", "WGAN-GP"])
+def test_more_fakes_than_real_images_are_not_paired(name):
+    for n in (1, 4):
+        with pytest.raises(ValueError, match=r"same shape to be paired, not \[5, 1, 28, 28\] and"):
+            PENALTIES[name](half_square, REAL_IMAGES, FAKE_IMAGES[:n])

@@ -102,7 +102,9 @@ def test_a_file_is_read_and_found(sampler):
     check(shown, sampler, data.read_picture(png.getvalue()), "the picture in the file")
     before = shown.image.value, shown.explorer.image.value
     upload(shown, b"no picture")
-    assert shown.status.value.startswith("<b>ValueError</b>: This can&#x27;t be read as a PNG or JPEG picture")
+    assert shown.status.value.startswith(
+        "<b>ValueError</b>: This picture can&#x27;t be read: it is none of PNG, JPEG, WebP"
+    )
     assert (shown.image.value, shown.explorer.image.value) == before
     shown.number.value = 1
     check(shown, sampler, data.to_range(digits[1]), "image 1")
@@ -170,7 +172,7 @@ def test_the_image_and_the_file_can_be_had_again(sampler, images):
     shown = widgets.invert(sampler, images)
     first = shown.image.value
     shown.this_file.click()
-    assert shown.status.value == "<b>ValueError</b>: Choose a PNG or JPEG file first."
+    assert shown.status.value == "<b>ValueError</b>: Choose a picture file first."
     file = io.BytesIO()
     Image.fromarray(data.load(train=False).images[7].numpy().repeat(3, 0).repeat(3, 1)).save(file, "png")
     upload(shown, file.getvalue())
