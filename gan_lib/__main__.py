@@ -27,6 +27,10 @@ Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU p
 `accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan`.
 """
 
+TRUNCATION = (
+    "draw z from N(0, ψ²): below 1, better and less varied samples (default: the recipe's, 0.9 for cgan, else 1)"
+)
+
 
 def train(arguments):
     recipe, out = recipes.get(arguments.recipe), arguments.out or f"runs/{arguments.recipe}"
@@ -52,6 +56,7 @@ def sample(arguments):
             f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}."
         )
     sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
+    sampler.truncation = arguments.truncation or sampler.truncation
     samples, columns = asked(sampler, arguments)
     images = data.to_uint8(samples).cpu()
     if out.suffix == ".png" and arguments.text:
@@ -108,9 +113,11 @@ def measure(arguments):
         what = f"{n} images of {arguments.source}"
     else:
         sampler = sampler_of(arguments.source, device)
+        sampler.truncation = arguments.truncation or sampler.truncation
         labelled = sampler.classes == 10
         piles = (sampler.sample(n, seed) for seed in seeds)
         what = f"{n} samples of {arguments.source}"
+        what += f", truncation ψ = {sampler.truncation}" * (sampler.truncation < 1)
     found = {"scores": [], "floor": [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]}
     if labelled:
         found |= {"by_class": [], "floor_by_class": [evaluation.class_floor(n, seed, device) for seed in seeds]}
@@ -222,6 +229,7 @@ def main(words=None):
     wish.add_argument("--digits", metavar="0123", help="these, time and again: each row has one handwriting")
     wish.add_argument("--text", metavar="2026", help="this number, as one picture, in one handwriting")
     command.add_argument("--seed", type=whole(0), default=0, help="another seed, other digits (default: 0)")
+    command.add_argument("--truncation", type=share, metavar="ψ", help=TRUNCATION)
     command.add_argument(
         "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"
     )
@@ -243,6 +251,7 @@ def main(words=None):
     command.add_argument("source", help="a pretrained recipe, a checkpoint, a run's folder, or a .npy of images")
     command.add_argument("--n", type=int, default=10_000, help="samples for each score (default: 10000)")
     command.add_argument("--seeds", type=whole(1), default=1, help="how often, with other noise (default: 1)")
+    command.add_argument("--truncation", type=share, metavar="ψ", help=TRUNCATION)
     command.add_argument("--json", action="store_true", help="print every score as JSON")
     command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
@@ -282,6 +291,17 @@ def whole(low):
         return int(text)
 
     return parse
+
+
+def share(text):
+    """argparse type: a number above 0 and at most 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and at most 1")
+    return value
 
 
 if __name__ == "__main__":

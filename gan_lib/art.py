@@ -61,7 +61,9 @@ def count(sampler, digits, beats, n=16, fps=25, seed=0):
     at = on_the_beat(beats, fps)
     classes = F.one_hot(torch.tensor([*digits, digits[0]]), sampler.classes).float()
     shares = torch.lerp(classes[at.long()], classes[(at.long() + 1).clamp(max=len(digits))], at.frac().unsqueeze(1))
-    hands = [latent.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)]
+    hands = [
+        sampler.truncation * latent.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)
+    ]
     return [morph(sampler, z, share.expand(n, -1)) for z, share in zip(torch.stack(hands, 1), shares, strict=True)]
 
 

@@ -8,16 +8,17 @@ import dataclasses
 import torch
 from torch.nn import functional as F
 
-from gan_lib import conditional, data, evaluation, models, recipes, training
+from gan_lib import data, evaluation, models, recipes, training
 
 STEPS = 500  # of every classifier: with jitter, and all digits, it reads more than 99 % of the test digits
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
 
 
-def synthetic(sampler, n, seed=0, chunk=250):
-    """n generated digits with the labels that they were asked for, as `data.Digits`: as many of each class."""
-    z = sampler.noise(n, seed) / conditional.TRUNCATION  # at full length again: what one learns from should vary
-    images = torch.cat([data.to_uint8(sampler.turns(z[i : i + chunk], i)) for i in range(0, n, chunk)])
+def synthetic(sampler, n, seed=0):
+    """n generated digits with the labels that they were made for, as `data.Digits`: as many of each class, without truncation,
+    for training data should vary.
+    """
+    images = data.to_uint8(sampler.sample(n, seed, truncation=1.0))
     return data.Digits(images, torch.arange(n, device=sampler.device) % sampler.classes)
 
 

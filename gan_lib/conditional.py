@@ -8,17 +8,12 @@ import copy
 import torch
 from torch import nn
 
-# Shorter z differ less from each other: digits are surer, and a little less varied. After the truncation trick of Brock et al.
-# 2018 (arXiv 1809.11096), section 3.1, who draw numbers beyond a limit anew.
-TRUNCATION = 0.9
-
 
 class LabelledGenerator(nn.Module):
     """G(z, y) = g(W z + b + u_y), where W z + b is the first layer of `net`, and g the others: y moves its bias.
 
     As if a one-hot y stood beside z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. u starts at 0: at first the label says
-    nothing. In eval mode z is shortened by `TRUNCATION`. Raises `ValueError` where the first layer of `net` is none that is
-    linear.
+    nothing. Raises `ValueError` where the first layer of `net` is none that is linear.
     """
 
     def __init__(self, net, classes=10):
@@ -32,15 +27,13 @@ class LabelledGenerator(nn.Module):
 
     def forward(self, z, labels):
         """z [N, latent_dim], labels [N] → images [N, 1, 28, 28] in [-1, 1]. Shares of classes [N, classes] are labels, too."""
-        z = z if self.training else TRUNCATION * z
         u = labels @ self.embedding.weight if labels.is_floating_point() else self.embedding(labels)
         return self.rest(self.first(z) + u)
 
     @torch.no_grad()
     def of(self, label):
-        """The net of z alone that this one, in eval mode, is for a single label."""
+        """The net of z alone that this one is for a single label."""
         first = copy.deepcopy(self.first)
-        first.weight *= TRUNCATION
         first.bias += self.embedding.weight[label]
         return nn.Sequential(first, *copy.deepcopy(self.rest))
 

@@ -130,9 +130,9 @@ function rest() {  // no walk, no search
 
 /* 5 · The generators, their sliders, and what their discriminators say. */
 
-function defaults({latent_dim, classes, directions, moments}) {
+function defaults({latent_dim, truncation, classes, directions, moments}) {
   const zeros = Object.fromEntries([...directions.map(({name}) => [name, 0]), ...(classes ? [["digit", 0]] : [])])
-  return {...zeros, norm: Math.round(10 * Math.sqrt(latent_dim)) / 10, moment: moments.length - 1}
+  return {...zeros, norm: Math.round(10 * truncation * Math.sqrt(latent_dim)) / 10, moment: moments.length - 1}
 }
 
 function choose(name) {

@@ -81,7 +81,12 @@ def generator(moments, bits=12):
     attributes = dict(list(SLIDERS.items())[: last.latent_dim])  # more can't be at right angles
     found = latent.orthogonal(latent.find_directions(last, attributes))
     directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
-    about = {"latent_dim": last.latent_dim, "classes": last.classes, "directions": directions}
+    about = {
+        "latent_dim": last.latent_dim,
+        "classes": last.classes,
+        "truncation": last.truncation,
+        "directions": directions,
+    }
     return about | {"moments": [told(m, bits) for m in moments]}
 
 

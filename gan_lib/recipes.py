@@ -34,6 +34,7 @@ class Recipe:
     d_lr: float = 2e-4
     anneal: bool = False  # let both fall to a hundredth after a quarter of the epochs (training.anneal)
     betas: tuple = (0.5, 0.999)  # β1 = 0.5 forgets old gradients sooner, for the opponent moves meanwhile
+    truncation: float = 1.0  # the default ψ of sampling: z from N(0, ψ²)
     ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
 
     @property
@@ -60,6 +61,7 @@ class Recipe:
         return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
                     penalty=PENALTIES[self.penalty], gamma=self.gamma, penalty_every=self.penalty_every,
                     batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr, betas=self.betas, ema=self.ema,
+                    truncation=self.truncation,
                     horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
 
 
@@ -100,6 +102,7 @@ RECIPES = {
             penalty_every=4,
             batch_size=32,
             epochs=12,
+            truncation=0.9,  # 98.7 % of the digits are read as their label then, 97.4 % at 1, for some recall (lesson 08)
             g_lr=2e-3,
             d_lr=1e-3,
             anneal=True,
@@ -188,4 +191,4 @@ def pretrained(name, device="cpu"):
     recipe = from_json(about["recipe"])
     generator, _ = recipe.players()
     generator.load_state_dict(tensors)
-    return models.Sampler(generator.to(device), recipe.latent_dim)
+    return models.Sampler(generator.to(device), recipe.latent_dim, recipe.truncation)

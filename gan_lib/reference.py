@@ -128,7 +128,10 @@ def table():
     for name, about in found["recipes"].items():
         minutes = about["steps"] * about["ms_a_step"] / 60_000
         size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
-        lines.append([f"`{name}`", size, f"{minutes:.1f}", runs, *scored(about["scores"], fields)])
+        rows = {f"`{name}`": about["scores"]}
+        if "untruncated" in about:
+            rows = {f"`{name}`, ψ = 1": about["untruncated"], f"`{name}`, ψ = {about['truncation']}": about["scores"]}
+        lines += [[label, size, f"{minutes:.1f}", runs, *scored(scores, fields)] for label, scores in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

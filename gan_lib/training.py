@@ -27,7 +27,8 @@ class Game:
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
                  penalty=losses.PENALTIES["R1 + R2"], gamma=0.0, penalty_every=1, batch_size=64, g_lr=2e-4,
-                 d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999, seed=0):  # fmt: skip
+                 d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999,
+                 truncation=1.0, seed=0):  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
@@ -35,7 +36,7 @@ class Game:
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.classes = models.classes_of(generator)
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
-        self.penalty, self.gamma, self.penalty_every = penalty, gamma, penalty_every
+        self.penalty, self.gamma, self.penalty_every, self.truncation = penalty, gamma, penalty_every, truncation
         self.rates, self.horizon = (g_lr, d_lr), horizon  # `anneal` hands the rates to the optimisers
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = fast_dtype(self.device)
@@ -68,7 +69,7 @@ class Game:
 
     def sampler(self):
         """The averaged generator, frozen as it is now (`models.Sampler`)."""
-        return models.Sampler(self.average, self.latent_dim)
+        return models.Sampler(self.average, self.latent_dim, self.truncation)
 
 
 def repeated(labels, images):

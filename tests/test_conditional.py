@@ -54,13 +54,13 @@ def test_what_a_label_adds_is_added_to_its_own_z(images):
     for i, label in enumerate(labels):
         before = net.first.weight @ z[i] + net.first.bias + net.embedding.weight[label]
         assert torch.allclose(made[i], before.tanh(), atol=1e-6)
-    assert torch.allclose(net.eval()(z, labels), net.train()(0.9 * z, labels), atol=1e-6)  # truncation
+    assert net.eval()(z, labels).equal(net.train()(z, labels))  # sampling is truncated, if at all, and not the net
 
 
 def test_shares_of_classes_are_labels_too(game):
     z, net = game.noise(3), game.average
     assert torch.allclose(net(z, torch.eye(4)[[2, 0, 3]]), net(z, torch.tensor([2, 0, 3])), atol=1e-6)
-    between = net.rest(net.first(0.9 * z) + net.embedding.weight[1].lerp(net.embedding.weight[2], 0.3))
+    between = net.rest(net.first(z) + net.embedding.weight[1].lerp(net.embedding.weight[2], 0.3))
     assert torch.allclose(net(z, torch.tensor([[0.0, 0.7, 0.3, 0.0]]).expand(3, 4)), between, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import data, models, residual
+from gan_lib import data, models, recipes, residual
 
 PAIRS = pytest.mark.parametrize("name", models.PAIRS)
 
@@ -283,3 +283,109 @@ def test_gradients_reach_z_and_nothing_else(sampler):
 def test_a_wrong_z_is_refused(shape, sampler):
     with pytest.raises(ValueError, match=r"z must have the shape \[N, 5\], not \[" + ", ".join(map(str, shape))):
         sampler(torch.zeros(shape))
+
+
+# Truncation, and generators from elsewhere
+
+
+def test_truncation_is_a_part_of_sampling_and_not_of_the_generator(new_sampler):
+    plain = new_sampler(9)
+    short = models.Sampler(plain.generator, 9, truncation=0.5)
+    z = plain.noise(4, seed=2)
+    assert short.noise(4, seed=2).equal(0.5 * z)
+    assert short.noise(4, seed=2, truncation=1.0).equal(z)
+    assert short(z).equal(plain(z))
+    assert short.sample(4, seed=2).equal(plain(0.5 * z)) and plain.sample(4, seed=2, truncation=0.5).equal(
+        plain(0.5 * z)
+    )
+
+
+@pytest.mark.parametrize("psi", [0, -0.5, 1.5, float("nan")])
+def test_a_truncation_that_is_none_is_refused(psi, new_sampler):
+    with pytest.raises(ValueError, match=r"^truncation must be above 0 and at most 1, not "):
+        new_sampler(9).sample(4, truncation=psi)
+
+
+def test_the_bundled_generator_of_digits_samples_with_its_recipes_truncation():
+    sampler = recipes.pretrained("cgan")
+    assert sampler.truncation == sampler.of(7).truncation == recipes.get("cgan").truncation == 0.9
+    assert recipes.get("cgan").game().sampler().truncation == 0.9
+    assert {recipe.truncation for name, recipe in recipes.RECIPES.items() if name != "cgan"} == {1.0}
+
+
+class FromConvolutions(nn.Module):
+    """A generator in the style of PyTorch's DCGAN tutorial: z is an image of one pixel, and what it makes has 64 × 64."""
+
+    def __init__(self, size=64):
+        super().__init__()
+        self.main = nn.Sequential(nn.ConvTranspose2d(5, 1, size), nn.Tanh())
+
+    def forward(self, z):
+        return self.main(z)
+
+
+def flat(*end):
+    """A generator in the style of many first GANs: a row of 784 numbers."""
+    return nn.Sequential(nn.Linear(5, 784), *end)
+
+
+@pytest.mark.parametrize(
+    ("generator", "says", "adapt"),
+    [
+        (
+            FromConvolutions(28),
+            r"takes z as \[N, 5, 1, 1\]: put nn.Sequential\(nn.Unflatten\(1, \(5, 1, 1\)\), generator\)",
+            lambda net: nn.Sequential(nn.Unflatten(1, (5, 1, 1)), net),
+        ),
+        (
+            nn.Sequential(nn.Unflatten(1, (5, 1, 1)), FromConvolutions()),
+            r"makes images \[N, 1, 64, 64\], and they must have 28 × 28 pixels: put nn.Sequential\(generator, nn.Upsample",
+            lambda net: nn.Sequential(net, nn.Upsample((28, 28), mode="bilinear")),
+        ),
+        (
+            flat(nn.Tanh()),
+            r"makes images \[N, 784\], not \[N, 1, 28, 28\]: put nn.Sequential\(generator, nn.Flatten",
+            lambda net: nn.Sequential(net, nn.Flatten(), nn.Unflatten(1, (1, 28, 28))),
+        ),
+        (
+            flat(nn.Tanh(), nn.Unflatten(1, (28, 28))),
+            r"makes images \[N, 28, 28\], not",
+            lambda net: nn.Sequential(net, nn.Flatten(), nn.Unflatten(1, (1, 28, 28))),
+        ),
+        (
+            flat(nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))),
+            r"pixels of this generator lie from 0\.\d\d to [01]\.\d\d, and must be in \[-1, 1\]: .* models.SigmoidPixels\(\)",
+            lambda net: nn.Sequential(net[0], models.SigmoidPixels(), net[2]),
+        ),
+    ],
+)
+def test_a_generator_from_elsewhere_is_refused_with_the_way_to_adapt_it(generator, says, adapt):
+    with pytest.raises(ValueError, match=says) as error:
+        models.Sampler(generator, 5)
+    assert "\n" not in str(error.value)
+    assert models.Sampler(adapt(generator), 5).sample(3).shape == (3, 1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("generator", "says"),
+    [
+        (nn.Linear(6, 784), r"can't take z of the shape \[N, 5\]: "),
+        (lambda z: z, "is an nn.Module with weights, not function"),
+        (nn.Tanh(), "is an nn.Module with weights, not Tanh"),
+        (nn.LSTM(5, 784), "returns one tensor with an image for each z, not tuple"),
+    ],
+)
+def test_what_is_no_generator_is_refused(generator, says):
+    with pytest.raises(ValueError, match=says):
+        models.Sampler(generator, 5)
+
+
+def test_the_check_of_a_generator_leaves_no_trace_and_lets_a_diverged_one_pass():
+    net = models.dcgan_generator(5, 4)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    state = torch.get_rng_state()
+    models.Sampler(net, 5)
+    assert torch.get_rng_state().equal(state) and net.training
+    assert all(value.equal(before[key]) for key, value in net.state_dict().items())
+    net[1].weight.data.fill_(float("nan"))
+    assert models.Sampler(net, 5).sample(2).isnan().all()

@@ -108,12 +108,21 @@ def update(results, recipe, seeds, timed):
         entry["ms_a_step"] = ms_a_step(recipe)
     finals = [checkpoint.latest(folder / "checkpoints") for folder in folders]
     entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+    if recipe.truncation < 1:
+        measure_untruncated(entry, recipe, [recipes.resume(path, data.pick_device()).sampler() for path in finals])
     if recipe.classes:
         asked = torch.arange(SAMPLES) % recipe.classes
         entry["by_class"] = [plain(evaluation.class_scores(samples_of(path), asked)) for path in finals]
         results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
     if recipe.name in manifest():  # those whose sliders the reader meets
         entry["effects"] = [effects_of(path) for path in finals]
+
+
+def measure_untruncated(entry, recipe, samplers):
+    """Score the samplers of a recipe that samples with truncation at ψ = 1 too, to compare with other recipes."""
+    entry["truncation"] = recipe.truncation
+    scores = [evaluation.score(sampler.sample(SAMPLES, SEED, truncation=1.0)) for sampler in samplers]
+    entry["untruncated"] = [score._asdict() for score in scores]
 
 
 def plain(scores):
@@ -150,6 +159,9 @@ def main():
     parser.add_argument("recipes", nargs="*", help=f"of: {', '.join(recipes.RECIPES)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--train-only", action="store_true", help="leave gan_lib/reference/ as it is")
+    parser.add_argument(
+        "--untruncated", action="store_true", help="measure bundled generators at ψ = 1, and train nothing"
+    )
     parser.add_argument("--time", action="store_true", help="time a step anew; the machine must be idle")
     arguments = parser.parse_args()
     chosen = [recipes.get(name) for name in arguments.recipes]
@@ -162,12 +174,16 @@ def main():
     results = json.loads(path.read_text()) if path.exists() else {"recipes": {}}
     results.setdefault("floor", [evaluation.floor(SAMPLES, seed)._asdict() for seed in range(5)])
     for recipe in chosen:
+        if arguments.untruncated:
+            measure_untruncated(results["recipes"][recipe.name], recipe, [recipes.pretrained(recipe.name)])
+            continue
         update(results, recipe, arguments.seeds, arguments.time)
         if recipe.name == "mlp":
             results["classic"] = classic(arguments.seeds)
         results["recipes"] = {name: results["recipes"][name] for name in recipes.RECIPES if name in results["recipes"]}
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
         print(f"{recipe.name}: measured over {len(arguments.seeds)} runs")
+    write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
     write_tables()
 
 
