@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ Train a recipe on MNIST and write what it made into a folder:
   curves.png                       the same, drawn
   checkpoints/step_N.safetensors   everything needed to go on; up to ten along the way, and the last
 
+Learning rates that fall do so over the whole length of the run, whatever --epochs or --steps says.
 Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU processes, share one run that is started by
 `accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan`.
 """
@@ -30,6 +32,7 @@ Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU p
 TRUNCATION = (
     "draw z from N(0, ψ²): below 1, better and less varied samples (default: the recipe's, 0.9 for cgan, else 1)"
 )
+SOURCE = "The name of a pretrained recipe goes before a folder of that name: dcgan is the recipe, ./dcgan the folder."
 
 
 def train(arguments):
@@ -55,7 +58,7 @@ def sample(arguments):
         raise ValueError(
             f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}."
         )
-    sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
+    sampler = recipes.sampler(arguments.source, data.pick_device(arguments.device))
     sampler.truncation = arguments.truncation or sampler.truncation
     samples, columns = asked(sampler, arguments)
     images = data.to_uint8(samples).cpu()
@@ -85,16 +88,6 @@ def asked(sampler, arguments):
     return sampler.sample(n, seed), 10 if sampler.classes == 10 else round(n**0.5)
 
 
-def sampler_of(source, device):
-    """The frozen generator that `source` names: a pretrained recipe, a checkpoint file, or the folder of a run."""
-    path = Path(source)
-    if path.is_dir():
-        path = checkpoint.latest(path / "checkpoints") or path / "checkpoints"
-    if path.name == source and not path.suffix and not path.exists():
-        return recipes.pretrained(source, device)
-    return recipes.resume(path, device).sampler()
-
-
 def page(arguments):
     if Path(arguments.out).suffix != ".html":
         raise ValueError(f"--out must end in .html, not be {Path(arguments.out).name}.")
@@ -112,7 +105,7 @@ def measure(arguments):
         n = len(piles[0])
         what = f"{n} images of {arguments.source}"
     else:
-        sampler = sampler_of(arguments.source, device)
+        sampler = recipes.sampler(arguments.source, device)
         sampler.truncation = arguments.truncation or sampler.truncation
         labelled = sampler.classes == 10
         piles = (sampler.sample(n, seed) for seed in seeds)
@@ -143,7 +136,7 @@ def plain(found):
 
 
 def directions(arguments):
-    sampler = sampler_of(arguments.source, data.pick_device(arguments.device))
+    sampler = recipes.sampler(arguments.source, data.pick_device(arguments.device))
     found = latent.effects(sampler, latent.find_directions(sampler))
     if arguments.json:
         print(json.dumps(plain(found)))
@@ -197,6 +190,8 @@ def main(words=None):
         "python -m gan_lib", description="Train GANs on handwritten digits, and sample from them."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    device = argparse.ArgumentParser(add_help=False)  # an option that five commands share
+    device.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     as_written = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     lines = [
@@ -204,21 +199,25 @@ def main(words=None):
         for r in recipes.RECIPES.values()
     ]
     command = commands.add_parser(
-        "train", help="train a recipe", description=TRAIN, epilog="recipes:\n" + "\n".join(lines), **as_written
-    )
+        "train", help="train a recipe", description=TRAIN, epilog="recipes:\n" + "\n".join(lines), parents=[device],
+        **as_written,
+    )  # fmt: skip
     command.set_defaults(do=train)
     command.add_argument("recipe", help="one of: " + ", ".join(recipes.RECIPES))
     length = command.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=whole(1), help="passes over the data (default: the recipe's)")
-    length.add_argument("--steps", type=whole(1), help="pairs of steps, in place of epochs")
+    length.add_argument("--epochs", type=whole(1), help="passes over the data (default: the recipe's, or as planned)")
+    length.add_argument("--steps", type=whole(1), help="iterations, in place of epochs")
     command.add_argument("--data", default="mnist", help="one of: " + ", ".join(data.SETS) + " (default: mnist)")
     command.add_argument("--out", help="folder for what the run makes (default: runs/RECIPE)")
     command.add_argument("--seed", type=whole(0), help="where every random number comes from (default: 0)")
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    command.add_argument("--resume", action="store_true", help="go on exactly where the run in --out stopped")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on exactly where the run in --out stopped, to the end that was planned or to another one",
+    )
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
-    command = commands.add_parser("sample", help="sample from a generator")
+    command = commands.add_parser("sample", help="sample from a generator", epilog=SOURCE, parents=[device])
     command.set_defaults(do=sample)
     command.add_argument("source", help="a pretrained recipe, a checkpoint file, or the folder of a run")
     command.add_argument("--n", type=int, help="how many (default: 100); of --text, in how many handwritings (1)")
@@ -233,10 +232,9 @@ def main(words=None):
     command.add_argument(
         "--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder of PNGs"
     )
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser(
-        "page", help="write generators with sliders into one HTML file, which needs nothing else"
+        "page", help="write generators with sliders into one HTML file, which needs nothing else", epilog=SOURCE
     )
     command.set_defaults(do=page)
     command.add_argument(
@@ -246,34 +244,45 @@ def main(words=None):
     )
     command.add_argument("--out", default="playground.html", help="the file (default: playground.html)")
 
-    command = commands.add_parser("measure", help="say how good a generator is, in numbers")
+    command = commands.add_parser(
+        "measure", help="say how good a generator is, in numbers", epilog=SOURCE, parents=[device]
+    )
     command.set_defaults(do=measure)
     command.add_argument("source", help="a pretrained recipe, a checkpoint, a run's folder, or a .npy of images")
     command.add_argument("--n", type=int, default=10_000, help="samples for each score (default: 10000)")
     command.add_argument("--seeds", type=whole(1), default=1, help="how often, with other noise (default: 1)")
     command.add_argument("--truncation", type=share, metavar="ψ", help=TRUNCATION)
     command.add_argument("--json", action="store_true", help="print every score as JSON")
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
-    command = commands.add_parser("directions", help="find the directions of slant, thickness, ..., and what they do")
+    command = commands.add_parser(
+        "directions",
+        help="find the directions of slant, thickness, ..., and what they do",
+        epilog=SOURCE,
+        parents=[device],
+    )
     command.set_defaults(do=directions)
     command.add_argument("source", help="a pretrained recipe, a checkpoint, or a run's folder")
     command.add_argument("--json", action="store_true", help="print them as JSON")
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
-    command = commands.add_parser("bench", help="time this machine against the usual loop, in about ten minutes")
+    command = commands.add_parser(
+        "bench", help="time this machine against the usual loop, in about ten minutes", parents=[device]
+    )
     command.set_defaults(do=bench)
     command.add_argument("--seeds", type=whole(2), default=10, help="runs for the time to quality (default: 10)")
     command.add_argument(
         "--out", default="runs/bench", help="folder for bench.json and bench.png (default: runs/bench)"
     )
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
     command = commands.add_parser("export", help="put a run's generator into gan_lib/weights (for maintainers)")
     command.set_defaults(do=export)
     command.add_argument("run", help="the folder of a run")
 
     arguments = parser.parse_args(words)
+    for source in [*vars(arguments).get("sources", []), vars(arguments).get("source", "")]:
+        if source in recipes.pretrained_names() and Path(source).exists():
+            print(
+                f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}", file=sys.stderr
+            )
     try:
         arguments.do(arguments)
     except (ValueError, OSError, training.Diverged) as error:

@@ -147,7 +147,9 @@ def step(game, player, z, real, fake, labels, uphill, moves):
         yield Remark("optimiser", sign, "give each net an optimiser of its own, made from its parameters()")
     if not flat(opponent.parameters()).equal(were):
         yield Remark("optimiser", f"{player}'s step moves its opponent", "step the optimiser of one net only")
-    if not net.training and any(isinstance(part, (*training.BATCH_NORM, torch.nn.Dropout)) for part in net.modules()):
+    if not net.training and any(
+        isinstance(part, (torch.nn.modules.batchnorm._BatchNorm, torch.nn.Dropout)) for part in net.modules()
+    ):
         yield Remark("eval mode", f"{player} trains in it", f"call train() on {player} before its step")
     if found is None:
         for _ in range(10):  # it may be left out at times

@@ -55,17 +55,14 @@ def write(path, sources=(), bits=12):
 
 def opened(source):
     """The name of a source, and its `Moment`s in the order of their steps."""
-    path = Path(source)
-    if path.name == source and not path.suffix and not path.exists():
-        return source, [Moment(None, recipes.pretrained(source), None)]
-    if not path.is_dir():
-        now = moment(path)
-        return f"{checkpoint.header(path)['notes']['recipe']['name']} at step {now.step}", [now]
-    paths = sorted(path.glob("checkpoints/*.safetensors"), key=lambda path: checkpoint.header(path)["step"])
+    paths = recipes.checkpoints_of(source)
     if not paths:
-        raise ValueError(f"{source} holds no checkpoint.")
+        return source, [Moment(None, recipes.pretrained(source), None)]
+    if not Path(source).is_dir():
+        now = moment(paths[0])
+        return f"{checkpoint.header(source)['notes']['recipe']['name']} at step {now.step}", [now]
     chosen = sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)})
-    return path.resolve().name, [moment(paths[i]) for i in chosen]
+    return Path(source).resolve().name, [moment(paths[i]) for i in chosen]
 
 
 def moment(path):

@@ -25,9 +25,8 @@ class Team(NamedTuple):
     size: int = 1
     first: bool = True  # whether this is the process that writes files and speaks
     share: slice = slice(None)  # what it looks at of a batch
-    mean: Callable = lambda values: (
-        values
-    )  # of a tensor, over the processes; ConnectionError where one is gone (on CPUs)
+    # The mean of a tensor over the processes; raises ConnectionError where one is gone (on CPUs)
+    mean: Callable = lambda values: values
 
 
 def team(device="auto"):

@@ -4,18 +4,21 @@ A recipe is data: `dataclasses.replace(RECIPES["dcgan"], width=64)` is another o
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
-from gan_lib import checkpoint, conditional, models
+from gan_lib import checkpoint, conditional, models, training
 from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES, PENALTIES
-from gan_lib.training import Game
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a run, but for the data and the seed. The defaults are what most recipes share."""
+    """All that decides a run, but for the data and the seed. The defaults are what most recipes share.
+
+    Raises `ValueError` with one sentence where a field is outside `training.RANGES`, or names nothing that there is.
+    """
 
     name: str
     nets: str  # a pair of models.PAIRS
@@ -37,9 +40,22 @@ class Recipe:
     truncation: float = 1.0  # the default ψ of sampling: z from N(0, ψ²)
     ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
 
+    def __post_init__(self):
+        numbers = {field: value for field, value in vars(self).items() if field in training.RANGES}
+        training.check(**numbers | {"d_width": 1 if self.d_width is None else self.d_width})
+        known = {"nets": models.PAIRS, "loss": LOSSES, "penalty": PENALTIES, "anneal": (False, True)}
+        for field, choices in known.items():
+            if (value := getattr(self, field)) not in list(choices):
+                raise ValueError(f"{field} must be one of: {', '.join(map(str, choices))}; not {value!r:.80}.")
+        if not isinstance(self.name, str) or not self.name.isprintable() or Path(self.name or "/").name != self.name:
+            raise ValueError(f"The name of a recipe must be one that a file can have, not {self.name!r:.80}.")
+        if self.channels > 1 and self.nets != "dcgan-plain":
+            raise ValueError(f'Only the nets "dcgan-plain" make images of {self.channels} channels, not "{self.nets}".')
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON knows lists only
+
     @property
     def steps(self):
-        """The pairs of steps in its epochs of 60,000 images."""
+        """The iterations in its epochs of MNIST's 60,000 training images. `runs.train` counts those of other data."""
         return self.epochs * (60_000 // self.batch_size)
 
     def players(self):
@@ -53,16 +69,19 @@ class Recipe:
             discriminator = conditional.ProjectionDiscriminator(discriminator, self.classes)
         return generator, discriminator
 
-    def game(self, seed=0, device="cpu"):
-        """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`."""
+    def game(self, seed=0, device="cpu", horizon=None):
+        """A new `Game` at step 0: nets, noise and order of the data all follow from `seed`.
+
+        Where the recipe anneals, the learning rates fall over `horizon` iterations (None: `steps`).
+        """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU as well
             generator, discriminator = (net.to(device) for net in self.players())
-        return Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
+        return training.Game(generator, discriminator, latent_dim=self.latent_dim, loss=LOSSES[self.loss],
                     penalty=PENALTIES[self.penalty], gamma=self.gamma, penalty_every=self.penalty_every,
                     batch_size=self.batch_size, g_lr=self.g_lr, d_lr=self.d_lr, betas=self.betas, ema=self.ema,
                     truncation=self.truncation,
-                    horizon=self.steps if self.anneal else None, seed=seed)  # fmt: skip
+                    horizon=(horizon or self.steps) if self.anneal else None, seed=seed)  # fmt: skip
 
 
 # Some minutes on one thread of a CPU: short enough to train each of them several times
@@ -156,21 +175,25 @@ def get(name):
 
 
 def resume(path, device="cpu"):
-    """The `Game` saved at `path` by the command line or by `save`, with its recipe, ready to go on."""
+    """The `Game` saved at `path` by the command line or by `save`, with its recipe, ready to go on.
+
+    Raises as `checkpoint.load` does, before nets are built whose sizes are not those in the file.
+    """
     notes = checkpoint.header(path)["notes"]
     if "recipe" not in notes:
         raise ValueError(f"{path} does not say its recipe: build its game, then use checkpoint.load(game, path).")
-    return checkpoint.load(from_json(notes["recipe"]).game(device=device), path)
+    recipe = from_json(notes["recipe"], path)
+    with torch.device("meta"):  # shapes without memory
+        checkpoint.read(path, recipe.players())
+    return checkpoint.load(recipe.game(device=device), path)
 
 
-def from_json(fields):
-    """The recipe that `asdict` wrote. Raises `ValueError` where this version has no such field, nets or loss."""
+def from_json(fields, path="the file"):
+    """The recipe that `asdict` wrote. Raises `ValueError` that names `path` where this version does not know such a recipe."""
     try:
-        recipe = Recipe(**fields | {"betas": tuple(fields["betas"])})
-        models.PAIRS[recipe.nets], LOSSES[recipe.loss], PENALTIES[recipe.penalty]
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"This version of gan_lib does not know the recipe in the file ({error}).") from error
-    return recipe
+        return Recipe(**fields)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"This version of gan_lib does not know the recipe in {path}: {error}") from error
 
 
 def save(game, recipe, path, **notes):
@@ -184,11 +207,39 @@ def pretrained(name, device="cpu"):
     Made by `make reference`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
     by its SHA-256. Raises `ValueError` where there are no weights of that name, or they are damaged.
     """
-    there = [key for key, about in manifest().items() if "recipe" in about]
-    if name not in there:
-        raise ValueError(f"There is no pretrained generator called {name!r}; choose one of: {', '.join(there)}.")
+    if name not in pretrained_names():
+        raise ValueError(
+            f"There is no pretrained generator called {name!r}; choose one of: {', '.join(pretrained_names())}."
+        )
     tensors, about = bundled_weights(name)
     recipe = from_json(about["recipe"])
     generator, _ = recipe.players()
     generator.load_state_dict(tensors)
     return models.Sampler(generator.to(device), recipe.latent_dim, recipe.truncation)
+
+
+def pretrained_names():
+    """The recipes whose generators come with the package."""
+    return [name for name, about in manifest().items() if "recipe" in about]
+
+
+def checkpoints_of(source):
+    """The checkpoints that `source` names, in the order of their steps: of the folder of a run, or a single file.
+
+    [] where `source` is the name of a pretrained generator, which goes before a file or folder of that name in the working
+    directory: "./dcgan" names the folder. Raises `ValueError` for a folder that holds no checkpoint.
+    """
+    source, path = str(source), Path(source)
+    if source in pretrained_names() or (path.name == source and not path.suffix and not path.exists()):
+        return []
+    if not path.is_dir():
+        return [path]
+    if not (paths := checkpoint.in_order(path / "checkpoints")):
+        raise ValueError(f"{source} holds no checkpoint.")
+    return paths
+
+
+def sampler(source, device="cpu"):
+    """The frozen generator that `source` names (see `checkpoints_of`); of a run's folder, the newest."""
+    paths = checkpoints_of(source)
+    return resume(paths[-1], device).sampler() if paths else pretrained(source, device)

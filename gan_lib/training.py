@@ -15,7 +15,31 @@ import torch
 
 from gan_lib import data, losses, models, parallel
 
-BATCH_NORM = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+RANGES = {  # of the settings of games and recipes, and of where a run stands: whole numbers where the ends are whole
+    **dict.fromkeys(
+        ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every"), (1, 65_536)
+    ),
+    "classes": (0, 65_536),
+    "horizon": (1, 2**40),
+    "seed": (-(2**32), 2**32),
+    "step": (0, 2**40),
+    **dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e6)),
+    "betas": (0.0, 1 - 1e-9),
+    "ema": (0.0, 1.0),
+    "truncation": (1e-6, 1.0),
+    "seconds": (0.0, 1e12),
+}
+
+
+def check(**settings):
+    """Raise `ValueError` with one sentence for the first of the settings that lies outside its `RANGES`; betas are two."""
+    for name, value in settings.items():
+        low, high = RANGES[name]
+        kind, words = (int, "a whole number") if isinstance(low, int) else ((int, float), "a number")
+        values, words = (value, "two numbers, each") if name == "betas" else ((value,), words)
+        sound = isinstance(values, (tuple, list)) and len(values) == (2 if name == "betas" else 1)
+        if not sound or any(isinstance(v, bool) or not isinstance(v, kind) or not low <= v <= high for v in values):
+            raise ValueError(f"{name} must be {words} from {low:,} to {high:,}, not {value!r:.80}.")
 
 
 class Game:
@@ -23,13 +47,21 @@ class Game:
 
     `average` is the generator one should sample from: the exponential moving average of the generator's weights
     (Yazıcı et al. 2018, arXiv 1806.04498), with decay `ema` reached gradually, so that a short run has one too.
+    Raises `ValueError` where a setting is outside its `RANGES`, or a penalty meets a discriminator with BatchNorm.
     """
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
                  penalty=losses.PENALTIES["R1 + R2"], gamma=0.0, penalty_every=1, batch_size=64, g_lr=2e-4,
-                 d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999,
-                 truncation=1.0, seed=0):  # fmt: skip
+                 d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999, truncation=1.0, seed=0):  # fmt: skip
+        check(latent_dim=latent_dim, gamma=gamma, penalty_every=penalty_every, batch_size=batch_size, g_lr=g_lr,
+              d_lr=d_lr, horizon=1 if horizon is None else horizon, betas=betas, ema=ema, truncation=truncation,
+              seed=seed)  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
+        if gamma > 0 and self.batch_norm():
+            raise ValueError(
+                "A gradient penalty (gamma > 0) needs a discriminator without BatchNorm, which mixes the gradients of "
+                'images: take nets "dcgan-plain", that is models.plain_discriminator(), or leave gamma at 0.'
+            )
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
         self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
@@ -57,9 +89,14 @@ class Game:
         with self.autocast():
             return self.discriminator(images, *repeated(labels, images)).float()
 
+    def batch_norm(self):
+        """Whether D has BatchNorm of any kind."""
+        kind = torch.nn.modules.batchnorm._BatchNorm  # of which torch makes them all
+        return any(isinstance(layer, kind) for layer in self.discriminator.modules())
+
     def judge_both(self, real, fake, *labels):
         """D's logits of both: in one pass, which is faster, unless D has BatchNorm, which is to see each kind by itself."""
-        if any(isinstance(layer, BATCH_NORM) for layer in self.discriminator.modules()):
+        if self.batch_norm():
             return self.judge(real, *labels), self.judge(fake, *labels)
         return self.judge(torch.cat([real, fake]), *labels).split([len(real), len(fake)])
 
