@@ -23,7 +23,7 @@ RANGES = {  # of the settings of games and recipes, and of where a run stands: w
     "horizon": (1, 2**40),
     "seed": (-(2**32), 2**32),
     "step": (0, 2**40),
-    **dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e6)),
+    **dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e300)),
     "betas": (0.0, 1 - 1e-9),
     "ema": (0.0, 1.0),
     "truncation": (1e-6, 1.0),

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, files, training
+from gan_lib import checkpoint, files, recipes, training
 
 
 def play(game, images, steps):
@@ -62,12 +63,6 @@ def test_rates_changed_on_the_way_come_back_too(new_game, images, tmp_path, stat
     assert loaded.rates == (3e-3, 5e-4)
     assert play(loaded, images, 3) == play(whole, images, 3)
     assert differences(state_of(loaded), state_of(whole)) == []
-
-
-def test_a_file_without_rates_leaves_those_of_the_game(saved, new_game, monkeypatch):
-    about = {key: value for key, value in checkpoint.header(saved).items() if key != "rates"}
-    monkeypatch.setattr(checkpoint, "header", lambda path: about)
-    assert checkpoint.load(new_game(g_lr=3e-3, d_lr=1e-3), saved).rates == (3e-3, 1e-3)
 
 
 def test_saving_changes_nothing(new_game, images, tmp_path, state_of, differences):
@@ -244,3 +239,96 @@ def test_a_copy_of_the_file_is_all_one_needs(saved, tmp_path, new_game):
     shutil.copy(saved, tmp_path / "elsewhere.safetensors")
     saved.unlink()
     assert checkpoint.load(new_game(), tmp_path / "elsewhere.safetensors").step == 3
+
+
+# Files that don't fit
+
+
+def changed(path, key, change):
+    """Rewrite a checkpoint with one tensor changed; None leaves it out."""
+    with safetensors.safe_open(path, "pt") as file:
+        header = file.metadata()
+    tensors = safetensors.torch.load_file(path)
+    value = change(tensors.pop(key))
+    path.write_bytes(safetensors.torch.save(tensors | ({} if value is None else {key: value}), header))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value[:1],
+        lambda value: value.flatten(),
+        lambda value: value.double(),
+        lambda value: value * float("nan"),
+        lambda value: None,
+    ],
+)
+@pytest.mark.parametrize("key", ["g_optimizer.0.exp_avg", "d_optimizer.2.exp_avg_sq", "average.0.weight"])
+def test_a_tensor_that_does_not_fit_is_refused_and_the_game_unchanged(
+    key, change, saved, new_game, images, state_of, differences
+):
+    changed(saved, key, change)
+    game = new_game(seed=8)
+    play(game, images, 2)
+    before = state_of(game)
+    with pytest.raises(ValueError, match=f"game.safetensors .*{key}") as error:
+        checkpoint.load(game, saved)
+    assert "\n" not in str(error.value)
+    assert differences(state_of(game), before) == []
+
+
+def with_header(path, about):
+    """A file of some hundred bytes with this header and no tensor."""
+    text = json.dumps({"__metadata__": {"gan_lib": about}}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return path
+
+
+SOUND = {"step": 0, "seconds": 0.0, "seed": 0, "rates": [1e-3, 1e-3], "horizon": None, "betas": [[0.5, 0.9]] * 2}
+HUGE = {"name": "mlp", "nets": "mlp", "latent_dim": 60_000, "width": 60_000, "betas": [0.5, 0.9]}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "[" * 50_000,
+        "{}",
+        "[]",
+        "7",
+        json.dumps(SOUND | {"notes": {"recipe": HUGE}}),
+        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"width": 10**9}}}),
+        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"latent_dim": [1]}}}),
+        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"name": "../../x"}}}),
+        json.dumps(SOUND | {"notes": {"recipe": []}}),
+        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "step": -1}),
+        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "betas": [[0.5, "x"]] * 2}),
+    ],
+)
+def test_a_header_that_asks_for_too_much_or_makes_no_sense_is_one_sentence(about, tmp_path, monkeypatch):
+    path = with_header(tmp_path / "odd.safetensors", about)
+    monkeypatch.setattr(torch.nn.Linear, "__init__", only_on_meta(torch.nn.Linear.__init__))
+    with pytest.raises(ValueError, match=r"odd\.safetensors") as error:
+        recipes.resume(path)
+    assert "\n" not in str(error.value)
+
+
+def only_on_meta(init):
+    """Layers that may be built without memory only."""
+
+    def build(self, *sizes, **words):
+        init(self, *sizes, **words)
+        assert self.weight.device.type == "meta"
+
+    return build
+
+
+def test_a_state_that_is_not_finite_is_not_saved(saved, new_game, images):
+    game, before = new_game(), saved.read_bytes()
+    play(game, images, 3)
+    for optimizer in (game.g_optimizer, game.d_optimizer):
+        slots = optimizer.state[optimizer.param_groups[0]["params"][0]]["exp_avg"]
+        slots[0] = float("inf")
+        with pytest.raises(training.Diverged, match="is not finite any more"):
+            checkpoint.save(game, saved)
+        slots[0] = 0
+    assert saved.read_bytes() == before

@@ -118,7 +118,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
     pictures = {"real_images.png", "samples/epoch_0.png", "samples/epoch_1.png"}
     pictures |= {"visualization_across_epochs.png", "curves.png"}
     others = {"progress.gif", "progress.mp4", "records.csv"}
-    assert written == pictures | others | {f"checkpoints/step_000000{i}.safetensors" for i in (0, 3)}
+    assert written == {".lock"} | pictures | others | {f"checkpoints/step_000000{i}.safetensors" for i in (0, 3)}
     for line in command_line.TRAIN.split("\n\n")[1].splitlines():
         for file in line[:33].replace("_N", "_1").replace("_1.safe", "_0000003.safe").split(","):
             assert file.strip() in written
@@ -590,7 +590,7 @@ def test_a_pickle_in_an_array_is_not_opened(gan, tmp_path):
         ("sample dcgna --out x.png", "There is no pretrained generator called 'dcgna'; choose one of: "),
         ("sample runs/dcgan --out x.png", "There is no checkpoint runs/dcgan."),
         ("sample nothing.safetensors --out x.png", "There is no checkpoint nothing.safetensors."),
-        ("sample empty --out x.png", "There is no checkpoint empty/checkpoints."),
+        ("sample empty --out x.png", "empty holds no checkpoint."),
         (
             "sample a_file --out x.png",
             "a_file is not a whole checkpoint of gan_lib: it is truncated, or another kind of file.",
@@ -623,7 +623,7 @@ def test_a_pickle_in_an_array_is_not_opened(gan, tmp_path):
         ("measure dcgna", "There is no pretrained generator called 'dcgna'; choose one of: "),
         ("directions dcgna", "There is no pretrained generator called 'dcgna'; choose one of: "),
         ("directions small --device tpu", "This machine has no device 'tpu' that PyTorch"),
-        ("measure empty", "There is no checkpoint empty/checkpoints."),
+        ("measure empty", "empty holds no checkpoint."),
         ("measure small --n 999", "--n must lie between 1000 and 60000, not be 999."),
         ("measure small --n 60001", "--n must lie between 1000 and 60000, not be 60001."),
         ("measure small --device tpu", "This machine has no device 'tpu' that PyTorch"),
@@ -680,7 +680,7 @@ def test_a_run_that_diverges_names_the_step_and_the_last_good_checkpoint(gan, fa
     path = checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")
     game = recipes.resume(path)
     with torch.no_grad():
-        game.discriminator[1].weight.fill_(float("nan"))
+        game.discriminator[1].weight.fill_(3e38)  # finite still, and what it gives is not
     recipes.save(game, RECIPES["mlp"], path, data="fashion-mnist", keep=True)
     before = path.read_bytes()
     status, out, err = gan("train", "mlp", "--steps", 8, "--out", "run", *TINY, "--resume")
@@ -745,3 +745,24 @@ def test_help_lists_commands_recipes_and_data(gan):
     assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
     assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
     assert "samples/epoch_N.png              100 samples" in out
+
+
+def test_a_pretrained_name_means_the_generator_and_a_path_the_folder(gan, small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "here" / "dcgan")
+    status, out, err = gan("sample", "dcgan", "--n", 3, "--out", "a.npy")
+    assert (status, err) == (0, "gan_lib: dcgan is the pretrained generator here; for the folder, write ./dcgan\n")
+    assert torch.from_numpy(np.load("a.npy")).equal(data.to_uint8(recipes.pretrained("dcgan").sample(3)))
+    status, _, err = gan("sample", "./dcgan", "--n", 3, "--out", "b.npy")
+    assert (status, err) == (0, "")
+    assert torch.from_numpy(np.load("b.npy")).equal(data.to_uint8(recipes.sampler(small_run).sample(3)))
+
+
+def test_truncation_is_chosen_on_the_command_line(gan):
+    sampler = recipes.pretrained("cgan")
+    for words, psi in (((), 0.9), (("--truncation", 1), 1.0), (("--truncation", 0.5), 0.5)):
+        assert gan("sample", "cgan", "--n", 10, "--out", "a.npy", *words)[0] == 0
+        assert torch.from_numpy(np.load("a.npy")).equal(data.to_uint8(sampler.sample(10, truncation=psi)))
+    for psi in ("0", "1.1", "much", "nan"):
+        status, _, err = gan("sample", "cgan", "--out", "a.npy", "--truncation", psi)
+        assert status == 2
+        assert err.endswith(f"argument --truncation: {psi} is not a number above 0 and at most 1\n")

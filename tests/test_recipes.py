@@ -140,7 +140,7 @@ def test_best_is_as_described():
 
 
 def test_cgan_is_best_but_told_labels_smaller_and_shorter():
-    assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": 48, "epochs": 12}
+    assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": 48, "epochs": 12, "truncation": 0.9}
     game, best = RECIPES["cgan"].game(), RECIPES["best"].game()
     assert kinds([game.generator.first, *game.generator.rest]) == kinds(best.generator)
     assert kinds(game.discriminator.features) == kinds(best.discriminator)[:-1]
@@ -349,3 +349,45 @@ def test_what_is_no_pretrained_generator_is_refused_with_a_list_of_those(name, o
     with pytest.raises(ValueError, match=f"no pretrained generator called '{name}'; choose one of: small") as told:
         recipes.pretrained(name)
     assert str(told.value).endswith("choose one of: small.")
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("gamma", [-0.1, float("nan"), "1"]),
+        ("latent_dim", [0, -3, 2.5, True, None]),
+        ("width", [0, 10**9]),
+        ("batch_size", [0]),
+        ("epochs", [0]),
+        ("classes", [-1]),
+        ("penalty_every", [0]),
+        ("g_lr", [-1e-3, float("inf")]),
+        ("betas", [(0.5,), (0.5, 1.0), "ab", None]),
+        ("ema", [1.5]),
+        ("truncation", [0.0, 1.1]),
+        ("loss", ["mean", None]),
+        ("nets", ["mlpp"]),
+        ("channels", [3]),  # which the nets "mlp" can't make
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused_by_its_name(field, values):
+    for value in values:
+        with pytest.raises(ValueError, match=field) as error:
+            dataclasses.replace(RECIPES["mlp"], **{field: value})
+        assert "\n" not in str(error.value)
+
+
+def test_a_gradient_penalty_is_refused_where_d_has_batch_norm():
+    for nets in ("dcgan", "dcgan-plain"):
+        recipe = dataclasses.replace(RECIPES["dcgan"], nets=nets, gamma=1.0)
+        if nets == "dcgan":
+            with pytest.raises(ValueError, match=r"^A gradient penalty .* needs a discriminator without BatchNorm"):
+                recipe.game()
+        else:
+            assert recipe.game().gamma == 1.0
+
+
+def test_the_learning_rates_fall_over_the_horizon_that_is_asked_for():
+    best = RECIPES["best"]
+    assert (best.game().horizon, best.game(horizon=50).horizon) == (best.steps, 50)
+    assert RECIPES["mlp"].game(horizon=50).horizon is None

@@ -3,6 +3,8 @@
 import dataclasses
 import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 import safetensors.torch
@@ -219,3 +221,99 @@ def test_a_run_is_not_resumed_as_another(train):
         with pytest.raises(ValueError, match=sentence):
             train("run", **{"steps": 2, "resume": True} | change)
     assert train("run", seed=3, steps=2, resume=True).game.step == 2
+
+
+# Learning rates that fall, over the length that is really planned
+
+
+ANNEALED = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
+
+
+@pytest.mark.parametrize(("words", "horizon"), [({}, 12), ({"epochs": 2}, 4), ({"steps": 7}, 7), ({"steps": 40}, 40)])
+def test_the_horizon_is_the_length_of_the_run_on_the_data_it_has(words, horizon, train):
+    run = train("run", ANNEALED, **words)
+    assert run.game.step == run.game.horizon == horizon
+    lowest = 0.01 * ANNEALED.g_lr
+    assert run.game.g_optimizer.param_groups[0]["lr"] == pytest.approx(max(lowest, ANNEALED.g_lr / horizon / 0.75))
+
+
+def test_a_run_of_steps_that_stops_goes_on_to_the_planned_end_with_the_same_rates(train, differences, monkeypatch):
+    whole = train("whole", ANNEALED, steps=9)
+    learn = training.train
+
+    def until_five(game, *words):  # as if it were killed after step 5
+        for record in learn(game, *words):
+            yield record
+            if record.step > 4:
+                raise ConnectionError("gone")
+
+    monkeypatch.setattr(training, "train", until_five)
+    with pytest.raises(ConnectionError, match="gone"):
+        train("run", ANNEALED, steps=9)
+    monkeypatch.setattr(training, "train", learn)
+    run = train("run", ANNEALED, resume=True)
+    assert (run.game.step, run.game.horizon) == (9, 9)
+    assert differences(tensors_of(run), tensors_of(whole)) == []
+    longer = train("run", ANNEALED, resume=True, epochs=8)
+    assert (longer.game.step, longer.game.horizon) == (16, 16)
+
+
+def test_an_annealed_run_of_another_length_is_not_held_to_the_band(train, monkeypatch):
+    mnist = dataclasses.replace(ANNEALED, batch_size=100, epochs=1)  # the reference: 600 iterations
+    monkeypatch.setitem(recipes.RECIPES, "tiny", mnist)
+    monkeypatch.setattr(reference, "names", lambda: ["tiny"])
+    beside, curves = [], plotting.curves
+    monkeypatch.setattr(plotting, "curves", lambda records, reference: beside.append(reference) or curves(records))
+    train("short", mnist, steps=2)
+    train("whole", mnist, steps=600)
+    assert beside == [None, "tiny"]
+
+
+# One process for a folder
+
+
+HOLD = """import sys, time
+from pathlib import Path
+from gan_lib import parallel, runs
+
+with runs.lock(Path(sys.argv[1]), parallel.Team()):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_processes_do_not_train_into_one_folder_and_a_killed_one_blocks_nobody(train, tmp_path):
+    train("run", steps=2)
+    there = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "run"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=r"^Another process is training into .*: wait for it to end, or choose"):
+            train("run", resume=True)
+        assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == there
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert train("run", resume=True, steps=4).game.step == 4
+
+
+def test_a_file_system_without_locks_does_not_stop_a_run(train, monkeypatch):
+    def refuse(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(runs.filelock.FileLock, "acquire", refuse)
+    assert train("run", steps=2).game.step == 2
+
+
+def test_a_state_that_is_not_finite_leaves_the_last_good_checkpoint(train, monkeypatch):
+    run, learn = train("run", steps=2), training.train
+
+    def spoil(game, *words):
+        yield from learn(game, *words)
+        game.generator[0].weight.data[0, 0] = float("nan")  # by the very last update: no loss has seen it
+
+    monkeypatch.setattr(training, "train", spoil)
+    with pytest.raises(training.Diverged, match=r"generator.0.weight is not finite .*step_0000002.safetensors\.$"):
+        train("run", resume=True, steps=4)
+    assert checkpoint.latest(run.folder / "checkpoints") == run.saved
+    assert all(value.isfinite().all() for value in tensors_of(run).values())
