@@ -749,7 +749,7 @@ def test_help_lists_commands_recipes_and_data(gan):
 
 def test_a_pretrained_name_means_the_generator_and_a_path_the_folder(gan, small_run, tmp_path):
     shutil.copytree(small_run, tmp_path / "here" / "dcgan")
-    status, out, err = gan("sample", "dcgan", "--n", 3, "--out", "a.npy")
+    status, _, err = gan("sample", "dcgan", "--n", 3, "--out", "a.npy")
     assert (status, err) == (0, "gan_lib: dcgan is the pretrained generator here; for the folder, write ./dcgan\n")
     assert torch.from_numpy(np.load("a.npy")).equal(data.to_uint8(recipes.pretrained("dcgan").sample(3)))
     status, _, err = gan("sample", "./dcgan", "--n", 3, "--out", "b.npy")
