@@ -161,6 +161,12 @@ def test_it_is_symmetric_and_a_shift_adds_its_square():
     assert distance_of(a, a + 2) == pytest.approx(8 * 2**2, rel=1e-5)
 
 
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_covariance_of_fewer_than_two_points_is_refused(n):
+    with pytest.raises(ValueError, match=f"A covariance takes at least two images or points, not {n}"):
+        gaussian(torch.ones(n, 5))
+
+
 CRASHES = """
 import math, torch
 from gan_lib import evaluation, recipes, latent
