@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 
 from gan_lib.files import write_atomically
-from gan_lib.training import Diverged, Record, anneal, check
+from gan_lib.settings import check
+from gan_lib.training import Diverged, Record, anneal
 
 NETS = ("generator", "discriminator", "average")
 OPTIMIZERS = ("g_optimizer", "d_optimizer")

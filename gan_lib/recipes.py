@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lib import checkpoint, conditional, models, training
+from gan_lib import checkpoint, conditional, models, settings, training
 from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES, PENALTIES
 
@@ -17,7 +17,7 @@ from gan_lib.losses import LOSSES, PENALTIES
 class Recipe:
     """All that decides a run, but for the data and the seed. The defaults are what most recipes share.
 
-    Raises `ValueError` with one sentence where a field is outside `training.RANGES`, or names nothing that there is.
+    Raises `ValueError` with one sentence where a field is outside `settings.RANGES`, or names nothing that there is.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Recipe:
     ema: float = 0.999  # the moving average looks back over about 1 / (1 - ema) steps
 
     def __post_init__(self):
-        numbers = {field: value for field, value in vars(self).items() if field in training.RANGES}
-        training.check(**numbers | {"d_width": 1 if self.d_width is None else self.d_width})
+        numbers = {field: value for field, value in vars(self).items() if field in settings.RANGES}
+        settings.check(**numbers | {"d_width": 1 if self.d_width is None else self.d_width})
         known = {"nets": models.PAIRS, "loss": LOSSES, "penalty": PENALTIES, "anneal": (False, True)}
         for field, choices in known.items():
             if (value := getattr(self, field)) not in list(choices):

@@ -14,32 +14,7 @@ from typing import NamedTuple
 import torch
 
 from gan_lib import data, losses, models, parallel
-
-RANGES = {  # of the settings of games and recipes, and of where a run stands: whole numbers where the ends are whole
-    **dict.fromkeys(
-        ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every"), (1, 65_536)
-    ),
-    "classes": (0, 65_536),
-    "horizon": (1, 2**40),
-    "seed": (-(2**32), 2**32),
-    "step": (0, 2**40),
-    **dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e300)),
-    "betas": (0.0, 1 - 1e-9),
-    "ema": (0.0, 1.0),
-    "truncation": (1e-6, 1.0),
-    "seconds": (0.0, 1e12),
-}
-
-
-def check(**settings):
-    """Raise `ValueError` with one sentence for the first of the settings that lies outside its `RANGES`; betas are two."""
-    for name, value in settings.items():
-        low, high = RANGES[name]
-        kind, words = (int, "a whole number") if isinstance(low, int) else ((int, float), "a number")
-        values, words = (value, "two numbers, each") if name == "betas" else ((value,), words)
-        sound = isinstance(values, (tuple, list)) and len(values) == (2 if name == "betas" else 1)
-        if not sound or any(isinstance(v, bool) or not isinstance(v, kind) or not low <= v <= high for v in values):
-            raise ValueError(f"{name} must be {words} from {low:,} to {high:,}, not {value!r:.80}.")
+from gan_lib.settings import check
 
 
 class Game:
@@ -47,7 +22,7 @@ class Game:
 
     `average` is the generator one should sample from: the exponential moving average of the generator's weights
     (Yazıcı et al. 2018, arXiv 1806.04498), with decay `ema` reached gradually, so that a short run has one too.
-    Raises `ValueError` where a setting is outside its `RANGES`, or a penalty meets a discriminator with BatchNorm.
+    Raises `ValueError` where a setting is outside its `settings.RANGES`, or a penalty meets a discriminator with BatchNorm.
     """
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
