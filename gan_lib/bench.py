@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import gan_lib
-from gan_lib import data, evaluation, recipes, reference, training
+from gan_lib import data, evaluation, recipes, reference, report, training
 from gan_lib.usual import usual_loop
 
 CLASSIC = "mlp"  # what people know: 200 epochs of this recipe, by the usual loop
@@ -202,8 +202,8 @@ def table(found):
         ("memory above PyTorch's, each recipe", [(value - floor) / 1e6 for value in memory.values()], "MB"),
         ("`import gan_lib.recipes`, above `import torch`", imports, "s"),
     ]
-    lines = ["| work | median | least to most |", "| --- | ---: | ---: |"]
-    for work, values, unit in rows:
-        low, middle, high = (f"{value:.3g}" for value in (min(values), statistics.median(values), max(values)))
-        lines.append(f"| {work} | {middle} {unit} | {low} to {high} |")
-    return "\n".join(lines)
+    cells = [
+        [work, f"{statistics.median(values):.3g} {unit}", f"{min(values):.3g} to {max(values):.3g}"]
+        for work, values, unit in rows
+    ]
+    return report.markdown("lrr", ["work", "median", "least to most"], cells)

@@ -7,7 +7,6 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from gan_lib import losses, toys, training
-from gan_lib.arena import play
 from gan_lib.toys import Mixture
 
 RNG = torch.Generator().manual_seed(0)
@@ -359,7 +358,7 @@ def modes_after_training(seed, loss, gamma):
         *nets, latent_dim=2, batch_size=128, loss=losses.LOSSES[loss], gamma=gamma, g_lr=4e-3, d_lr=1e-3, seed=seed
     )
     game.dtype = torch.float32
-    play(game, toys.ring(), 1000 * "DG")
+    list(training.train(game, toys.ring(), 1000))
     with torch.no_grad():
         samples = game.generator(torch.randn(2500, 2, generator=torch.Generator().manual_seed(1)))
     return toys.captured_modes(toys.ring(), samples)

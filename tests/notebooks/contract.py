@@ -356,7 +356,7 @@ def folds(lesson):
 def static_pictures(lesson):
     """After a widget stands a static picture, for those who read without a kernel."""
     for i, cell in enumerate(lesson.code):
-        if re.search(r"\b(widgets\.(explore|live|invert|compare|rewind)|arena\.Arena)\(", cell.source):
+        if re.search(r"\bwidgets\.(explore|live|invert|rewind)\(", cell.source):
             near = [output.get("data", {}) for other in lesson.code[i : i + 3] for output in other.outputs]
             if not any("image/png" in data for data in near):
                 yield f"{lesson.at(cell)} makes a widget, and no picture stands in it or the next two code cells"

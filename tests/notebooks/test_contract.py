@@ -210,7 +210,7 @@ MUTATIONS = [
     ("folds", replace("hint", "</summary>\n\n", "</summary>\n")),
     ("folds", replace("compare", "<summary>Answer</summary>", "")),
     ("static_pictures", append("derived", "\nwidgets.explore(sampler)")),
-    ("static_pictures", append("derived", "\narena.Arena(game, world, picture)")),
+    ("static_pictures", append("derived", "\nwidgets.live(game, world, picture=picture)")),
     ("files_go_to_runs", append("derived", '\nout = "runs/lesson_02"')),
     ("files_go_to_runs", append("derived", '\nout = "runs/lesson_one"')),
     ("number_of_exercises", one_exercise),
