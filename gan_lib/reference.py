@@ -111,30 +111,18 @@ def table(name="results"):
     return (FOLDER / f"{name}.md").read_text().strip()
 
 
-def stacked():
-    """stacked.json, by tools/stacked.py: {"floor": modes, "runs": [{recipe, seed, step, seconds, threads, found, kl} …]}, where
-    found and kl are those of `stacked.Modes`; a run has a row for each moment at which it was counted.
-    """
-    return json.loads((FOLDER / "stacked.json").read_text())
-
-
-def augmentation():
-    """augmentation.json, by tools/augment.py: [{arm, per_class, seed, plain, jitter} …], the last two being the shares of the
-    test digits that a classifier reads, trained without and with jitter. Of "own" and "synthetic" it also tells what the
-    generator makes: its Fréchet distance, `augmentation.novelty`, and the share of its digits that show what was asked for.
-    """
-    return json.loads((FOLDER / "augmentation.json").read_text())
-
-
 def errors(how, *arms):
     """{real digits a class: [the share of test digits read wrongly, in %, for each seed]}; how is "plain" or "jitter"."""
     return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
 
 
 def by_count(field, *arms):
-    """{real digits a class: [a field of `augmentation` for each seed]} of these arms."""
-    rows = [row for row in augmentation() if row["arm"] in arms]
-    return {
-        count: [row[field] for row in rows if row["per_class"] == count]
-        for count in sorted({r["per_class"] for r in rows})
-    }
+    """{real digits a class: [a field for each seed]} of these arms in augmentation.json, which tools/augment.py makes.
+
+    Fields: "plain" and "jitter", the shares of the test digits that a classifier reads, trained without and with jitter. Of
+    "own" and "synthetic" also what the generator makes: "frechet", its distance, "novelty", as `augmentation.novelty`, and
+    "as_asked", the share of its digits that show what was asked for.
+    """
+    rows = [row for row in json.loads((FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
+    counts = sorted({row["per_class"] for row in rows})
+    return {count: [row[field] for row in rows if row["per_class"] == count] for count in counts}

@@ -39,22 +39,20 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "tuning",
     "runs",
     "report",
-    "usual",
     "bench",
     "page",
     "pictures",
-    "dashboard",
     "explorer",
-    "controls",
+    "dashboard",
     "widgets",
     "__main__",
 ]
 HOMES = {  # the only modules that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"plotting"},
-    "ipywidgets": {"widgets", "dashboard", "explorer", "controls"},
+    "ipywidgets": {"widgets", "dashboard", "explorer"},
     "IPython": {"dashboard"},
-    "torchvision": {"data", "usual"},
+    "torchvision": {"data", "bench"},
     "accelerate": {"parallel"},
     "scipy": {"bench", "imaging"},
     "skimage": {"imaging"},
@@ -160,7 +158,7 @@ def test_importing_a_module_does_not_bring_what_it_does_not_need(module, absent)
 def test_nothing_prints_but_the_command_line_its_runs_and_the_dashboard(name):
     printing = {around for function, around in calls(SOURCES[name]) if function == "print"}
     allowed = {
-        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "export"},
+        "__main__": {"train", "sample", "measure", "bench", "page", "directions"},
         "runs": {"train"},
         "dashboard": {"Live"},
     }
@@ -200,7 +198,7 @@ def test_everything_public_says_what_it_is(name):
     assert module.__doc__
     # what these do, --help says, or the name
     known = {
-        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "export", "main"},
+        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "main"},
         "runs": {"epoch_of"},
     }
     assert set(undocumented(module)) - known.get(name, set()) == set()

@@ -281,6 +281,7 @@ MUTATIONS = [
     ("figures_are_shown", append("imports", "\nplotting.save_figure(plotting.grid(images), 'hero.png')")),
     ("figures_are_shown", append("imports", "\nplotting.curves(records, reference='mlp')")),
     ("bundled_results", append("imports", "\ndisplay(Markdown(reference.table()))")),
+    ("bundled_results", append("imports", '\ndisplay(Markdown(reference.table("stacked")))')),
     ("no_machine", show(example.stdout(f"saved to {HOME}/sheep.png"))),
     ("no_machine", append("outcome", f'\npath = "{HOME}"')),
     ("size", show(large_picture())),
