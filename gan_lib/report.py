@@ -1,20 +1,11 @@
 """Numbers as tables: of a generator, as the command line prints them, and in Markdown."""
 
 from statistics import fmean, stdev
+from typing import get_type_hints
 
-MEANINGS = {
-    "frechet": "Fréchet distance of the features; training digits give the floor",
-    "kernel": "kernel distance of the features; unbiased around 0",
-    "precision": "share of samples that lie among real digits",
-    "recall": "share of real digits that lie among samples",
-    "density": "how deep among real digits the samples lie",
-    "coverage": "share of real digits with a sample beside them",
-    "classes": "of ten, those that are not missing",
-    "kl": "divergence of the shares of the classes, in nats",
-    "imbalance": "largest gap of a class's share, as a part of it",
-    "confidence": "how sure the digit net is, on average",
-    "novelty": "distance to the nearest training digit; test digits: 1, copies: 0",
-}
+from gan_lib.evaluation import Score
+
+MEANINGS = {field: hint.__metadata__[0] for field, hint in get_type_hints(Score, include_extras=True).items()}
 EFFECTS = """\
 explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its
 attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."""
