@@ -51,8 +51,8 @@ bench: $(READY)  ## time this machine against the usual loop (ten minutes; the m
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name
 	$(BIN)/python tools/links.py $(REPO)
 
-# For maintainers, after a change to a net or a recipe. `export` writes gan_lib/weights/RECIPE.safetensors from a finished
-# run, and its entry in manifest.json.
+# For maintainers, after a change to a net or a recipe. make_weights.py writes gan_lib/weights/RECIPE.safetensors from
+# a finished run, and its entry in manifest.json.
 reference: $(READY)  ## make the reference runs, the results and the bundled generators anew (many hours; goes on)
 	$(BIN)/python tools/stacked.py
 	$(BIN)/python tools/reference.py mlp-quick dcgan-quick
@@ -60,7 +60,7 @@ reference: $(READY)  ## make the reference runs, the results and the bundled gen
 	$(BIN)/python tools/reference.py dcgan best cgan --seeds 0 1 2
 	$(BIN)/python tools/reference.py lsgan hinge-sn wgan-gp r3gan --seeds 1 2 3
 	$(BIN)/python tools/study.py
-	for recipe in mlp dcgan best cgan; do $(BIN)/python -m gan_lib export runs/reference/$$recipe-0 || exit 1; done
+	$(BIN)/python tools/make_weights.py $(addprefix runs/reference/,mlp-0 dcgan-0 best-0 cgan-0)
 	$(BIN)/python tools/augment.py
 	$(BIN)/python tools/art.py
 	cd runs/reference/dcgan-0 && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \

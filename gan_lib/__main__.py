@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import checkpoint, data, evaluation, handwriting, latent, plotting, recipes, report, runs, training
-from gan_lib.files import save_bundled_weights, write_atomically
+from gan_lib import data, evaluation, handwriting, latent, plotting, recipes, report, runs, training
+from gan_lib.files import write_atomically
 from gan_lib.page import write as write_page
 
 TRAIN = """\
@@ -172,19 +172,6 @@ def bench(arguments):
     print(f"Every figure is in {out / 'bench.json'}, and the distances over time are drawn in {out / 'bench.png'}")
 
 
-def export(arguments):
-    path = checkpoint.latest(Path(arguments.run) / "checkpoints")
-    if path is None:
-        raise ValueError(f"{arguments.run} holds no checkpoint.")
-    game, recipe = recipes.resume(path), checkpoint.header(path)["notes"]["recipe"]
-    size = save_bundled_weights(
-        recipe["name"], game.average.state_dict(),
-        command=f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",
-        recipe=recipe, seed=game.seed, steps=game.step, seconds=round(game.seconds),
-    )  # fmt: skip
-    print(f"{recipe['name']}: {size / 1e6:.1f} MB written into gan_lib/weights")
-
-
 def main(words=None):
     parser = argparse.ArgumentParser(
         "python -m gan_lib", description="Train GANs on handwritten digits, and sample from them."
@@ -272,10 +259,6 @@ def main(words=None):
     command.add_argument(
         "--out", default="runs/bench", help="folder for bench.json and bench.png (default: runs/bench)"
     )
-
-    command = commands.add_parser("export", help="put a run's generator into gan_lib/weights (for maintainers)")
-    command.set_defaults(do=export)
-    command.add_argument("run", help="the folder of a run")
 
     arguments = parser.parse_args(words)
     for source in [*vars(arguments).get("sources", []), vars(arguments).get("source", "")]:

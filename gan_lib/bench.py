@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import gan_lib
-from gan_lib import data, evaluation, recipes, reference, training
-from gan_lib.usual import usual_loop
+from gan_lib import data, evaluation, recipes, reference, report, training
 
 CLASSIC = "mlp"  # what people know: 200 epochs of this recipe, by the usual loop
 QUICK = "mlp-quick"  # what comes to the same quality soonest
@@ -35,6 +35,41 @@ if status.exists():
 else:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # macOS, in bytes
 """
+
+
+def usual_loop(recipe, device="cpu", tidy=False):
+    """Play `recipe`'s nets, with its batch size and rates, as classic tutorials do; each `next` is one pair of steps. Endless.
+
+    A DataLoader over torchvision's data set with ToTensor and Normalize, probabilities and BCELoss, Adam as it comes. Fakes
+    are made for each player, and not detached; `tidy`, as others write it: one pile of them for both, and detached for D.
+    """
+    from torchvision import datasets, transforms
+
+    data.unpack(data.cache_folder() / "MNIST" / "raw")
+    to_range = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    dataset = datasets.MNIST(data.cache_folder(), transform=to_range)
+    loader = torch.utils.data.DataLoader(dataset, recipe.batch_size, shuffle=True, drop_last=True)
+    game = recipe.game(device=device)
+    generator, discriminator = game.generator, nn.Sequential(game.discriminator, nn.Sigmoid())
+    g_optimizer = torch.optim.Adam(generator.parameters(), recipe.g_lr, recipe.betas)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), recipe.d_lr, recipe.betas)
+    loss = nn.BCELoss()
+    ones, zeros = (torch.full([recipe.batch_size], label, device=device) for label in (1.0, 0.0))
+    for real, _ in itertools.chain.from_iterable(itertools.repeat(loader)):
+        fake = generator(torch.randn(recipe.batch_size, recipe.latent_dim, device=device))
+        d_loss = loss(discriminator(real.to(device)), ones)
+        d_loss = d_loss + loss(discriminator(fake.detach() if tidy else fake), zeros)
+        d_optimizer.zero_grad()
+        d_loss.backward()
+        d_optimizer.step()
+
+        if not tidy:
+            fake = generator(torch.randn(recipe.batch_size, recipe.latent_dim, device=device))
+        g_loss = loss(discriminator(fake), ones)
+        g_optimizer.zero_grad()
+        g_loss.backward()
+        g_optimizer.step()
+        yield d_loss.detach(), g_loss.detach()
 
 
 def race(recipe, steps, rounds=5, device="cpu"):
@@ -202,8 +237,8 @@ def table(found):
         ("memory above PyTorch's, each recipe", [(value - floor) / 1e6 for value in memory.values()], "MB"),
         ("`import gan_lib.recipes`, above `import torch`", imports, "s"),
     ]
-    lines = ["| work | median | least to most |", "| --- | ---: | ---: |"]
-    for work, values, unit in rows:
-        low, middle, high = (f"{value:.3g}" for value in (min(values), statistics.median(values), max(values)))
-        lines.append(f"| {work} | {middle} {unit} | {low} to {high} |")
-    return "\n".join(lines)
+    cells = [
+        [work, f"{statistics.median(values):.3g} {unit}", f"{min(values):.3g} to {max(values):.3g}"]
+        for work, values, unit in rows
+    ]
+    return report.markdown("lrr", ["work", "median", "least to most"], cells)

@@ -5,7 +5,7 @@ on photographs, and its distances say little about digits. Introduced in lesson 
 """
 
 import functools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 
@@ -130,19 +130,19 @@ def nearest(images, reference, k=1, chunk=10_000):
 
 
 class Score(NamedTuple):
-    """How good images are, measured against the 10,000 test digits. Lesson 06."""
+    """How good images are, measured against the 10,000 test digits; with what `measure` prints of each number. Lesson 06."""
 
-    frechet: float  # Fréchet distance of the features; 0 is best, the floor is what real digits get
-    kernel: float  # kernel distance of the features, unbiased around 0
-    precision: float  # share of the images that lie among real digits
-    recall: float  # share of real digits that lie among the images
-    density: float  # how deep among real digits the images lie; training digits get 0.9
-    coverage: float  # share of real digits with an image beside them
-    classes: int  # of ten, those with at least a tenth of the images that they have among real digits
-    kl: float  # KL divergence of the shares of the classes from those among real digits, in nats
-    imbalance: float  # the largest gap of a class's share from that among real digits, as a part of the latter
-    confidence: float  # mean probability of the class that the digit net chooses, in [0, 1]
-    novelty: float  # median distance to the nearest training digit, as a multiple of that of test digits; copies get 0
+    frechet: Annotated[float, "Fréchet distance of the features; training digits give the floor"]
+    kernel: Annotated[float, "kernel distance of the features; unbiased around 0"]
+    precision: Annotated[float, "share of samples that lie among real digits"]
+    recall: Annotated[float, "share of real digits that lie among samples"]
+    density: Annotated[float, "how deep among real digits the samples lie"]
+    coverage: Annotated[float, "share of real digits with a sample beside them"]
+    classes: Annotated[int, "of ten, those that are not missing"]
+    kl: Annotated[float, "divergence of the shares of the classes, in nats"]
+    imbalance: Annotated[float, "largest gap of a class's share, as a part of it"]
+    confidence: Annotated[float, "how sure the digit net is, on average"]
+    novelty: Annotated[float, "distance to the nearest training digit; test digits: 1, copies: 0"]
 
 
 class RealDigits:

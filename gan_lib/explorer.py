@@ -4,15 +4,14 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have. What is on the 
 """
 
 import html
-import io
 import itertools
 import math
 import threading
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 import torch
-from PIL import Image
 
 from gan_lib import data, evaluation, latent, plotting
 from gan_lib.files import write_atomically
@@ -48,18 +47,15 @@ def seed_field(seed):
 
 
 def save_digit(picture, film, folder=Path("runs")):
-    """Write a uint8 picture [28, 28] as digit_N.png and a film of such as digit_N.gif, ten times as large; N is the next that
-    is free in `folder`. Returns both paths. Raises `OSError` in one sentence where nothing can be written.
+    """Write a uint8 picture [28, 28] as digit_N.png and a film [K, 28, 28] as digit_N.gif, ten times as large; N is the next
+    that is free in `folder`. Returns both paths. Raises `OSError` in one sentence where nothing can be written.
     """
     n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
     png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"
-    first, *others = [Image.fromarray(frame.repeat(10, 0).repeat(10, 1)) for frame in film]
-    moving = io.BytesIO()
-    first.save(moving, "gif", save_all=True, append_images=others, duration=100, loop=0)  # 100 ms each, without end
     try:
         folder.mkdir(parents=True, exist_ok=True)
         plotting.save_picture(picture.repeat(10, 0).repeat(10, 1), png)
-        write_atomically(gif, moving.getvalue())
+        write_atomically(gif, plotting.gif(film.repeat(10, 1).repeat(10, 2), 100))
     except OSError as error:
         raise OSError(f"Nothing can be written into {folder.resolve()}: {error.strerror}.") from error
     return png, gif
@@ -179,7 +175,7 @@ class Explorer(Shell):
 
     def saved(self):
         """Save the picture and its walk."""
-        film = [self.picture(i) for i in range(4 * LEG)]
+        film = np.stack([self.picture(i) for i in range(4 * LEG)])
         return "saved as " + " and ".join(str(path) for path in save_digit(self.picture(), film))
 
     def written(self):

@@ -37,19 +37,6 @@ def manifest():
     return json.loads((resources.files("gan_lib") / "weights" / "manifest.json").read_text())
 
 
-def save_bundled_weights(name, tensors, **about):
-    """Write weights/`name`.safetensors from a dict of tensors, note `about` and its SHA-256 in weights/manifest.json.
-
-    Returns the size in bytes. For maintainers: `python -m gan_lib export` and tools/train_digit_net.py.
-    """
-    folder = Path(str(resources.files("gan_lib"))) / "weights"
-    content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
-    entries = manifest() | {name: about | {"sha256": hashlib.sha256(content).hexdigest()}}
-    write_atomically(folder / f"{name}.safetensors", content)
-    write_atomically(folder / "manifest.json", (json.dumps(entries, indent=2) + "\n").encode())
-    return len(content)
-
-
 def bundled_weights(name):
     """The tensors in weights/`name`.safetensors and what weights/manifest.json says of them.
 

@@ -9,16 +9,14 @@ import torch
 from gan_lib import data
 
 
-def labels_of(text):
-    """The digits of a text as labels, int64 [len(text)]. Raises `ValueError` where it has another character, or none."""
+def write(sampler, text, z):
+    """The digits of `text` in each of the handwritings z [N, latent_dim]: float [N, len(text), 1, 28, 28] in [-1, 1].
+
+    Raises `ValueError` where `text` has another character, or none.
+    """
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"What is to be written must be digits from 0 to 9, not {text!r}.")
-    return torch.tensor([int(digit) for digit in text])
-
-
-def write(sampler, text, z):
-    """The digits of `text` in each of the handwritings z [N, latent_dim]: float [N, len(text), 1, 28, 28] in [-1, 1]."""
-    labels = labels_of(text)
+    labels = torch.tensor([int(digit) for digit in text])
     images = sampler(z.repeat_interleave(len(labels), 0), labels.repeat(len(z)))
     return images.unflatten(0, (len(z), len(labels)))
 

@@ -209,10 +209,15 @@ def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith(".gif"):
         coarse = ((np.arange(256) + 8.5) // 17 * 17).astype(np.uint8)  # 0, 17, ... 255
-        imageio.imwrite(path, coarse[np.stack(pictures)], duration=1000 / fps, loop=0)
+        Path(path).write_bytes(gif(coarse[np.stack(pictures)], 1000 / fps))
     else:
         colour = np.stack(pictures)[..., None].repeat(3, -1)
         imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
+
+
+def gif(pictures, milliseconds):
+    """The bytes of a GIF that plays uint8 pictures [N, height, width] without end, each for so many milliseconds."""
+    return imageio.imwrite("<bytes>", pictures, extension=".gif", duration=milliseconds, loop=0)
 
 
 def caption(picture, text):

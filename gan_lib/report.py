@@ -1,20 +1,11 @@
-"""What the command line says of a generator: tables, as text."""
+"""Numbers as tables: of a generator, as the command line prints them, and in Markdown."""
 
 from statistics import fmean, stdev
+from typing import get_type_hints
 
-MEANINGS = {
-    "frechet": "Fréchet distance of the features; training digits give the floor",
-    "kernel": "kernel distance of the features; unbiased around 0",
-    "precision": "share of samples that lie among real digits",
-    "recall": "share of real digits that lie among samples",
-    "density": "how deep among real digits the samples lie",
-    "coverage": "share of real digits with a sample beside them",
-    "classes": "of ten, those that are not missing",
-    "kl": "divergence of the shares of the classes, in nats",
-    "imbalance": "largest gap of a class's share, as a part of it",
-    "confidence": "how sure the digit net is, on average",
-    "novelty": "distance to the nearest training digit; test digits: 1, copies: 0",
-}
+from gan_lib.evaluation import Score
+
+MEANINGS = {field: hint.__metadata__[0] for field, hint in get_type_hints(Score, include_extras=True).items()}
 EFFECTS = """\
 explained: share of the attribute's variance that a straight line through z explains. own: what the step does to its
 attribute. leak: to the others, root mean square. random: what a random direction of that length does to it."""
@@ -27,7 +18,7 @@ def measured(scores, floor):
     """`evaluation.Score`s of samples beside those of real digits, a line for each number."""
     lines = [f"{'':12}{'samples':>20}{'training digits':>20}"]
     for field, meaning in MEANINGS.items():
-        columns = [mean_and_spread([getattr(score, field) for score in pile]) for pile in (scores, floor)]
+        columns = [mean_and_deviation([getattr(score, field) for score in pile]) for pile in (scores, floor)]
         lines.append(f"{field:12}{columns[0]:>20}{columns[1]:>20}   {meaning}")
     return "\n".join(lines)
 
@@ -52,7 +43,15 @@ def steered(found):
     return "\n".join([*lines, EFFECTS])
 
 
-def mean_and_spread(values):
-    """As text: the mean, and the standard deviation where there are several values."""
-    spread = stdev(values) if len(values) > 1 else 0
-    return f"{fmean(values):.3g}" + (f" ± {spread:.2g}" if spread else "")
+def markdown(sides, heads, rows):
+    """A Markdown table of cells that are text; `sides` says of each column where its text stands, "llr" say."""
+    lines = [heads, [{"l": "---", "r": "---:"}[side] for side in sides], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean_and_deviation(values, mean=".3g", deviation=".2g", zeros=False):
+    """Mean ± standard deviation as text, in these formats. That of one value is left out, and one that rounds to 0, too,
+    without `zeros`.
+    """
+    spread = format(stdev(values), deviation) if len(values) > 1 else ""
+    return format(fmean(values), mean) + (f" ± {spread}" if spread and (zeros or float(spread)) else "")

@@ -17,11 +17,6 @@ from torch import nn
 NOISE = torch.distributions.Normal(0, 1).icdf((torch.arange(200) + 0.5) / 200)  # N(0, 1) as 200 even parts
 
 
-def bilinear(x, y):
-    """v = (-y, x): x goes down the slope of f(x, y) = x y, and y goes up."""
-    return -y, x
-
-
 def minimax(theta, psi):
     """D climbs log(1 - D(theta)), with D(theta) = sigmoid(theta psi), and G descends it."""
     d_fake = torch.sigmoid(theta * psi)
@@ -65,19 +60,6 @@ FIELDS = {
     "WGAN": wgan,
     "WGAN-GP": wgan_gp,
 }
-
-
-def path(field, start, h, rounds, alternating=False):
-    """The [rounds + 1, 2] places of Euler steps `+ h * v` from `start`: both players at once, or psi first, then theta."""
-    theta, psi = torch.tensor(start, dtype=torch.float64)
-    places = [(theta, psi)]
-    for _ in range(rounds):
-        v_theta, v_psi = field(theta, psi)
-        if alternating:
-            v_theta, _ = field(theta, psi + h * v_psi)
-        theta, psi = theta + h * v_theta, psi + h * v_psi
-        places.append((theta, psi))
-    return torch.tensor(places)
 
 
 # Points

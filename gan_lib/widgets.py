@@ -8,7 +8,7 @@ import math
 import ipywidgets as widgets
 
 from gan_lib import data, latent, plotting
-from gan_lib.controls import live as live
+from gan_lib.dashboard import live as live
 from gan_lib.explorer import STYLE, Explorer, Shell, button, row, seed_field, wide
 from gan_lib.pictures import figures, img
 

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from gan_lib import __main__ as command_line
-from gan_lib import bench, data, evaluation, recipes, reference, training, usual
+from gan_lib import bench, data, evaluation, recipes, reference, training
 
 TINY = recipes.Recipe("mlp", "mlp", latent_dim=5, width=6, batch_size=8, betas=(0.9, 0.999))
 
@@ -30,7 +30,7 @@ def test_the_usual_loop_plays_our_game_to_rounding(tidy, monkeypatch):
     monkeypatch.setattr(torch.utils.data, "DataLoader", lambda *_, **__: [(real, None) for real in batches])
     drawn = iter([z for z in noise for _ in range(1 if tidy else 2)])
     monkeypatch.setattr(torch, "randn", lambda *_, **__: next(drawn))
-    d_losses = [d_loss.item() for d_loss, _ in itertools.islice(usual.usual_loop(TINY, tidy=tidy), 20)]
+    d_losses = [d_loss.item() for d_loss, _ in itertools.islice(bench.usual_loop(TINY, tidy=tidy), 20)]
     for real, z, expected in zip(batches, noise, d_losses, strict=True):
         fake = ours.generator(z)
         d_loss, *_ = training.discriminator_step(ours, real, fake)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from gan_lib import checks, clinic, controls, data, diagnosis, losses, parallel, recipes, reference, toys, training
+from gan_lib import checks, clinic, dashboard, data, diagnosis, losses, parallel, recipes, reference, toys, training
 from gan_lib.clinic import FAULTS, HEALTHY, diagnose
 from gan_lib.training import Record
 from tests import faults
@@ -381,7 +381,7 @@ def test_no_wrong_name_is_told_the_right_one():
 
 
 def test_the_live_line_shows_the_remark(new_game, capsys):
-    live = controls.live(new_game())
+    live = dashboard.live(new_game())
     records = course({}, {"d_loss": 900.0})
     for record in records:
         live.update(record)
@@ -399,12 +399,12 @@ def test_the_dashboard_looks_at_what_is_new_once_in_a_hundred_iterations(new_gam
     asked = []
     monkeypatch.setattr("gan_lib.dashboard.diagnose", lambda records, *more: asked.append((records, *more)))
     game = new_game()
-    live = controls.live(game)
+    live = dashboard.live(game)
     for record in course(*[{}] * 55, every=20):
         live.update(record)
     assert [records[-1].step for records, *_ in asked] == list(range(100, 1101, 100))
     assert {len(records) for records, *_ in asked} == {5, 6}  # the last of those before says where they begin
     assert all(each is game for _, each, _ in asked)
-    playing = controls.live(game, images)
+    playing = dashboard.live(game, images)
     playing.update(course({})[0])
     assert asked[-1][2] is images

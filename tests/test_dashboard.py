@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import checkpoint, controls, data, evaluation, pictures, plotting, training
+from gan_lib import checkpoint, dashboard, data, evaluation, pictures, plotting, toys, training
 from gan_lib.training import Record
 from tests.test_pictures import decode
 
@@ -18,7 +18,7 @@ TELLS = "step 2 · 0 s · d_loss"
 
 def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys):
     game = new_game()
-    live = controls.live(game)
+    live = dashboard.live(game)
     for record in training.train(game, images, 4, record_every=2):
         live.update(record)
     first, second = capsys.readouterr().out.splitlines()
@@ -29,7 +29,7 @@ def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys)
 
 def test_the_dashboard_shows_the_same_z_the_curves_and_the_numbers(new_game, images, capsys):
     game = new_game()
-    live = controls.live(game, n=8)
+    live = dashboard.live(game, n=8)
     live.on_screen = True  # as in a notebook
     shown = []
     for record in training.train(game, images, 4, record_every=2):
@@ -44,7 +44,7 @@ def test_the_dashboard_shows_the_same_z_the_curves_and_the_numbers(new_game, ima
 
 def test_samples_are_drawn_anew_every_so_often(new_game, images):
     game = new_game()
-    live = controls.live(game, n=4, every=2)
+    live = dashboard.live(game, n=4, every=2)
     live.on_screen = True
     seen = []
     for record in training.train(game, images, 4, record_every=1):
@@ -55,7 +55,7 @@ def test_samples_are_drawn_anew_every_so_often(new_game, images):
 
 def test_following_a_run_does_not_change_it(new_game, images):
     followed, alone = new_game(), new_game()
-    live = controls.live(followed)
+    live = dashboard.live(followed)
     live.on_screen = True
     for record in training.train(followed, images, 4, record_every=1):
         live.update(record)
@@ -65,7 +65,7 @@ def test_following_a_run_does_not_change_it(new_game, images):
 
 def test_no_figure_is_opened(new_game):
     """pyplot in a callback is slow, and not safe from another thread."""
-    live = controls.live(new_game())
+    live = dashboard.live(new_game())
     live.on_screen = True
     live.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
     assert plt.get_fignums() == []
@@ -77,7 +77,7 @@ def test_no_figure_is_opened(new_game):
 @pytest.fixture(autouse=True)
 def _nothing_plays_on():
     yield
-    controls.Controls.playing = None
+    dashboard.Controls.playing = None
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def playing(images):
     """Make a dashboard with buttons, as in a notebook: `playing(game)`."""
 
     def make(game, images=images, **how):
-        made = controls.live(game, images, **{"n": 4, "record_every": 2} | how)
+        made = dashboard.live(game, images, **{"n": 4, "record_every": 2} | how)
         made.on_screen = True
         return made
 
@@ -267,8 +267,8 @@ def test_a_step_shows_opinions_of_the_same_images_and_z_before_and_after(nets, n
 def test_looking_changes_nothing(new_game, images, state_of, differences):
     game = new_game("dcgan")
     before = state_of(game)
-    controls.opinion(game, data.to_range(images[:8]), torch.zeros(8, 5))
-    controls.live(game, images)
+    dashboard.opinion(game, data.to_range(images[:8]), torch.zeros(8, 5))
+    dashboard.live(game, images)
     assert differences(state_of(game), before) == []
 
 
@@ -317,7 +317,7 @@ def test_a_rate_slider_leaves_the_other_player_alone(new_game, playing):
 
 
 def test_of_a_game_that_has_gone_back_the_curves_go_on_from_there(new_game):
-    live = controls.live(new_game())
+    live = dashboard.live(new_game())
     live.on_screen = True
     for step in (10, 20, 30, 15):
         live.update(Record(step, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
@@ -326,7 +326,7 @@ def test_of_a_game_that_has_gone_back_the_curves_go_on_from_there(new_game):
 
 def test_points_need_a_picture(new_game):
     with pytest.raises(ValueError, match="Points are no images: give `live` a picture"):
-        controls.live(new_game(), torch.distributions.Normal(0, 1))
+        dashboard.live(new_game(), torch.distributions.Normal(0, 1))
 
 
 @pytest.mark.parametrize("horizon", [None, 10**6])
@@ -433,6 +433,28 @@ def test_a_world_of_points_has_its_own_picture_and_no_classes(playing):
     assert (decode(show.samples.value) == game.step).all()
     assert game.step > 1
     assert show.classes.value == ""
+
+
+def test_on_points_it_plays_what_train_plays_also_with_a_gamma_that_is_changed_meanwhile(
+    playing, state_of, differences
+):
+    def new_toy():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            nets = toys.nets(width=8)
+        return training.Game(*nets, latent_dim=2, batch_size=16, g_lr=0.02, d_lr=0.01)
+
+    game, alone = new_toy(), new_toy()
+    show = playing(game, toys.ring(), picture=lambda game: np.zeros((2, 2, 3), np.uint8), record_every=60)
+    for act in (show.d_step.click, show.g_step.click, show.play_on, show.play_on):
+        act()  # past a hundred iterations, where the diagnosis looks at them
+    game.gamma = 1.0
+    show.play_on()
+    assert "step 180 ·" in show.line.value
+    list(training.train(alone, toys.ring(), 120))
+    alone.gamma = 1.0
+    list(training.train(alone, toys.ring(), 60))
+    assert differences(state_of(game), state_of(alone)) == []
 
 
 def test_the_controls_are_widgets_that_ipywidgets_7_has_too(new_game, playing):

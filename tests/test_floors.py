@@ -40,24 +40,21 @@ FLOORS = [  # from the ground up; a module imports only from those before it
     "checks",
     "tuning",
     "runs",
-    "usual",
+    "report",
     "bench",
     "page",
-    "report",
     "pictures",
-    "dashboard",
     "explorer",
-    "controls",
-    "arena",
+    "dashboard",
     "widgets",
     "__main__",
 ]
 HOMES = {  # the only modules that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"plotting"},
-    "ipywidgets": {"widgets", "dashboard", "explorer", "controls", "arena"},
+    "ipywidgets": {"widgets", "dashboard", "explorer"},
     "IPython": {"dashboard"},
-    "torchvision": {"data", "usual"},
+    "torchvision": {"data", "bench"},
     "accelerate": {"parallel"},
     "scipy": {"bench", "imaging"},
     "skimage": {"imaging"},
@@ -203,7 +200,7 @@ def test_everything_public_says_what_it_is(name):
     assert module.__doc__
     # what these do, --help says, or the name
     known = {
-        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "export", "main"},
+        "__main__": {"train", "sample", "measure", "bench", "page", "directions", "main"},
         "runs": {"epoch_of"},
     }
     assert set(undocumented(module)) - known.get(name, set()) == set()

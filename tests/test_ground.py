@@ -82,7 +82,7 @@ def third_party_imports(folder):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules.add(node.module.split(".")[0])
-    own = {path.stem for path in [*ROOT.iterdir(), *(ROOT / "tests").rglob("*")]}
+    own = {path.stem for path in [*ROOT.iterdir(), *(ROOT / "tools").iterdir(), *(ROOT / "tests").rglob("*")]}
     providers = metadata.packages_distributions()
     return {canonicalize_name(providers.get(name, [name])[0]) for name in modules - sys.stdlib_module_names - own}
 

@@ -627,8 +627,6 @@ def test_a_pickle_in_an_array_is_not_opened(gan, tmp_path):
         ("measure small --n 999", "--n must lie between 1000 and 60000, not be 999."),
         ("measure small --n 60001", "--n must lie between 1000 and 60000, not be 60001."),
         ("measure small --device tpu", "This machine has no device 'tpu' that PyTorch"),
-        ("export empty", "empty holds no checkpoint."),
-        ("export nowhere", "nowhere holds no checkpoint."),
     ],
 )
 def test_what_is_told_wrong_is_said_in_one_sentence(words, sentence, gan, small_run, fashion, new_game, tmp_path):
@@ -722,7 +720,7 @@ def test_as_a_program_it_ends_with_status_1_and_no_traceback():
 # Help
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "page", "measure", "export"])
+@pytest.mark.parametrize("command", ["train", "sample", "page", "measure"])
 def test_every_command_has_a_help_page(command, gan):
     status, out, err = gan(command, "--help")
     assert (status, err) == (0, "")
@@ -740,7 +738,7 @@ def test_every_argument_is_explained():
 
 
 def test_help_lists_commands_recipes_and_data(gan):
-    assert all(f"    {command} " in gan("--help")[1] for command in ("train", "sample", "page", "measure", "export"))
+    assert all(f"    {command} " in gan("--help")[1] for command in ("train", "sample", "page", "measure"))
     out = gan("train", "--help")[1]
     assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
     assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan_lib import pictures
-from gan_lib.controls import Opinion
+from gan_lib.dashboard import Opinion
 from gan_lib.pictures import figures
 from gan_lib.training import Record
 

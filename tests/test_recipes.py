@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy
 
-from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, files, losses, recipes, training
 from gan_lib.recipes import RECIPES, Recipe
+from tools import make_weights
 
 ALL = pytest.mark.parametrize("name", RECIPES)
 
@@ -322,7 +322,7 @@ def own_weights(tmp_path, monkeypatch, images, capsys):
     game = recipe.game(seed=2)
     list(training.train(game, images, 3))
     recipes.save(game, recipe, tmp_path / "run" / "checkpoints" / "x.safetensors")
-    command_line.main(["export", str(tmp_path / "run")])
+    make_weights.export(tmp_path / "run", tmp_path / "weights")
     assert capsys.readouterr().out == "small: 0.0 MB written into gan_lib/weights\n"
     return tmp_path / "weights", game
 
@@ -334,6 +334,13 @@ def test_an_exported_run_is_the_pretrained_generator_of_its_recipe(own_weights):
     assert about["command"] == "python -m gan_lib train small --steps 3 --seed 2"
     assert (about["seed"], about["steps"], about["recipe"]["latent_dim"]) == (2, 3, 5)
     assert math.isclose(about["seconds"], game.seconds, abs_tol=1)
+
+
+@pytest.mark.parametrize("run", ["empty", "nowhere"])
+def test_what_is_no_run_is_not_exported(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=f"{run} holds no checkpoint"):
+        make_weights.export(tmp_path / run, tmp_path)
 
 
 def test_damaged_pretrained_weights_are_refused(own_weights):

@@ -11,6 +11,7 @@ import pytest
 from gan_lib import data, losses, reference, training
 from gan_lib.recipes import RECIPES
 from gan_lib.training import Record
+from tools import reference as make_reference
 
 BALANCE = {"d_loss": 1.2, "g_loss": 1.1, "d_real": 0.6, "d_fake": 0.4}
 
@@ -118,7 +119,7 @@ def test_the_table_shows_means_and_spreads_over_runs_beside_the_floor(tmp_path, 
     results = {"floor": scores(0.1, 0.1), "recipes": {"several": several, "one": several | {"scores": scores(3.0)}}}
     (tmp_path / "results.json").write_text(json.dumps(results))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
-    head, line, floor, several, one = reference.table().splitlines()
+    head, line, floor, several, one = make_reference.results_table().splitlines()
     assert head.startswith("| recipe | parameters | minutes | runs | Fréchet distance | precision |")
     assert line.count("|") == head.count("|")
     assert floor == "| *real digits* |  |  | 2 | 0.10 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"
@@ -136,7 +137,7 @@ def test_the_directions_are_told_by_recipe_and_attribute_with_their_spread_over_
     }
     (tmp_path / "results.json").write_text(json.dumps(results))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
-    assert reference.directions_table().splitlines() == [
+    assert make_reference.directions_table().splitlines() == [
         "| recipe | attribute | explained | own | leak | random |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
         "| `two` | slant | 38% | 0.75 ± 0.35 | 0.25 | 0.10 |",
@@ -159,7 +160,7 @@ def test_the_classes_stand_one_below_the_other_with_what_real_digits_get_in_brac
     }
     (tmp_path / "results.json").write_text(json.dumps(results))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
-    head, line, *digits = reference.class_table("told").splitlines()
+    head, line, *digits = make_reference.class_table("told").splitlines()
     assert head == "| asked for | read as it | precision | recall | density | coverage |"
     assert line.count("|") == head.count("|")
     assert digits[0] == "| 0 | 98.0% | 0.75 (0.89) | 0.50 (0.50) | 1.00 (1.00) | 0.75 (0.75) |"
@@ -191,7 +192,7 @@ def test_errors_are_told_by_the_number_of_real_digits(augmented):
 
 
 def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):
-    head, line, *rows = reference.augmentation_table().splitlines()
+    head, line, *rows = make_reference.augmentation_table().splitlines()
     assert head == (
         "| real digits a class | real digits | + a generator of these | + the generator of all 60,000 | real digits, jitter"
         " | + a generator of these, jitter | + the generator of all 60,000, jitter | novelty | as asked |"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gan_lib import checkpoint, data, reference, stacked, training
+from tools import reference as make_reference
 from tools import stacked as tool
 
 
@@ -191,7 +192,7 @@ def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, mo
     runs.append(row | {"recipe": "relativistic", "step": 8000, "found": 1000, "kl": 0.25})
     (tmp_path / "stacked.json").write_text(json.dumps({"floor": {"found": 1000, "kl": 0.0234}, "runs": runs}))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
-    lines = reference.stacked_table().splitlines()
+    lines = make_reference.stacked_table().splitlines()
     assert lines[2:5] == [
         "| *real test digits* | 1 | 1000 | 0.023 | ours |",
         "| `vanilla` | 2 | 305 ± 7 | 2.250 ± 0.354 | ours, 8,000 steps |",

@@ -7,9 +7,11 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from gan_lib import losses, toys, training
-from gan_lib.arena import play
 from gan_lib.toys import Mixture
+from tests.notebooks import contract, test_same_code
 
+LESSON = test_same_code.world(contract.all_lessons()[0], "bilinear", "path")  # which writes these two out itself
+bilinear, path = LESSON["bilinear"], LESSON["path"]
 RNG = torch.Generator().manual_seed(0)
 PLACES = [(0.7, -1.2), (-0.4, 0.3), (2.0, 1.5), (0.0, 0.8), (-1.1, 0.0)]
 VANILLA = [toys.minimax, toys.non_saturating]
@@ -29,7 +31,7 @@ def at(field, theta, psi, **settings):
 # Two numbers
 
 GOALS = {  # field: (what theta goes down, what psi goes up), written out
-    toys.bilinear: (lambda x, y: x * y, lambda x, y: x * y),
+    bilinear: (lambda x, y: x * y, lambda x, y: x * y),
     toys.minimax: (
         lambda t, p: math.log(1 - sigmoid(p * t)),
         lambda t, p: math.log(sigmoid(p * 0)) + math.log(1 - sigmoid(p * t)),
@@ -112,8 +114,8 @@ def radii(places):
 
 
 def test_a_path_is_made_of_euler_steps():
-    both = toys.path(toys.minimax, (0.7, -1.2), 0.1, 3)
-    in_turn = toys.path(toys.minimax, (0.7, -1.2), 0.1, 3, alternating=True)
+    both = path(toys.minimax, (0.7, -1.2), 0.1, 3)
+    in_turn = path(toys.minimax, (0.7, -1.2), 0.1, 3, alternating=True)
     assert both.shape == in_turn.shape == (4, 2)
     theta, psi = 0.7, -1.2
     for place in both[1:].tolist():
@@ -129,13 +131,13 @@ def test_a_path_is_made_of_euler_steps():
 
 @pytest.mark.parametrize("h", [0.05, 0.4])
 def test_on_x_times_y_steps_at_once_spiral_out_by_a_known_factor(h):
-    start, *rest = radii(toys.path(toys.bilinear, (1.0, 0.5), h, 40))
+    start, *rest = radii(path(bilinear, (1.0, 0.5), h, 40))
     assert rest == pytest.approx([start * math.sqrt(1 + h**2) ** n for n in range(1, 41)])
 
 
 @pytest.mark.parametrize("h", [0.05, 0.4])
 def test_on_x_times_y_steps_in_turn_stay_on_an_ellipse(h):
-    x, y = toys.path(toys.bilinear, (1.0, 0.5), h, 400, alternating=True).T
+    x, y = path(bilinear, (1.0, 0.5), h, 400, alternating=True).T
     assert (x**2 + y**2 + h * x * y).tolist() == pytest.approx([1.25 + h * 0.5] * 401)
 
 
@@ -156,14 +158,14 @@ def test_the_non_saturating_field_leans_inwards_less_and_less_towards_the_centre
 @pytest.mark.parametrize("field", VANILLA, ids=lambda field: field.__name__)
 def test_without_a_penalty_steps_at_once_leave_the_equilibrium_and_steps_in_turn_circle_it(field):
     """Mescheder et al. 2018, section 2."""
-    out = radii(toys.path(field, (0.1, 0.0), 0.2, 500))
+    out = radii(path(field, (0.1, 0.0), 0.2, 500))
     assert out[-1] > 5 * out[0]
-    around = radii(toys.path(field, (0.1, 0.0), 0.2, 500, alternating=True))
+    around = radii(path(field, (0.1, 0.0), 0.2, 500, alternating=True))
     assert 0.08 < min(around) < max(around) < 0.12
 
 
 def test_at_once_minimax_moves_out_by_pythagoras():
-    places = toys.path(toys.minimax, (0.7, -1.2), 0.3, 10)
+    places = path(toys.minimax, (0.7, -1.2), 0.3, 10)
     for (theta, psi), after in zip(places[:-1].tolist(), places[1:], strict=True):
         v = at(toys.minimax, theta, psi)
         assert after.norm().item() ** 2 == pytest.approx(theta**2 + psi**2 + 0.3**2 * (v[0] ** 2 + v[1] ** 2))
@@ -173,7 +175,7 @@ def test_at_once_minimax_moves_out_by_pythagoras():
 @pytest.mark.parametrize("field", [toys.r1, toys.instance_noise], ids=lambda field: field.__name__)
 def test_r1_and_instance_noise_spiral_in(field, alternating):
     """Mescheder et al. 2018, section 3."""
-    places = toys.path(field, (1.0, 1.0), 0.1, 1000, alternating)
+    places = path(field, (1.0, 1.0), 0.1, 1000, alternating)
     assert radii(places)[-1] < 1e-3
     assert radii(places)[200] < 0.5
 
@@ -182,7 +184,7 @@ def test_r1_and_instance_noise_spiral_in(field, alternating):
 def test_near_the_equilibrium_r1_shrinks_the_radius_like_its_eigenvalues(gamma):
     """They are -gamma/2 ± sqrt(gamma²/4 - 1/4): for gamma < 1 a spiral that loses exp(-gamma/2) in a unit of time."""
     h, rounds = 1e-3, 40_000 // 4
-    start, end = (toys.path(lambda t, p: toys.r1(t, p, gamma), (1e-3, 0.0), h, rounds).norm(dim=1)[i] for i in (0, -1))
+    start, end = (path(lambda t, p: toys.r1(t, p, gamma), (1e-3, 0.0), h, rounds).norm(dim=1)[i] for i in (0, -1))
     turns = math.sqrt(1 / 4 - gamma**2 / 4) * h * rounds  # the radius also breathes within a turn, by a factor below 3
     assert turns > math.pi
     assert math.log(start / end) / (h * rounds) == pytest.approx(gamma / 2, abs=math.log(3) / (h * rounds))
@@ -191,7 +193,7 @@ def test_near_the_equilibrium_r1_shrinks_the_radius_like_its_eigenvalues(gamma):
 @pytest.mark.parametrize("field", [toys.wgan, toys.wgan_gp], ids=lambda field: field.__name__)
 def test_wasserstein_games_do_not_arrive(field):
     """Mescheder et al. 2018, section 3: D is asked for a slope of 1 where none is right."""
-    places = toys.path(field, (1.0, 0.3), 0.1, 3000, alternating=True)
+    places = path(field, (1.0, 0.3), 0.1, 3000, alternating=True)
     assert min(radii(places)[-200:]) > 0.02
     assert max(radii(places)[-200:]) > 0.5
 
@@ -359,7 +361,7 @@ def modes_after_training(seed, loss, gamma):
         *nets, latent_dim=2, batch_size=128, loss=losses.LOSSES[loss], gamma=gamma, g_lr=4e-3, d_lr=1e-3, seed=seed
     )
     game.dtype = torch.float32
-    play(game, toys.ring(), 1000 * "DG")
+    list(training.train(game, toys.ring(), 1000))
     with torch.no_grad():
         samples = game.generator(torch.randn(2500, 2, generator=torch.Generator().manual_seed(1)))
     return toys.captured_modes(toys.ring(), samples)

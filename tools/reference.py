@@ -2,7 +2,7 @@
 
     python tools/reference.py mlp-quick dcgan-quick     # seeds 1 to 5 each: about ten minutes on two cores
     python tools/reference.py best --seeds 0 1 2        # more than an hour
-    python tools/reference.py                           # nothing but the tables in README.md
+    python tools/reference.py                           # nothing but the tables
 
 A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
 The lessons' own runs have seed 0: they are held against runs of other seeds.
@@ -12,12 +12,14 @@ import argparse
 import csv
 import io
 import json
+import math
 import time
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
-from gan_lib import bench, checkpoint, data, evaluation, latent, models, recipes, reference, runs, training
+from gan_lib import bench, checkpoint, data, evaluation, latent, models, recipes, reference, report, runs, training
 from gan_lib.files import manifest, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,17 @@ SAMPLES = 10_000  # for each score
 SEED = 1000  # of the noise for the scores: far from the seeds of the runs
 BENCH = ROOT / "benchmarks" / "results" / "bench.json"
 COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
+SHOWN = ("results", "stacked")  # the tables that lessons show
+PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that stands
+    ("DCGAN", "99", "3.40", "Srivastava et al. 2017"),
+    ("DCGAN, run again", "78.9", "4.50", "Lin et al. 2017"),
+    ("VEEGAN", "150", "2.95", "Srivastava et al. 2017"),
+    ("PacDCGAN2", "1000", "0.06", "Lin et al. 2017"),
+    ("StyleGAN2", "940", "0.42", "Huang et al. 2025"),
+    ("vanilla loss, R1 + R2", "693", "0.93", "Huang et al. 2025"),
+    ("relativistic loss, R1 + R2", "1000", "0.078", "Huang et al. 2025"),
+    ("R3GAN", "1000", "0.029", "Huang et al. 2025"),
+)
 
 
 def finished_run(recipe, seed):
@@ -138,20 +151,98 @@ def effects_of(path):
 
 
 def write_tables():
-    """Put the tables of the results and of the bench between their marks in README.md."""
+    """Put the tables between their marks in README.md, and those that lessons show into gan_lib/reference/ as well."""
     text = (ROOT / "README.md").read_text()
     for name, table in tables().items():
         opening, closing = f"<!-- {name}: written by tools/reference.py -->", f"<!-- /{name} -->"
         before, rest = text.split(opening)
         text = f"{before}{opening}\n{table}\n{closing}{rest.split(closing)[1]}"
+        if name in SHOWN:
+            write_atomically(FOLDER / f"{name}.md", f"{table}\n".encode())
     write_atomically(ROOT / "README.md", text.encode())
 
 
 def tables():
     """README's tables: {name: Markdown}."""
-    return {"results": reference.table(), "classes": reference.class_table(), "directions": reference.directions_table(),
-            "stacked": reference.stacked_table(), "augmentation": reference.augmentation_table(),
+    return {"results": results_table(), "classes": class_table(), "directions": directions_table(),
+            "stacked": stacked_table(), "augmentation": augmentation_table(),
             "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
+
+
+def results_table():
+    """How good the generators of each recipe are, and the floor above them: means ± standard deviations over the runs."""
+    fields = ("frechet", "precision", "recall", "density", "coverage", "classes")
+    found = reference.results()
+    rows = [["*real digits*", "", "", str(len(found["floor"])), *scored(found["floor"], fields)]]
+    for name, about in found["recipes"].items():
+        minutes = about["steps"] * about["ms_a_step"] / 60_000
+        size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
+        each = {f"`{name}`": about["scores"]}
+        if "untruncated" in about:
+            each = {f"`{name}`, ψ = 1": about["untruncated"], f"`{name}`, ψ = {about['truncation']}": about["scores"]}
+        rows += [[label, size, f"{minutes:.1f}", runs, *scored(scores, fields)] for label, scores in each.items()]
+    heads = ["recipe", "parameters", "minutes", "runs", "Fréchet distance", *fields[1:]]
+    return report.markdown("l" + 9 * "r", heads, rows)
+
+
+def class_table(recipe="cgan"):
+    """How `recipe` answers, a row for each digit: means over the runs, and in brackets what training digits get."""
+    fields = ("precision", "recall", "density", "coverage")
+    found, rows = reference.results(), []
+    ours, floor = (
+        zip(*scores, strict=True) for scores in (found["recipes"][recipe]["by_class"], found["floor_by_class"])
+    )
+    for digit, piles in enumerate(zip(ours, floor, strict=True)):  # of this digit, one score for each run
+        means = [{field: fmean(score[field] for score in pile) for field in ("right", *fields)} for pile in piles]
+        cells = [f"{means[0][field]:.2f} ({means[1][field]:.2f})" for field in fields]
+        rows.append([str(digit), f"{means[0]['right']:.1%}", *cells])
+    return report.markdown("lrrrrr", ["asked for", "read as it", *fields], rows)
+
+
+def directions_table():
+    """What the directions do, a row for each attribute of each recipe: means ± standard deviations over the runs."""
+    rows = []
+    for recipe, about in reference.results()["recipes"].items():
+        for effects in zip(*about.get("effects", []), strict=True):  # of one attribute, one for each run
+            means = [f"{fmean(e['explained'] for e in effects):.0%}", *scored(effects, ("own", "leak", "random"))]
+            rows.append([f"`{recipe}`", effects[0]["name"], *means])
+    return report.markdown("llrrrr", ["recipe", "attribute", "explained", "own", "leak", "random"], rows)
+
+
+def stacked_table():
+    """The modes met by the last step that all recipes reached, beside `PUBLISHED`: means ± standard deviations."""
+    floor, runs = json.loads((reference.FOLDER / "stacked.json").read_text()).values()  # by tools/stacked.py
+    names = dict.fromkeys(run["recipe"] for run in runs)
+    last = min(max(run["step"] for run in runs if run["recipe"] == name) for name in names)
+    counted = lambda runs: [*scored(runs, ["found"], ".0f"), *scored(runs, ["kl"], ".3f")]
+    rows = [["*real test digits*", "1", *counted([floor]), "ours"]]
+    for name in names:
+        ours = [run for run in runs if (run["recipe"], run["step"]) == (name, last)]
+        rows.append([f"`{name}`", str(len(ours)), *counted(ours), f"ours, {last:,} steps"])
+    rows += [[who, "", *figures] for who, *figures in PUBLISHED]
+    return report.markdown("lrrrl", ["", "runs", "modes of 1,000", "KL, nats", "whose"], rows)
+
+
+def augmentation_table():
+    """What classifiers read wrongly, a row for each number of real digits, and how good the generators are."""
+    arms = ["real"], ["own"], ["all", "synthetic"]
+    columns = [reference.errors(how, *each) for how in ("plain", "jitter") for each in arms]
+    columns += [reference.by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
+    labels = [label for arm, label in reference.ARMS.items() if arm != "synthetic"]
+    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "as asked"]
+    rows = []
+    for count in sorted(columns[2], key=lambda count: count or math.inf):
+        known = [each.get(count) for each in columns]
+        cells = [report.mean_and_deviation(values, ".2f", ".2f", zeros=True) if values else "" for values in known]
+        rows.append([f"{count:,}" if count else "none", *cells])
+    return report.markdown(9 * "r", heads, rows)
+
+
+def scored(scores, fields, places=".2f"):
+    """The cells of these fields of `scores`, a dict for each run."""
+    for field in fields:
+        values = [score[field] for score in scores]
+        yield report.mean_and_deviation(values, ".3g" if field == "classes" else places, places)
 
 
 def main():

@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from gan_lib import data, evaluation, models
 from gan_lib.augmentation import jitter
-from gan_lib.files import save_bundled_weights
 
 
 def main():
+    import make_weights  # here, for only a script finds what lies beside it
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
@@ -45,7 +46,7 @@ def main():
 
     logits = evaluation.features_and_logits(data.to_range(test.images), average.module.eval())[1]
     accuracy = (logits.argmax(1) == test.labels).double().mean().item()
-    size = save_bundled_weights(
+    size = make_weights.save(
         "digit-net", average.module.state_dict(), command="python tools/train_digit_net.py", epochs=arguments.epochs,
         seed=arguments.seed, seconds=round(time.perf_counter() - began), test_accuracy=accuracy,
     )  # fmt: skip

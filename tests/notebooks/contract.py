@@ -356,7 +356,7 @@ def folds(lesson):
 def static_pictures(lesson):
     """After a widget stands a static picture, for those who read without a kernel."""
     for i, cell in enumerate(lesson.code):
-        if re.search(r"\b(widgets\.(explore|live|invert|compare|rewind)|arena\.Arena)\(", cell.source):
+        if re.search(r"\bwidgets\.(explore|live|invert|rewind)\(", cell.source):
             near = [output.get("data", {}) for other in lesson.code[i : i + 3] for output in other.outputs]
             if not any("image/png" in data for data in near):
                 yield f"{lesson.at(cell)} makes a widget, and no picture stands in it or the next two code cells"
@@ -687,9 +687,9 @@ def bundled_results(lesson):
     """A cell that prints a table of `gan_lib.reference` shows the table as it is today."""
     for cell in lesson.code:
         shown = "".join(map(str, (output.get("data", {}).get("text/markdown", "") for output in cell.outputs)))
-        for name in re.findall(r"reference\.(\w*table)\(\)", cell.source):
-            if getattr(reference, name)() not in shown:
-                yield f"{lesson.at(cell)}: reference.{name}() says something else today"
+        for name in re.findall(r"reference\.table\(\"?(\w*)\"?\)", cell.source):
+            if reference.table(name or "results") not in shown:
+                yield f"{lesson.at(cell)}: the table {name or 'results'!r} says something else today"
 
 
 @rule

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import gan_lib
-from gan_lib import evaluation, models, training
+from gan_lib import evaluation, models, toys, training
 from tests.notebooks import contract, example
 from tests.notebooks.example import code
 
@@ -166,7 +166,25 @@ def same_distance(lesson, name):
         assert world(lesson, name)[name](a, b) == pytest.approx(theirs, rel=1e-6)
 
 
+def same_moves(lesson, name):
+    """Lesson 00's moves are the steps of `training`, each on new points and new noise."""
+    games = []
+    for _ in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            nets = toys.nets(width=8)
+        games.append(training.Game(*nets, latent_dim=2, batch_size=16, gamma=0.25, g_lr=0.02, d_lr=0.01))
+    mine, theirs = games
+    world(lesson, name)[name](mine, toys.ring(), "DDG")
+    for step in (training.discriminator_step, training.discriminator_step, training.generator_step):
+        real, z = toys.ring().sample(16, theirs.rng), theirs.noise(16)
+        step(theirs, real, theirs.generate(z))
+    for net in ("generator", "discriminator"):
+        assert_equal(getattr(mine, net).state_dict(), getattr(theirs, net).state_dict())
+
+
 SAME = {
+    "00": {"play": same_moves},
     "02": {
         "generator": same_net(models.mlp_generator),
         "discriminator": same_net(models.mlp_discriminator),
