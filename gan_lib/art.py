@@ -35,12 +35,6 @@ def mosaic(photo, images, columns=96, size=16, fine=3):
     return tiles.view(rows, columns, size, size).transpose(1, 2).reshape(rows * size, columns * size).numpy()
 
 
-@torch.no_grad()
-def morph(sampler, z, shares):
-    """Images [N, 1, 28, 28] of z [N, latent_dim] that are between classes: `shares` [N, classes] of each, 1 in all."""
-    return sampler.generator(z, shares.to(z.device))
-
-
 def on_the_beat(beats, fps=25):
     """Where to be in each frame, float [frames]: 2.5 is half way from the third digit to the fourth.
 
@@ -53,6 +47,7 @@ def on_the_beat(beats, fps=25):
     return leg + u * u * (3 - 2 * u)  # slow, quick, slow
 
 
+@torch.no_grad()
 def count(sampler, digits, beats, n=16, fps=25, seed=0):
     """The frames of a film, images [n, 1, 28, 28] each: n hands write `digits`, one after the other and the first again.
 
@@ -61,10 +56,9 @@ def count(sampler, digits, beats, n=16, fps=25, seed=0):
     at = on_the_beat(beats, fps)
     classes = F.one_hot(torch.tensor([*digits, digits[0]]), sampler.classes).float()
     shares = torch.lerp(classes[at.long()], classes[(at.long() + 1).clamp(max=len(digits))], at.frac().unsqueeze(1))
-    hands = [
-        sampler.truncation * latent.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)
-    ]
-    return [morph(sampler, z, share.expand(n, -1)) for z, share in zip(torch.stack(hands, 1), shares, strict=True)]
+    hands = [latent.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)]
+    hands, shares = sampler.truncation * torch.stack(hands, 1), shares.to(sampler.device)
+    return [sampler.generator(z, share.expand(n, -1)) for z, share in zip(hands, shares, strict=True)]
 
 
 @torch.no_grad()

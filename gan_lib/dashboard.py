@@ -5,7 +5,6 @@ Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 
 import asyncio
 import threading
-from typing import NamedTuple
 
 import ipywidgets as widgets
 import torch
@@ -68,22 +67,14 @@ class Live:
         self.samples.value = img(self.picture(self.game), self.size, f"samples at step {self.game.step}")
 
 
-class Opinion(NamedTuple):
-    """What D says of a batch: mean D(x) and mean D(G(z)) in [0, 1], and the two losses."""
-
-    d_real: float
-    d_fake: float
-    d_loss: float
-    g_loss: float
-
-
 @torch.no_grad()
 def opinion(game, real, z, *labels):
-    """The `Opinion` of D as it stands now, of `real` and of the G(z) that G as it stands now makes. Nothing changes."""
+    """A `training.Record` of the nets as they stand now, on `real` and on the G(z) of now. Nothing changes."""
     with training.untouched(game):  # to look moves BatchNorm's statistics
         logits = real_logits, fake_logits = game.judge_both(real, game.generate(z, *labels), *labels)
     losses = game.loss.discriminator(*logits), game.loss.generator(*logits)
-    return Opinion(*(number.item() for number in (real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), *losses)))
+    means = (number.item() for number in (*losses, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()))
+    return training.Record(game.step, game.step * game.batch_size, game.seconds, *means)
 
 
 class Controls(Live):

@@ -46,16 +46,10 @@ def curves_svg(records, width=440, height=130):
     Of very many records it draws every k-th, counted from the last: the picture has no room for more.
     """
     records = records[:: -max(1, len(records) // 200)][::-1]
-    losses = [loss for r in records for loss in (r.d_loss, r.g_loss)]
+    losses, undecided = [loss for r in records for loss in (r.d_loss, r.g_loss)], (math.log(4), math.log(2))
+    lowest, highest = min([0, *losses]), max([1.5, *losses])
     panels = [
-        (
-            0,
-            min([0, *losses]),
-            max([1.5, *losses]),
-            [("d_loss", D), ("g_loss", FAKE)],
-            (math.log(4), math.log(2)),
-            "d_loss, g_loss",
-        ),
+        (0, lowest, highest, [("d_loss", D), ("g_loss", FAKE)], undecided, "d_loss, g_loss"),
         (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], (0.5,), "D(x), D(G(z))"),
     ]
     last = max(1, records[-1].step) if records else 1

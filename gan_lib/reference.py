@@ -36,24 +36,18 @@ def names():
     return sorted(path.name.removesuffix(".csv") for path in FOLDER.iterdir() if path.name.endswith(".csv"))
 
 
-def course(recipe):
-    """The rows of RECIPE.csv by step, in order: {step: [a dict of floats for each seed]}; what is not known is nan."""
-    if recipe not in names():
-        raise ValueError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
-    by_step = {}
-    with (FOLDER / f"{recipe}.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            by_step.setdefault(int(row["step"]), []).append({key: float(value or "nan") for key, value in row.items()})
-    return by_step
-
-
 def band(recipe, field):
     """The mean of the seeds ± 4 standard deviations, of d_loss, g_loss, d_real or d_fake.
 
     Five seeds tell little of a deviation, so that of a row is pooled with the five rows before it and after it.
     """
-    by_step = course(recipe)
-    rows = [[seed[field] for seed in seeds] for seeds in by_step.values()]
+    if recipe not in names():
+        raise ValueError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
+    by_step = {}  # the values of all seeds
+    with (FOLDER / f"{recipe}.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            by_step.setdefault(int(row["step"]), []).append(float(row[field]))
+    rows = list(by_step.values())
     spreads = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
     low = [fmean(row) - REACH * spread for row, spread in zip(rows, spreads, strict=True)]
     high = [fmean(row) + REACH * spread for row, spread in zip(rows, spreads, strict=True)]

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from gan_lib import pictures
-from gan_lib.dashboard import Opinion
 from gan_lib.pictures import figures
 from gan_lib.training import Record
 
@@ -88,7 +87,7 @@ def test_curves_of_a_long_run_stay_small_and_end_with_the_last_record():
 
 
 def test_a_move_goes_from_a_ring_to_a_dot_and_is_told_in_words():
-    svg = pictures.move_svg(Opinion(0.25, 0.5, 1.0, 1.0), Opinion(0.5, 0.0, 1.0, 1.0), 8, width=300)
+    svg = pictures.move_svg(Record(1, 8, 0.0, 1.0, 1.0, 0.25, 0.5), Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.0), 8, width=300)
     circles = re.findall(r'<circle cx="([\d.]+)" cy="(\d+)" r="6" fill="([^"]+)"', svg)
     assert [(float(x), int(y)) for x, y, _ in circles] == [
         (99, 32),

@@ -41,13 +41,6 @@ def course_of_seed_1(**changes):
     ]
 
 
-def test_what_is_not_known_of_a_row_is_nan(made_up):
-    rows = reference.course("tiny")
-    assert list(rows) == list(range(100, 1001, 100))
-    assert [seed["frechet"] for seed in rows[1000]] == [3.5] * 3
-    assert all(math.isnan(seed["classes"]) for seed in rows[900])
-
-
 def test_a_recipe_without_runs_is_named_with_those_that_have_some(made_up):
     with pytest.raises(ValueError, match=r"There are no reference runs of 'dcgna'; choose one of: tiny\."):
         reference.band("dcgna", "d_loss")
