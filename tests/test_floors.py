@@ -209,7 +209,7 @@ def test_everything_public_says_what_it_is(name):
 def test_the_package_is_small_enough_to_read():
     lines = {name: len(source.splitlines()) for name, source in SOURCES.items() if name != "checks"}  # grows by lesson
     assert {name: count for name, count in lines.items() if count > (300 if name == "__main__" else 250)} == {}
-    assert sum(lines.values()) < 5100
+    assert sum(lines.values()) < 5330
 
 
 def test_the_package_itself_holds_its_version_and_nothing_else():
