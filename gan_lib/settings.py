@@ -1,23 +1,13 @@
 """The settings of games and recipes, and the ranges that they must lie in."""
 
-RANGES = {  # of the settings of games and recipes, and of where a run stands: whole numbers where the ends are whole
-    **dict.fromkeys(
-        ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every"), (1, 65_536)
-    ),
-    "classes": (0, 65_536),
-    "horizon": (1, 2**40),
-    "seed": (-(2**32), 2**32),
-    "step": (0, 2**40),
-    **dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e300)),
-    "betas": (0.0, 1 - 1e-9),
-    "ema": (0.0, 1.0),
-    "truncation": (1e-6, 1.0),
-    "seconds": (0.0, 1e12),
-}
+SIZES = ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every")
+RANGES = dict.fromkeys(SIZES, (1, 65_536)) | dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e300))
+RANGES |= {"classes": (0, 65_536), "horizon": (1, 2**40), "seed": (-(2**32), 2**32), "step": (0, 2**40)}
+RANGES |= {"betas": (0.0, 1 - 1e-9), "ema": (0.0, 1.0), "truncation": (1e-6, 1.0), "seconds": (0.0, 1e12)}
 
 
 def check(**settings):
-    """Raise `ValueError` with one sentence for the first of the settings that lies outside its `RANGES`; betas are two."""
+    """Raise `ValueError` with one sentence for the first setting outside its `RANGES`: integers where its ends are."""
     for name, value in settings.items():
         low, high = RANGES[name]
         kind, words = (int, "a whole number") if isinstance(low, int) else ((int, float), "a number")
