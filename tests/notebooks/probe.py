@@ -4,6 +4,7 @@ import collections
 import json
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 WORK = collections.Counter()  # what this kernel has computed so far: inputs of layers, steps of optimisers
 
@@ -13,7 +14,7 @@ def start_counting():
     torch.nn.modules.module.register_module_forward_pre_hook(
         lambda layer, inputs: WORK.update(inputs=len(inputs[0]) if not layer._modules and len(inputs) else 0)
     )
-    torch.optim.optimizer.register_optimizer_step_post_hook(lambda *_: WORK.update(updates=1))
+    register_optimizer_step_post_hook(lambda *_: WORK.update(updates=1))
 
 
 def note(path, **what):
