@@ -1,7 +1,7 @@
 """The frozen generator that everything samples from. Introduced in lesson 05."""
 
-import contextlib
 import copy
+import math
 
 import torch
 from torch import nn
@@ -23,36 +23,52 @@ class Sampler:
         self.latent_dim, self.truncation = latent_dim, truncation
         self.device = next(generator.parameters()).device
         self.classes = classes_of(generator)
-        if wrong := self.mismatch():
-            raise ValueError(wrong)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):  # G may draw noise of its own
+            if wrong := self.mismatch():
+                raise ValueError(wrong)
 
     @torch.no_grad()
     def mismatch(self, n=4):
         """What keeps the generator from mapping z [n, latent_dim] to images as one sentence, or None where nothing does."""
-        z = self.noise(n, truncation=1.0)
-        try:
-            images, pushed = self.turns(z), self.turns(1000 * z)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            d = self.latent_dim
-            with contextlib.suppress(Exception):
-                self.generator(z.view(n, d, 1, 1))
-                return (f"This generator takes z as [N, {d}, 1, 1]: "
-                        f"put nn.Sequential(nn.Unflatten(1, ({d}, 1, 1)), generator) in its place.")  # fmt: skip
-            return f"This generator can't take z of the shape [N, {d}]: {str(error).splitlines()[0]}"
-        if not isinstance(images, torch.Tensor) or len(images) != n:
+        net, z, d, problems = self.generator, self.noise(n), self.latent_dim, []
+        labels = [torch.arange(n, device=self.device) % self.classes] if self.classes else []
+        first = next((x for x in net.modules() if isinstance(x, nn.Linear | nn.ConvTranspose2d)), None)
+        k = getattr(first, "in_features", getattr(first, "in_channels", d))
+        for shape in ((d,), (d, 1, 1), (k,), (k, 1, 1)):
+            try:
+                images = net(z if shape == (d,) else z.new_zeros(n, *shape), *labels)
+                if isinstance(images, torch.Tensor) and images.shape[:1] != (n,):
+                    raise ValueError(f"for {n} of them it makes {list(images.shape)}")
+                break
+            except Exception as error:  # a net from elsewhere may fail in any way
+                problems.append(str(error).strip().split("\n")[0])
+        else:
+            return f"This generator can't take z of the shape [N, {d}]: {problems[0]}"
+        if shape != (d,):
+            how = [f"put nn.Sequential(nn.Unflatten(1, {shape}), generator) in its place"] * (len(shape) > 1)
+            how += [f"let latent_dim be {k}"] * (shape[0] != d)
+            return f"This generator takes z as [N, {', '.join(map(str, shape))}]: {', and '.join(how)}."
+        if not isinstance(images, torch.Tensor):
             return f"A generator returns one tensor with an image for each z, not {type(images).__name__}."
-        shape = ", ".join(map(str, images.shape[1:]))
-        if images.ndim != 4 and images[0].numel() == 784:
-            return (f"This generator makes images [N, {shape}], not [N, 1, 28, 28]: "
-                    "put nn.Sequential(generator, nn.Flatten(), nn.Unflatten(1, (1, 28, 28))) in its place.")  # fmt: skip
-        if images.ndim == 4 and images.shape[2:] != (28, 28):
-            return (f"This generator makes images [N, {shape}], and they must have 28 × 28 pixels: "
-                    "put nn.Sequential(generator, nn.Upsample((28, 28), mode='bilinear')) in its place.")  # fmt: skip
-        low, high = (end.item() for end in torch.cat([images, pushed]).aminmax())
-        if images.ndim == 4 and 0 <= low < 0.5 and high <= 1:  # wherever z is, and however large
-            return (f"The pixels of this generator lie from {low:.2f} to {high:.2f}, and must be in [-1, 1]: "
-                    "let forward return 2 * x - 1, or put models.SigmoidPixels() in place of nn.Sigmoid().")  # fmt: skip
-        return None
+        shape, pixels, margin, layers = list(images.shape[1:]), images[0].numel(), 28 - images.shape[-1], ""
+        if (pixels == 784 and shape != [1, 28, 28]) or (len(shape) == 1 and pixels % 784 == 0):
+            layers = f"nn.Flatten(), nn.Unflatten(1, ({pixels // 784}, 28, 28))"
+        elif len(shape) == 3 and shape[1:] != [28, 28]:
+            layers = "nn.Upsample((28, 28), mode='bilinear')" + f" or nn.ConstantPad2d({margin // 2}, -1.0)" * (
+                margin % 2 == 0
+            )
+        if layers or len(shape) != 3:  # points, as in lesson 00, may lie anywhere
+            words = f"This generator makes images [N, {', '.join(map(str, shape))}], not [N, 1, 28, 28]: put "
+            return f"{words}nn.Sequential(generator, {layers}) in its place." if layers else None
+        low, high = (end.item() for end in images.aminmax())  # nan of a net that has diverged: it passes
+        how = "let it end in nn.Tanh(), as in training, or in nn.Hardtanh(), which clips"
+        if low >= 0 and 100 < high < 256:
+            how = "let forward return x / 127.5 - 1"
+        elif low >= 0 and high <= 1 and 0 <= net(1e6 * z, *labels).amin() < 0.5:  # however large z is
+            how = "let forward return 2 * x - 1, or put models.SigmoidPixels() in place of nn.Sigmoid()"
+        elif not 1.001 < max(-low, high) < math.inf:
+            return None
+        return f"The pixels of this generator lie from {low:.2f} to {high:.2f}, and must be in [-1, 1]: {how}."
 
     def __call__(self, z, labels=None):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
@@ -77,7 +93,9 @@ class Sampler:
     def of(self, label):
         """The sampler of one class: a pure function of z alone, which goes wherever a sampler without labels does."""
         self.check(label)
-        return Sampler(self.generator.of(label), self.latent_dim, self.truncation)
+        one = copy.copy(self)  # which needs no check again: a slider asks for it at each move
+        one.generator, one.classes = self.generator.of(label).eval(), 0
+        return one
 
     def noise(self, n, seed=0, truncation=None):
         """n points z [n, latent_dim] from N(0, ψ²); the same for the same seed on every device.
@@ -87,8 +105,8 @@ class Sampler:
         Raises `ValueError` unless 0 < ψ ≤ 1.
         """
         truncation = self.truncation if truncation is None else truncation
-        if not 0 < truncation <= 1:
-            raise ValueError(f"truncation must be above 0 and at most 1, not {truncation}.")
+        if isinstance(truncation, bool) or not isinstance(truncation, int | float) or not 0 < truncation <= 1:
+            raise ValueError(f"truncation must be above 0 and at most 1, not {truncation!r}.")
         z = torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
         return truncation * z
 

@@ -300,10 +300,12 @@ def test_truncation_is_a_part_of_sampling_and_not_of_the_generator(new_sampler):
     )
 
 
-@pytest.mark.parametrize("psi", [0, -0.5, 1.5, float("nan")])
+@pytest.mark.parametrize("psi", [0, -0.5, 1.5, float("nan"), "0.9", True])
 def test_a_truncation_that_is_none_is_refused(psi, new_sampler):
     with pytest.raises(ValueError, match=r"^truncation must be above 0 and at most 1, not "):
         new_sampler(9).sample(4, truncation=psi)
+    with pytest.raises(ValueError, match=r"^truncation must be above 0 and at most 1, not "):
+        models.Sampler(new_sampler(9).generator, 9, psi)
 
 
 def test_the_bundled_generator_of_digits_samples_with_its_recipes_truncation():
@@ -339,7 +341,7 @@ def flat(*end):
         ),
         (
             nn.Sequential(nn.Unflatten(1, (5, 1, 1)), FromConvolutions()),
-            r"makes images \[N, 1, 64, 64\], and they must have 28 × 28 pixels: put nn.Sequential\(generator, nn.Upsample",
+            r"makes images \[N, 1, 64, 64\], not \[N, 1, 28, 28\]: put nn.Sequential\(generator, nn.Upsample",
             lambda net: nn.Sequential(net, nn.Upsample((28, 28), mode="bilinear")),
         ),
         (
@@ -369,7 +371,7 @@ def test_a_generator_from_elsewhere_is_refused_with_the_way_to_adapt_it(generato
 @pytest.mark.parametrize(
     ("generator", "says"),
     [
-        (nn.Linear(6, 784), r"can't take z of the shape \[N, 5\]: "),
+        (nn.Linear(6, 784), r"takes z as \[N, 6\]: let latent_dim be 6\.$"),
         (lambda z: z, "is an nn.Module with weights, not function"),
         (nn.Tanh(), "is an nn.Module with weights, not Tanh"),
         (nn.LSTM(5, 784), "returns one tensor with an image for each z, not tuple"),
@@ -389,3 +391,76 @@ def test_the_check_of_a_generator_leaves_no_trace_and_lets_a_diverged_one_pass()
     assert all(value.equal(before[key]) for key, value in net.state_dict().items())
     net[1].weight.data.fill_(float("nan"))
     assert models.Sampler(net, 5).sample(2).isnan().all()
+
+
+class Does(nn.Module):
+    """A layer that computes `function`."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def fails(z):
+    raise AttributeError("no such thing\nand more")
+
+
+IMAGES = (-1, 1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("end", "latent_dim", "says"),
+    [
+        (
+            lambda x: x.view(-1, 28, 28, 1),
+            5,
+            r"images \[N, 28, 28, 1\], .*nn.Flatten\(\), nn.Unflatten\(1, \(1, 28, 28\)\)",
+        ),
+        (lambda x: x.repeat(1, 3), 5, r"images \[N, 2352\], .*nn.Unflatten\(1, \(3, 28, 28\)\)"),
+        (lambda x: 9 + x.view(IMAGES), 5, r"from 8\.\d+ to \d+\.\d+, and must be in \[-1, 1\]: let it end in nn.Tanh"),
+        (lambda x: 127.5 * x.view(IMAGES) + 127.5, 5, r"must be in \[-1, 1\]: let forward return x / 127.5 - 1"),
+        (lambda x: x.view(IMAGES)[0], 5, r"can't take z of the shape \[N, 5\]: for 4 of them it makes \[1, 28, 28\]"),
+        (lambda x: x.mean(), 5, r"for 4 of them it makes \[\]"),
+        (fails, 5, r"can't take z of the shape \[N, 5\]: no such thing$"),
+        (lambda x: x.view(IMAGES), 3, r"takes z as \[N, 5\]: let latent_dim be 5\.$"),
+    ],
+)
+def test_a_generator_that_does_not_fit_in_another_way_is_refused_too(end, latent_dim, says):
+    with pytest.raises(ValueError, match=says):
+        models.Sampler(flat(nn.Tanh(), Does(end)), latent_dim)
+
+
+def test_of_convolutions_and_a_wrong_length_both_are_told():
+    with pytest.raises(ValueError, match=r"as \[N, 5, 1, 1\]: put nn.Sequential\(.* place, and let latent_dim be 5\.$"):
+        models.Sampler(FromConvolutions(28), 9)
+
+
+def test_a_margin_can_be_cropped():
+    net = nn.Sequential(nn.Unflatten(1, (5, 1, 1)), FromConvolutions(32))
+    with pytest.raises(ValueError, match=r" or nn.ConstantPad2d\(-2, -1.0\)\) in its place\.$"):
+        models.Sampler(net, 5)
+    assert models.Sampler(nn.Sequential(net, nn.ConstantPad2d(-2, -1.0)), 5).sample(2).shape == (2, 1, 28, 28)
+
+
+def test_points_may_lie_anywhere_and_an_untrained_net_of_one_shade_is_sound():
+    models.Sampler(nn.Sequential(nn.Linear(5, 2), Does(lambda x: 9 + x)), 5)
+    shade = models.dcgan_generator(5, 4)
+    shade[-2].bias.data.fill_(0.1)  # before training nearly all that it makes is this
+    models.Sampler(shade, 5)
+
+
+def test_the_check_leaves_the_random_state_alone_where_a_generator_draws_from_it():
+    net = flat(Does(lambda x: x + torch.randn_like(x)), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    state = torch.get_rng_state()
+    models.Sampler(net, 5)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_the_sampler_of_one_class_is_not_checked_again(told):
+    passes = []
+    with nn.modules.module.register_module_forward_hook(lambda *_: passes.append(1)):
+        told.of(7)
+    assert passes == []
