@@ -96,13 +96,13 @@ def page(arguments):
 
 
 def measure(arguments):
-    n, seeds, device = arguments.n, range(arguments.seeds), data.pick_device(arguments.device)
+    n, seeds, device, labelled = arguments.n, range(arguments.seeds), data.pick_device(arguments.device), False
     if not 1000 <= n <= 60_000:
         raise ValueError(f"--n must lie between 1000 and 60000, not be {n}.")
-    labelled = False
+    if arguments.source.endswith(".npy") and arguments.truncation:
+        raise ValueError("--truncation is for a generator: the images in a .npy are what they are.")
     if arguments.source.endswith(".npy"):
-        piles = [load_images(arguments.source).to(device)]
-        n = len(piles[0])
+        piles, n = [images := load_images(arguments.source).to(device)], len(images)
         what = f"{n} images of {arguments.source}"
     else:
         sampler = recipes.sampler(arguments.source, device)

@@ -98,7 +98,7 @@ class Explorer(Shell):
         self.seed, self.new_z = seed_field(seed)
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
         self.norm = wide(min=0, description="|z|")
-        self.reach(self.radius)
+        self.reach(self.radius * sampler.truncation)
         self.walk = wide(widgets.IntSlider, value=0, min=0, max=4 * LEG - 1, description="walk")
         self.play = widgets.Play(max=self.walk.max)
         widgets.jslink((self.play, "value"), (self.walk, "value"))

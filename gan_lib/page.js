@@ -112,10 +112,15 @@ function goTo(z, origin) {
   changed()
 }
 
+function draw(seed) {  // a random z, as short as the generator's truncation ψ has it: its directions were found among such
+  const {latent_dim, truncation} = generators[state.name]
+  return noise(seed, latent_dim).map(value => truncation * value)
+}
+
 function goToSeed(seed) {
   rest()
   state.seed = seed
-  goTo(noise(seed, generators[state.name].latent_dim), "seed")
+  goTo(draw(seed), "seed")
   say(WHERE.seed())
 }
 
@@ -215,7 +220,7 @@ const someSeed = () => Math.floor(10_000 * Math.random())
 
 function startWalk() {
   rest()
-  walking = {from: state.z, to: noise(someSeed(), state.z.length), since: performance.now()}
+  walking = {from: state.z, to: draw(someSeed()), since: performance.now()}
   find("walk").textContent = "Pause"
   say("walking")
   wake()
@@ -223,7 +228,7 @@ function startWalk() {
 
 function walkOn(now) {
   const t = Math.max(0, now - walking.since) / 2000
-  if (t >= 1) walking = {from: walking.to, to: noise(someSeed(), state.z.length), since: now}
+  if (t >= 1) walking = {from: walking.to, to: draw(someSeed()), since: now}
   else if (still.matches) return  // from point to point, with nothing in between
   goTo(t >= 1 ? walking.from : slerp(walking.from, walking.to, t), "walk")
 }

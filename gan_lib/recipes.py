@@ -191,7 +191,8 @@ def resume(path, device="cpu"):
 def from_json(fields, path="the file"):
     """The recipe that `asdict` wrote. Raises `ValueError` that names `path` where this version does not know such a recipe."""
     try:
-        return Recipe(**fields)
+        before = 0.9 if dict(fields).get("classes") else 1.0  # ψ in files from when it was no field
+        return Recipe(**{"truncation": before} | fields)
     except (TypeError, ValueError) as error:
         raise ValueError(f"This version of gan_lib does not know the recipe in {path}: {error}") from error
 

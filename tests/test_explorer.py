@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lib import evaluation, latent, plotting, widgets
+from gan_lib import evaluation, latent, models, plotting, widgets
 from gan_lib.explorer import LEG
 from tests.test_pictures import decode
 
@@ -30,6 +30,15 @@ def test_the_explorer_shows_the_point_of_its_seed_at_first(sampler):
     expected = latent.render(sampler, z, norm=3.0)  # |z| starts at sqrt(9), where most noise lies
     assert (decode(explorer.image.value) == expected.numpy()).all()
     assert explorer.status.value == "seed 5"
+
+
+def test_the_explorer_starts_at_the_length_of_truncated_noise(new_sampler):
+    sampler = models.Sampler(new_sampler(9).generator, 9, truncation=0.5)
+    explorer = widgets.explore(sampler, directions(0))
+    assert explorer.norm.value == pytest.approx(1.5) and explorer.norm.max == 6
+    explorer.sliders[0].value = 2.0  # a step is as long as the noise among which its direction was found
+    expected = latent.render(sampler, sampler.noise(1, 0)[0], directions(0), [2.0], 1.5)
+    assert (decode(explorer.image.value) == expected.numpy()).all()
 
 
 def test_the_explorer_starts_at_a_given_point_and_keeps_its_length(sampler):

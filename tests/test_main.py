@@ -764,3 +764,9 @@ def test_truncation_is_chosen_on_the_command_line(gan):
         status, _, err = gan("sample", "cgan", "--out", "a.npy", "--truncation", psi)
         assert status == 2
         assert err.endswith(f"argument --truncation: {psi} is not a number above 0 and at most 1\n")
+
+
+def test_images_have_no_truncation_to_choose(gan):
+    np.save("a.npy", np.zeros((1000, 28, 28), np.uint8))
+    status, _, err = gan("measure", "a.npy", "--truncation", 0.5)
+    assert (status, err) == (1, "gan_lib: --truncation is for a generator: the images in a .npy are what they are.\n")

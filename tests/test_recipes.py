@@ -398,3 +398,10 @@ def test_the_learning_rates_fall_over_the_horizon_that_is_asked_for():
     best = RECIPES["best"]
     assert (best.game().horizon, best.game(horizon=50).horizon) == (best.steps, 50)
     assert RECIPES["mlp"].game(horizon=50).horizon is None
+
+
+def test_a_recipe_written_before_truncation_was_a_field_samples_as_it_did():
+    for name, psi in (("cgan", 0.9), ("dcgan", 1.0)):
+        fields = {key: value for key, value in dataclasses.asdict(RECIPES[name]).items() if key != "truncation"}
+        assert recipes.from_json(fields) == dataclasses.replace(RECIPES[name], truncation=psi)
+    assert recipes.from_json(dataclasses.asdict(RECIPES["cgan"]) | {"truncation": 1.0}).truncation == 1.0

@@ -178,6 +178,13 @@ def test_a_slider_chooses_the_digit_and_the_handwriting_stays(visit, sources):
     assert tab.locator("#slider-digit").count() == 0
 
 
+def test_random_points_are_as_short_as_the_truncation_has_them(visit):
+    for name, psi in (("cgan", 0.9), ("best", 1.0)):
+        tab = visit(f"g={name}&seed=3")
+        noise = tab.evaluate("() => [...playground.noise(3, 64)]")
+        assert np.allclose(z_of(tab), psi * np.array(noise), atol=1e-6)
+
+
 def test_a_drawing_is_looked_for_among_the_digit_chosen(visit, sources):
     tab, sampler = visit("g=cgan&digit=4"), sources["cgan"][0].sampler
     tab.locator("#digits button").nth(4).click()
