@@ -30,7 +30,7 @@ Ctrl-C stops, writes all of these, and says how to go on. Several GPUs, or CPU p
 """
 
 TRUNCATION = (
-    "draw z from N(0, ψ²): below 1, better and less varied samples (default: the recipe's, 0.9 for cgan, else 1)"
+    "draw z from N(0, ψ²): below 1, higher precision and lower recall (default: the recipe's, 0.9 for cgan, else 1)"
 )
 SOURCE = "The name of a pretrained recipe goes before a folder of that name: dcgan is the recipe, ./dcgan the folder."
 

@@ -100,7 +100,7 @@ class Sampler:
     def noise(self, n, seed=0, truncation=None):
         """n points z [n, latent_dim] from N(0, ψ²); the same for the same seed on every device.
 
-        ψ is `truncation`, by default the sampler's own. Below 1 the samples are better and vary less. A relative of the
+        ψ is `truncation`, by default the sampler's own. Below 1 precision rises and recall falls. A relative of the
         truncation trick (Brock et al. 2018, arXiv 1809.11096, section 3.1), which draws components beyond a limit anew.
         Raises `ValueError` unless 0 < ψ ≤ 1.
         """

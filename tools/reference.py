@@ -267,14 +267,13 @@ def main():
     for recipe in chosen:
         if arguments.untruncated:
             measure_untruncated(results["recipes"][recipe.name], recipe, [recipes.pretrained(recipe.name)])
-            continue
-        update(results, recipe, arguments.seeds, arguments.time)
-        if recipe.name == "mlp":
-            results["classic"] = classic(arguments.seeds)
+        else:
+            update(results, recipe, arguments.seeds, arguments.time)
+            if recipe.name == "mlp":
+                results["classic"] = classic(arguments.seeds)
         results["recipes"] = {name: results["recipes"][name] for name in recipes.RECIPES if name in results["recipes"]}
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
-        print(f"{recipe.name}: measured over {len(arguments.seeds)} runs")
-    write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
+        print(f"{recipe.name}: measured{'' if arguments.untruncated else f' over {len(arguments.seeds)} runs'}")
     write_tables()
 
 
