@@ -41,12 +41,12 @@ lint: $(READY)  ## check style and formatting, of notebooks too
 
 refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed copies, pictures and the playground
 	$(BIN)/python tools/lessons.py refresh all
-	$(BIN)/python tools/reference.py
-	$(BIN)/python tools/playground.py
+	$(BIN)/python tools/make_reference.py
+	$(BIN)/python tools/make_playground.py
 
 bench: $(READY)  ## time this machine against the usual loop (ten minutes; the machine must be idle), renew benchmarks/
 	$(BIN)/python -m gan_lib bench --out benchmarks/results
-	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/make_reference.py
 
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name
 	$(BIN)/python tools/links.py $(REPO)
@@ -54,15 +54,15 @@ links: $(READY)  ## point every link at your repository: make links REPO=owner/n
 # For maintainers, after a change to a net or a recipe. make_weights.py writes gan_lib/weights/RECIPE.safetensors from
 # a finished run, and its entry in manifest.json.
 reference: $(READY)  ## make the reference runs, the results and the bundled generators anew (many hours; goes on)
-	$(BIN)/python tools/stacked.py
-	$(BIN)/python tools/reference.py mlp-quick dcgan-quick
-	$(BIN)/python tools/reference.py mlp --seeds 0 1 2 3 4
-	$(BIN)/python tools/reference.py dcgan best cgan --seeds 0 1 2
-	$(BIN)/python tools/reference.py lsgan hinge-sn wgan-gp r3gan --seeds 1 2 3
-	$(BIN)/python tools/study.py
+	$(BIN)/python tools/make_stacked.py
+	$(BIN)/python tools/make_reference.py mlp-quick dcgan-quick
+	$(BIN)/python tools/make_reference.py mlp --seeds 0 1 2 3 4
+	$(BIN)/python tools/make_reference.py dcgan best cgan --seeds 0 1 2
+	$(BIN)/python tools/make_reference.py lsgan hinge-sn wgan-gp r3gan --seeds 1 2 3
+	$(BIN)/python tools/make_study.py
 	$(BIN)/python tools/make_weights.py $(addprefix runs/reference/,mlp-0 dcgan-0 best-0 cgan-0)
-	$(BIN)/python tools/augment.py
-	$(BIN)/python tools/art.py
+	$(BIN)/python tools/make_augmentation.py
+	$(BIN)/python tools/make_art.py
 	cd runs/reference/dcgan-0 && cp progress.* *.png $(addprefix samples/,epoch_0.png epoch_1.png epoch_2.png epoch_5.png \
 	  epoch_10.png epoch_20.png) ../../../samples/
 

@@ -1,7 +1,10 @@
-"""gan_lib: generative adversarial networks for handwritten digits, small enough to read in an evening.
+"""Generative adversarial networks (GANs) for handwritten digits, small enough to read in an evening.
 
-The lessons in `notebooks/` first build each piece in front of the reader, then import it from here.
-Start at `training.py`; every module says on which lesson's ground it stands.
+Start at `training.py`. The lessons in `notebooks/` build each piece in front of the reader, then import it from here.
 """
 
 __version__ = "0.1.0"
+
+
+class UserError(ValueError):
+    """Something that the user got wrong, in one sentence. Every other exception is a bug of this package."""

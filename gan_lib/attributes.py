@@ -1,6 +1,6 @@
 """What can be measured on an image of a digit, by plain formulas. Introduced in lesson 05.
 
-Each takes images [N, 1, 28, 28] in [-1, 1] and gives one number for each of them, float [N]. Each raises `ValueError` for
+Each takes images [N, 1, 28, 28] in [-1, 1] and gives one number for each of them, float [N]. Each raises `UserError` for
 images that `data.check_images` refuses.
 """
 

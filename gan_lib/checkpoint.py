@@ -1,64 +1,169 @@
-"""Save a whole game in one file and go on from it exactly; save its records in another. Introduced in lesson 04.
+"""Save a whole training run in one file and go on from it exactly; and the one place that finds a trained generator by its name.
 
-A checkpoint is a `.safetensors`: named tensors and a JSON header, nothing that could run code when it is opened.
+A checkpoint is a `.safetensors`: named tensors and a JSON header, nothing that could run code when it is opened. Introduced in
+lesson 04.
 """
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors
 import safetensors.torch
 import torch
 
+from gan_lib import UserError, recipes
 from gan_lib.files import write_atomically
-from gan_lib.settings import check
-from gan_lib.training import Diverged, Record, anneal
+from gan_lib.training import Diverged, Record, check_settings, set_learning_rates
 
 NETS = ("generator", "discriminator", "average")
 OPTIMIZERS = ("g_optimizer", "d_optimizer")
 
 
-def save(game, path, **notes):
-    """Write nets, average, both optimisers, random state and step of `game` to `path`, atomically.
+def save(game, path, recipe=None, **notes):
+    """Write nets, average, optimisers, random state and step of `game` to `path`, atomically.
 
-    `notes` are kept in the header, as JSON (a recipe, the seed, what you like). Raises `training.Diverged` as `check_finite`
-    does, and `OSError` where the disk is full or not writable; a file that was there before is then unharmed.
+    With its `recipe` the file alone is enough to `resume`. The other `notes` are kept in the header, as JSON. Raises as
+    `serialise` does, and `OSError` where the disk is full or not writable; a file that was there before is then unharmed.
     """
-    tensors = check_finite(state(game)) | {"rng": game.rng.get_state().cpu()}
-    header = {key: getattr(game, key) for key in ("step", "seconds", "seed", "rates", "horizon")} | {"notes": notes}
-    header["betas"] = [getattr(game, name).param_groups[0]["betas"] for name in OPTIMIZERS]
-    write_atomically(path, safetensors.torch.save(tensors, {"gan_lib": json.dumps(header)}))
+    write_atomically(path, serialise(game, recipe, **notes))
 
 
-def state(game):
-    """Every tensor of the nets, the average and both optimisers, on the CPU: {name: tensor}."""
+def serialise(game, recipe=None, **notes):
+    """The bytes of a checkpoint. Raises `Diverged` with the name of the first tensor that holds NaN or infinity."""
     tensors = {}
     for name in NETS:
         tensors |= {f"{name}.{key}": value for key, value in getattr(game, name).state_dict().items()}
     for name in OPTIMIZERS:
         slots = getattr(game, name).state_dict()["state"]
         tensors |= {f"{name}.{i}.{key}": value for i, each in slots.items() for key, value in each.items()}
-    return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    tensors["rng"] = game.rng.get_state()
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    check_finite(tensors)
+    header = {key: getattr(game, key) for key in ("step", "seconds", "seed", "rates", "horizon")}
+    header["notes"] = ({} if recipe is None else {"recipe": asdict(recipe)}) | notes
+    header["betas"] = [getattr(game, name).param_groups[0]["betas"] for name in OPTIMIZERS]
+    return safetensors.torch.save(tensors, {"gan_lib": json.dumps(header)})
 
 
 def check_finite(tensors):
-    """Returns `tensors`. Raises `training.Diverged` with the name of the first that holds an infinite number, or nan."""
+    """Raise `Diverged` with the name of the first tensor that holds NaN or infinity."""
     for key, value in tensors.items():
         if not value.isfinite().all():
-            raise Diverged(f"{key} is not finite any more: this training run has diverged.")
-    return tensors
+            raise Diverged(f"{key} is not finite: this training run has diverged.")
+
+
+class Checkpoint(NamedTuple):
+    """What a file holds: its path, the header (step, seconds, seed, rates, horizon, betas, notes) and the tensors."""
+
+    path: Path
+    header: dict
+    tensors: dict
+
+    @property
+    def recipe(self):
+        """The `Recipe` of the run, as it was then. Raises `UserError` where the file has none, or one of another version."""
+        if "recipe" not in self.header["notes"]:
+            raise UserError(
+                f"{self.path} does not say its recipe: build its game, then use checkpoint.load(game, path)."
+            )
+        return recipes.from_json(self.header["notes"]["recipe"], self.path)
+
+    def game(self, device="cpu"):
+        """The saved `Game`, ready to go on. Nets are built only after the file is found to fit them."""
+        with torch.device("meta"):  # shapes without memory
+            check_fit(self, self.recipe.build_nets())
+        return restore(self.recipe.game(device=device), self)
+
+
+def read(path):
+    """The `Checkpoint` in `path`. Raises `UserError` where the file is truncated, another kind of file, or holds NaN."""
+    about = header(path)
+    tensors = safetensors.torch.load(Path(path).read_bytes())  # not mapped: the file may be replaced
+    try:
+        check_finite(tensors)
+    except Diverged as error:
+        raise UserError(f"{path} can't be used: {error}") from error
+    return Checkpoint(Path(path), about, tensors)
+
+
+def header(path):
+    """What `save` wrote beside the tensors: step, seconds, seed, notes, … Reads the first bytes of the file only.
+
+    Raises `FileNotFoundError` where there is no such file, `UserError` where it is truncated or not a checkpoint of ours.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["gan_lib"])
+        notes, (g_lr, d_lr), (g_betas, d_betas) = about["notes"], about["rates"], about["betas"]
+        check_settings(**{key: about[key] for key in ("step", "seconds", "seed", "horizon")}, betas=g_betas)
+        check_settings(g_lr=g_lr, d_lr=d_lr, betas=d_betas)
+        [
+            check_settings(horizon=length or 0) for length in notes.get("planned", [])
+        ]  # `runs.train` notes it, and the data
+        if not isinstance(notes.get("data", ""), str):
+            raise UserError("The name of a data set is text.")
+        return about
+    except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
+        ) from error
+
+
+def resume(path, device="cpu"):
+    """The `Game` saved in `path` with its recipe, ready to go on. Raises as `read`, `Checkpoint.recipe` and `load` do."""
+    return read(path).game(device)
 
 
 def load(game, path):
     """Put the state saved in `path` into `game`, whose nets must have the same shapes. Returns `game`.
 
-    On the same kind of CPU, training then continues bit for bit as if it had never stopped; a run from another kind of device
-    continues with new noise. Raises as `read` does; `game` is then unchanged.
+    On the same kind of CPU training then continues bit for bit as if it had never stopped; a run from another kind of device
+    continues with new noise. Raises as `read` and `check_fit` do; `game` is then unchanged.
     """
-    about, tensors = read(path, (game.generator, game.discriminator), game.rng)
+    saved = read(path)
+    check_fit(saved, (game.generator, game.discriminator))
+    return restore(game, saved)
+
+
+def check_fit(saved, nets):
+    """Raise `UserError` unless name, shape and dtype of each tensor are what this generator and discriminator need.
+
+    The nets may be on the device "meta".
+    """
+    tensors = saved.tensors
+    needed = {f"{name}.{key}": value for name, net in zip(NETS, (*nets, nets[0]), strict=True)
+              for key, value in net.state_dict().items()}  # fmt: skip
+    for name, net in zip(OPTIMIZERS, nets, strict=True):
+        for i, weights in enumerate(net.parameters()):
+            slots = {"exp_avg": weights, "exp_avg_sq": weights, "step": torch.tensor(0.0)}
+            slots = {f"{name}.{i}.{slot}": value for slot, value in slots.items()}
+            needed |= slots if slots.keys() & tensors.keys() else {}  # Adam has none before its first step
+    needed["rng"] = tensors.get("rng", torch.zeros(0)).byte().flatten()  # its length depends on the device
+    expected, found = ({key: (each.shape, each.dtype) for key, each in parts.items()} for parts in (needed, tensors))
+    if wrong := [key for key in sorted(needed | tensors) if expected.get(key) != found.get(key)]:
+        raise UserError(
+            f"{saved.path} holds another {wrong[0].partition('.')[0]} than this game: start it with the same recipe; a file "
+            f"that says its recipe is damaged. ({wrong[0]} is missing, is one too many, or has another shape or dtype.)"
+        )
+
+
+def restore(game, saved):
+    """Put a `Checkpoint` that fits into `game`. Returns `game`. Raises `UserError`, first of all, for a damaged random state."""
+    about, rng = saved.header, saved.tensors["rng"]
+    if rng.shape == game.rng.get_state().shape:
+        try:
+            game.rng.set_state(rng)
+        except RuntimeError as error:
+            raise UserError(f"{saved.path} can't be used: {str(error).splitlines()[0]}") from error
+    else:  # it was saved on another kind of device, whose random state means nothing here
+        game.rng.manual_seed(1_000_003 * about["seed"] + about["step"])
     parts = {name: {} for name in (*NETS, *OPTIMIZERS)}
-    for key, value in tensors.items():
+    for key, value in saved.tensors.items():
         name, _, rest = key.partition(".")
         if name in parts:
             parts[name][rest] = value
@@ -71,89 +176,52 @@ def load(game, path):
             slots.setdefault(int(i), {})[slot] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
         optimizer.param_groups[0]["betas"] = tuple(betas)
-    if tensors["rng"].shape == game.rng.get_state().shape:
-        game.rng.set_state(tensors["rng"])
-    else:  # it was saved on another kind of device, whose random state means nothing here
-        game.rng.manual_seed(1_000_003 * about["seed"] + about["step"])
     game.step, game.seconds, game.seed = about["step"], about["seconds"], about["seed"]
     game.rates, game.horizon = tuple(about["rates"]), about["horizon"]
-    anneal(game)
+    set_learning_rates(game)
     return game
 
 
-def read(path, nets, rng=None):
-    """The header of the checkpoint `path` and its tensors, which fit `nets`: a generator and a discriminator.
-
-    The nets may be on the device "meta". Raises as `header` does, and `ValueError` where the name, the shape or the dtype of a
-    tensor is not what these nets and their optimisers need, where a number is not finite, or where `rng`, a
-    `torch.Generator`, can't take its state. It changes nothing.
-    """
-    about = header(path)
-    tensors = safetensors.torch.load(Path(path).read_bytes())  # not mapped: the file may be replaced
-    needed = {f"{name}.{key}": value for name, net in zip(NETS, (*nets, nets[0]), strict=True)
-              for key, value in net.state_dict().items()}  # fmt: skip
-    for name, net in zip(OPTIMIZERS, nets, strict=True):
-        for i, weights in enumerate(net.parameters()):
-            slots = {"exp_avg": weights, "exp_avg_sq": weights, "step": torch.tensor(0.0)}
-            slots = {f"{name}.{i}.{slot}": value for slot, value in slots.items()}
-            needed |= slots if slots.keys() & tensors.keys() else {}  # Adam has none before its first step
-    needed["rng"] = tensors.get("rng", torch.zeros(0)).byte().flatten()  # its length depends on the device
-    expected, found = ({key: (each.shape, each.dtype) for key, each in parts.items()} for parts in (needed, tensors))
-    if wrong := [key for key in sorted(needed | tensors) if expected.get(key) != found.get(key)]:
-        raise ValueError(
-            f"{path} holds another {wrong[0].partition('.')[0]} than this game: start it with the same recipe; a file "
-            f"that says its recipe is damaged. ({wrong[0]} is missing, is one too many, or has another shape or dtype.)"
-        )
-    try:
-        check_finite(tensors)
-        if rng is not None and tensors["rng"].shape == rng.get_state().shape:
-            torch.Generator(rng.device).set_state(tensors["rng"])
-    except (Diverged, RuntimeError) as error:
-        raise ValueError(f"{path} can't be used: {str(error).splitlines()[0]}") from error
-    return about, tensors
-
-
-def header(path):
-    """What `save` wrote beside the tensors: step, seconds, seed, notes, ... Reads the first bytes of the file only.
-
-    Raises `FileNotFoundError` where there is no such file, `ValueError` where it is truncated or not a checkpoint of ours.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}.")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["gan_lib"])
-        notes, (g_lr, d_lr), (g_betas, d_betas) = about["notes"], about["rates"], about["betas"]
-        check(**{key: about[key] for key in ("step", "seconds", "seed")}, g_lr=g_lr, d_lr=d_lr, betas=g_betas)
-        check(betas=d_betas, horizon=1 if about["horizon"] is None else about["horizon"])
-        [check(horizon=length) for length in notes.get("planned", [])]  # `runs.train` notes both
-        if not isinstance(notes.get("data", ""), str):
-            raise ValueError("The name of a data set is text.")
-        return about
-    except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
-        ) from error
-
-
-def in_order(folder):
-    """The checkpoints in `folder`, by their steps."""
-    return sorted(Path(folder).glob("*.safetensors"), key=lambda path: header(path)["step"])
+def of_run(folder):
+    """The checkpoints of the run in `folder`, in the order of their steps, which their names say; [] where there is none."""
+    return sorted(Path(folder).glob("checkpoints/step_*.safetensors"), key=lambda path: int(path.stem[5:]))
 
 
 def latest(folder):
-    """The newest checkpoint in `folder` by its step, or None."""
-    return next(reversed(in_order(folder)), None)
+    """The newest checkpoint of the run in `folder`, or None."""
+    return next(reversed(of_run(folder)), None)
+
+
+def files_of(source):
+    """The checkpoints that `source` names, in the order of their steps: of the folder of a run, or a single file.
+
+    [] where `source` is the name of a pretrained generator, which goes before a file or folder of that name in the working
+    directory: "./dcgan" names the folder. Raises `UserError` for a folder that holds no checkpoint.
+    """
+    source, path = str(source), Path(source)
+    if source in recipes.pretrained_names() or (path.name == source and not path.suffix and not path.exists()):
+        return []
+    if not path.is_dir():
+        return [path]
+    if not (paths := of_run(path)):
+        raise UserError(f"{source} holds no checkpoint.")
+    return paths
+
+
+def sampler(source, device="cpu"):
+    """The frozen generator that `source` names (see `files_of`); of a run's folder, the newest."""
+    paths = files_of(source)
+    return resume(paths[-1], device).sampler() if paths else recipes.pretrained(source, device)
 
 
 def save_records(records, path):
-    """Write `training.Record`s as CSV with a header line, atomically."""
+    """Write `Record`s as CSV with a header line, atomically."""
     lines = [",".join(Record._fields), *(",".join(map(str, record)) for record in records)]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
 def load_records(path):
-    """The records that `save_records` wrote; [] where there is no such file. Raises `ValueError` where it is another file."""
+    """The records that `save_records` wrote; [] where there is no such file. Raises `UserError` where it is another file."""
     if not Path(path).exists():
         return []
     try:
@@ -161,4 +229,4 @@ def load_records(path):
             rows = list(csv.DictReader(file))
         return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ValueError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error
+        raise UserError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from gan_lib import attributes, clinic, data, latent, losses, models, toys, training
+from gan_lib import UserError, attributes, data, latent, losses, models, training
+from gan_lib.studies import faults, toys
 
 
 class Verdict(NamedTuple):
@@ -58,7 +59,7 @@ def call(function, *arguments):
     if result is ...:
         raise NotTried
     if result is None:
-        raise ValueError("your function returned None; is there a return?")
+        raise UserError("your function returned None; is there a return?")
     return result
 
 
@@ -637,13 +638,13 @@ def against(fault, run):
     """A fault, or "healthy", that a `clinic.Patient` does not have, and why it is another."""
     if fault in MARKS:
         return f"{fault}: there {MARKS[fault]}"
-    return f"{fault}: look again, for {clinic.diagnose(run.records, run.game, run.images).sign}"
+    return f"{fault}: look again, for {faults.diagnose(run.records, run.game, run.images).sign}"
 
 
 @check
 def blind_runs(answer):
     """What the three `clinic.patients()` have, a list of names."""
-    names = [clinic.HEALTHY, *clinic.FAULTS]
+    names = [faults.HEALTHY, *faults.FAULTS]
     if not isinstance(answer, list | tuple) or len(answer) != 3:
         return "it should be a list of three names, one for each run."
     if ... in answer:
@@ -652,7 +653,7 @@ def blind_runs(answer):
         if name not in names:
             return f"{name!r} is none of the names: {', '.join(names)}."
     for which, said, true, run in zip(
-        ("first", "second", "third"), answer, clinic.answers(), clinic.patients(), strict=True
+        ("first", "second", "third"), answer, faults.answers(), faults.patients(), strict=True
     ):
         if said != true:
             return f"the {which} run is not {against(said, run)}."

@@ -8,19 +8,21 @@ import copy
 import torch
 from torch import nn
 
+from gan_lib import UserError
+
 
 class LabelledGenerator(nn.Module):
     """G(z, y) = g(W z + b + u_y), where W z + b is the first layer of `net`, and g the others: y moves its bias.
 
     As if a one-hot y stood beside z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. u starts at 0: at first the label says
-    nothing. Raises `ValueError` where the first layer of `net` is none that is linear.
+    nothing. Raises `UserError` where the first layer of `net` is none that is linear.
     """
 
     def __init__(self, net, classes=10):
         super().__init__()
         self.first, *rest = net
         if not isinstance(self.first, nn.Linear):
-            raise ValueError(f"To be told labels, a generator must begin with a linear layer, not with {self.first}.")
+            raise UserError(f"To be told labels, a generator must begin with a linear layer, not with {self.first}.")
         self.rest, self.classes = nn.Sequential(*rest), classes
         self.embedding = nn.Embedding(classes, self.first.out_features)
         nn.init.zeros_(self.embedding.weight)
@@ -41,7 +43,7 @@ class LabelledGenerator(nn.Module):
 class ProjectionDiscriminator(nn.Module):
     """D(x, y) = w · f(x) + b + v_y · f(x), where f(x) is what enters the last layer of `net`: does x look real, and like y?
 
-    Miyato & Koyama 2018 (arXiv 1802.05637), eq. 3. v starts at 0: at first the label says nothing. Raises `ValueError` where the
+    Miyato & Koyama 2018 (arXiv 1802.05637), eq. 3. v starts at 0: at first the label says nothing. Raises `UserError` where the
     last layer of `net`, but for Flatten, is none that is linear.
     """
 
@@ -49,7 +51,7 @@ class ProjectionDiscriminator(nn.Module):
         super().__init__()
         *body, self.last, _ = net
         if not isinstance(self.last, nn.Linear):
-            raise ValueError(f"To be told labels, a discriminator must end in a linear layer, not in {self.last}.")
+            raise UserError(f"To be told labels, a discriminator must end in a linear layer, not in {self.last}.")
         self.features = nn.Sequential(*body)
         self.embedding = nn.Embedding(classes, self.last.in_features)
         nn.init.zeros_(self.embedding.weight)

@@ -7,7 +7,6 @@ Introduced in lesson 01.
 import contextlib
 import functools
 import gzip
-import io
 import itertools
 import math
 import os
@@ -15,12 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import platformdirs
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import nn
 
+from gan_lib import UserError
 from gan_lib.files import bundled_mnist, read_idx, write_atomically
 
 SETS = {  # name: (torchvision's class, its arguments, number of classes, beginnings of the file names: training, test)
@@ -31,8 +28,6 @@ SETS = {  # name: (torchvision's class, its arguments, number of classes, beginn
 }
 ENDS = "images-idx3-ubyte", "labels-idx1-ubyte"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where `apt install dataset-fashion-mnist` puts its four
-
-PICTURES = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # Pillow reads other formats too, some with outside programs
 
 
 class Digits(NamedTuple):
@@ -46,11 +41,11 @@ def load(name="mnist", *, train=True, device="cpu"):
     """Return the 60,000 training (or 10,000 test) images of `name` as `Digits` on `device`.
 
     `name` is one of `SETS`. MNIST is read from the package. The others are read from the cache folder, into which torchvision
-    downloads them; Fashion-MNIST is also found where Debian's package puts it. Raises `ValueError` for another name or a damaged
+    downloads them; Fashion-MNIST is also found where Debian's package puts it. Raises `UserError` for another name or a damaged
     file, and `FileNotFoundError`, which says what to put where, if the files are neither on disk nor to be had from the network.
     """
     if name not in SETS:
-        raise ValueError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
+        raise UserError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
     stems = [f"{SETS[name][3][not train]}-{end}" for end in ENDS]
     images, labels = map(bundled, stems) if name == "mnist" else drop_in(name, stems)
     return Digits(images.to(device, copy=True), labels.to(device, torch.int64, copy=True))  # `bundled` keeps its own
@@ -79,9 +74,9 @@ def drop_in(name, stems):
     images, labels = (read_idx(path, path.read_bytes()) for path in paths)
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
         shapes = f"{list(images.shape)} and {list(labels.shape)}"
-        raise ValueError(f"{paths[0]} and {paths[1]} must hold images [N, 28, 28] and labels [N], not {shapes}.")
+        raise UserError(f"{paths[0]} and {paths[1]} must hold images [N, 28, 28] and labels [N], not {shapes}.")
     if labels.min() < first or labels.max() >= first + classes:
-        raise ValueError(f"The labels in {paths[1]} must lie between {first} and {first + classes - 1}.")
+        raise UserError(f"The labels in {paths[1]} must lie between {first} and {first + classes - 1}.")
     return (images.mT.contiguous() if kind == "EMNIST" else images), labels - first  # letters lie on their side
 
 
@@ -105,7 +100,7 @@ def download(kind, arguments, raw):
 def subset(digits, per_class, seed=0):
     """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more. Not below 0."""
     if per_class < 0:
-        raise ValueError(f"per_class must be at least 0, not {per_class}.")
+        raise UserError(f"per_class must be at least 0, not {per_class}.")
     order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
     chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
     return Digits(*(each[chosen] for each in digits))
@@ -119,7 +114,7 @@ def cache_folder():
 def unpack(folder):
     """Write the four bundled MNIST files, unpacked, into `folder`, unless they are there whole.
 
-    Safe to call from several processes at once. Raises `ValueError` where a bundled file is damaged.
+    Safe to call from several processes at once. Raises `UserError` where a bundled file is damaged.
     """
     for stem in (f"{part}-{end}" for part in SETS["mnist"][3] for end in ENDS):
         content = gzip.decompress(bundled_mnist(stem))
@@ -128,79 +123,40 @@ def unpack(folder):
 
 
 def check_images(images, ndim=4, clipped=False):
-    """Raise a `ValueError` unless `images` are finite float [N, 1, 28, 28] in [-1, 1]: called where images enter.
+    """Raise `UserError` unless `images` are finite float [N, 1, 28, 28] in [-1, 1]: called where images enter.
 
     With `ndim` 3 it is one image, and with None any number of axes may come first; with `clipped`, any range but [0, 1] will do.
     """
     if not images.is_floating_point():
-        raise ValueError(f"The images must be float in [-1, 1], not {images.dtype}: give them to data.to_range first.")
+        raise UserError(f"The images must be float in [-1, 1], not {images.dtype}: give them to data.to_range first.")
     if images.shape[-3:] != (1, 28, 28) or images.ndim != (ndim or images.ndim):
-        raise ValueError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
+        raise UserError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
     low, high = (
         torch.stack(images.detach().aminmax()).tolist() if images.numel() else (-1, 1)
     )  # one wait for the device
     if not math.isfinite(high - low):
-        raise ValueError("The images hold NaN or infinity: the generator has diverged.")
+        raise UserError("The images hold NaN or infinity: the generator has diverged.")
     if 0 <= low < 0.5 < high or (not clipped and max(-low, high) > 1.5):
-        raise ValueError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
+        raise UserError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
 
 
 def to_range(images):
     """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1]: x / 127.5 - 1. What every net here sees and makes.
 
-    Raises `ValueError` for images that are not uint8, such as those already brought to [-1, 1].
+    Raises `UserError` for images that are not uint8, such as those already brought to [-1, 1].
     """
     if images.dtype != torch.uint8:
-        raise ValueError(f"The images must be uint8, 0 to 255, not {images.dtype}: they are brought to [-1, 1] here.")
+        raise UserError(f"The images must be uint8, 0 to 255, not {images.dtype}: they are brought to [-1, 1] here.")
     return images.unsqueeze(-3).float().div_(127.5).sub_(1)
 
 
 def to_uint8(images):
     """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped.
 
-    Raises `ValueError` for images that `check_images` refuses, such as those in [0, 1].
+    Raises `UserError` for images that `check_images` refuses, such as those in [0, 1].
     """
     check_images(images, ndim=None, clipped=True)
     return images.detach().squeeze(-3).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def read_picture(file):
-    """A digit in a picture file (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
-
-    `PICTURES` names the formats. White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre
-    of its ink at (14, 14). Raises `ValueError` where the file can't be read, or shows nothing.
-    """
-    name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
-    try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=PICTURES.split(", ")) as picture:
-            picture = ImageOps.exif_transpose(picture)  # a phone's may lie on its side
-            if picture.mode[0] in "IF":  # 16 or 32 bits a pixel
-                values = np.nan_to_num(np.array(picture, np.float64))
-                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # I;16 and the like have 16
-                picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{name} can't be read: it is none of {PICTURES}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}.") from error
-    picture.thumbnail((400, 400))
-    grey, cover = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
-    if cover.min() < 1:  # behind what is drawn comes its opposite
-        grey = grey * cover + (1 - cover) * ((grey * cover).sum() < 0.5 * cover.sum())
-    paper = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
-    low, high = grey.aminmax()
-    if high - low < 0.1:
-        raise ValueError(f"{name} shows nothing: it has one shade all over.")
-    ink = (paper - grey) / (paper - low) if paper - low > high - paper else (grey - paper) / (high - paper)
-    ink = torch.where(ink > 0.15, ink, 0)  # paper has a grain
-    rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    size = [max(1, round(20 * side / max(ink.shape))) for side in ink.shape]
-    small = nn.functional.interpolate(ink[None, None], size, mode="area")[0, 0]
-    small = small / small.max()
-    centres = [(small.sum(1 - i) * torch.arange(side)).sum() / small.sum() for i, side in enumerate(size)]
-    top, left = [min(max(round(14 - c.item()), 0), 28 - side) for c, side in zip(centres, size, strict=True)]
-    return nn.functional.pad(small, (left, 28 - left - size[1], top, 28 - top - size[0])).unsqueeze(0) * 2 - 1
 
 
 def batches(images, batch_size, *, seed=0, start=0):
@@ -216,7 +172,7 @@ def labelled_batches(digits, batch_size, *, seed=0, start=0):
     """
     images, *labels = digits
     if not 0 < batch_size <= len(images):
-        raise ValueError(f"batch_size must lie between 1 and the number of images ({len(images)}), not {batch_size}.")
+        raise UserError(f"batch_size must lie between 1 and the number of images ({len(images)}), not {batch_size}.")
     per_epoch = len(images) // batch_size
     rng = torch.Generator(images.device)
     for epoch in itertools.count(start // per_epoch):
@@ -226,25 +182,3 @@ def labelled_batches(digits, batch_size, *, seed=0, start=0):
             # index_select is sooner than images[chosen]
             yield to_range(images.index_select(0, chosen)), *(each.index_select(0, chosen) for each in labels)
         start = 0
-
-
-def pick_device(name="auto"):
-    """The torch device called `name`; "auto" is "cuda" when this PyTorch can run on the GPU that is there, else "cpu".
-
-    Raises `ValueError` where the device asked for is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if works("cuda") else "cpu")
-    if not works(name):
-        raise ValueError(
-            f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto."
-        )
-    return torch.device(name)
-
-
-def works(device):
-    """Whether one small computation succeeds: a GPU too old for this PyTorch says it is available, and fails here."""
-    try:
-        return torch.ones(1, device=device).add(1).item() == 2
-    except (RuntimeError, AssertionError):
-        return False

@@ -9,13 +9,13 @@ from typing import Annotated, NamedTuple
 
 import torch
 
-from gan_lib import data, models
+from gan_lib import UserError, data, models
 from gan_lib.files import bundled_weights
 
 
 @functools.cache
 def digit_net(device="cpu"):
-    """The trained classifier, frozen, in eval mode. Made by `python tools/train_digit_net.py`."""
+    """The trained classifier, frozen, in eval mode. Made by `python tools/make_digit_net.py`."""
     net = models.digit_classifier()
     net.load_state_dict(bundled_weights("digit-net")[0])
     return net.eval().requires_grad_(False).to(device)
@@ -43,9 +43,9 @@ class Gaussian(NamedTuple):
 
 
 def gaussian(features):
-    """The statistics of features [N, d] that `frechet_distance` compares. Raises `ValueError` for N < 2."""
+    """The statistics of features [N, d] that `frechet_distance` compares. Raises `UserError` for N < 2."""
     if len(features) < 2:
-        raise ValueError(f"A covariance takes at least two images or points, not {len(features)}.")
+        raise UserError(f"A covariance takes at least two images or points, not {len(features)}.")
     features = features.double()
     return Gaussian(features.mean(0), torch.atleast_2d(features.T.cov()))  # [1, 1] for d = 1, too
 
@@ -58,7 +58,7 @@ def frechet_distance(a, b):
     """
     product = a.cov @ b.cov
     if not product.isfinite().all():  # LAPACK would end the process
-        raise ValueError("There is no distance: the features, or their statistics, hold NaN or infinity.")
+        raise UserError("There is no distance: the features, or their statistics, hold NaN or infinity.")
     roots = torch.linalg.eigvals(product).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
     distance = (a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum()
     return distance.item()
@@ -194,9 +194,9 @@ def nearness(images, among=1000):
 
 
 def score(images):
-    """The `Score` of images [N, 1, 28, 28] in [-1, 1]; `ValueError` where N < 1,000, too few for a covariance of 128 features."""
+    """The `Score` of images [N, 1, 28, 28] in [-1, 1]; `UserError` where N < 1,000, too few for a covariance of 128 features."""
     if len(images) < 1000:
-        raise ValueError(f"A score needs at least 1,000 images, better 10,000; these are {len(images)}.")
+        raise UserError(f"A score needs at least 1,000 images, better 10,000; these are {len(images)}.")
     real = real_digits(images.device)
     features, logits = features_and_logits(images)
     shares = class_shares(logits)
@@ -227,7 +227,7 @@ def class_scores(images, labels):
     real, labels = real_digits(images.device), labels.to(images.device)
     valid = labels.shape == images.shape[:1] and labels.eq(labels.long().clamp(0, 9)).all()
     if not valid or labels.long().bincount(minlength=10).min() < 6:
-        raise ValueError("There must be a label from 0 to 9 for each image, and at least six images of each digit.")
+        raise UserError("There must be a label from 0 to 9 for each image, and at least six images of each digit.")
     features, logits = features_and_logits(images)
     right, scores = logits.argmax(1) == labels, []
     for digit in range(10):

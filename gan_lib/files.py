@@ -12,6 +12,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from gan_lib import UserError
+
 
 def write_atomically(path, content):
     """Write the bytes `content` to `path`; whoever reads `path` sees the old file or the new one, never a half.
@@ -40,24 +42,24 @@ def manifest():
 def bundled_weights(name):
     """The tensors in weights/`name`.safetensors and what weights/manifest.json says of them.
 
-    Raises `ValueError` where there is no such entry, or where the file does not have the SHA-256 that the manifest gives.
+    Raises `UserError` where there is no such entry, or where the file does not have the SHA-256 that the manifest gives.
     """
     there = manifest()
     if name not in there:
-        raise ValueError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(there)}.")
+        raise UserError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(there)}.")
     return safetensors.torch.load(bundled_file("weights", f"{name}.safetensors", there[name]["sha256"])), there[name]
 
 
 def bundled_file(folder, name, sha256):
-    """The bytes of a file that comes with the package. Raises `ValueError` where they don't have this SHA-256."""
+    """The bytes of a file that comes with the package. Raises `UserError` where they don't have this SHA-256."""
     content = (resources.files("gan_lib") / folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"The bundled file {name} is damaged: install gan_lib once more.")
+        raise UserError(f"The bundled file {name} is damaged: install gan_lib once more.")
     return content
 
 
 def bundled_mnist(stem):
-    """The bytes of one of the four MNIST files, packed with gzip. Raises `ValueError` where the file is damaged."""
+    """The bytes of one of the four MNIST files, packed with gzip. Raises `UserError` where the file is damaged."""
     sums = (resources.files("gan_lib") / "mnist" / "SHA256SUMS").read_text().split()
     return bundled_file("mnist", f"{stem}.gz", sums[sums.index(f"{stem}.gz") - 1])
 
@@ -65,11 +67,11 @@ def bundled_mnist(stem):
 def read_idx(path, content):
     """The values of an IDX file, uint8 of any shape, from its bytes; those of a .gz are unpacked first.
 
-    Raises `ValueError`, which names `path`, where the file is damaged.
+    Raises `UserError`, which names `path`, where the file is damaged.
     """
     try:
         content = gzip.decompress(content) if str(path).endswith(".gz") else content
         sizes = np.frombuffer(content, ">u4", content[3], 4).tolist()
         return torch.tensor(np.frombuffer(content, np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes))
     except (EOFError, IndexError, OSError, ValueError, zlib.error) as error:
-        raise ValueError(f"The file {path} is damaged ({error}): delete it and try again.") from error
+        raise UserError(f"The file {path} is damaged ({error}): delete it and try again.") from error

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from gan_lib import data, models
+from gan_lib import UserError, data, models
 from gan_lib.attributes import ATTRIBUTES
 
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, models.SigmoidPixels)
@@ -62,11 +62,11 @@ def find_directions(sampler, attributes=ATTRIBUTES, n=5000, seed=0):
 
 def principal_directions(sampler, k=5, n=5000, seed=0):
     """The directions of z along which the generator's first layers change most: principal components of what leaves its first
-    activation, brought back to z. Härkönen et al. 2020 (arXiv 2004.02546), section 2.1. Raises `ValueError` where it has none.
+    activation, brought back to z. Härkönen et al. 2020 (arXiv 2004.02546), section 2.1. Raises `UserError` where it has none.
     """
     first = next((layer for layer in sampler.generator.modules() if isinstance(layer, ACTIVATIONS)), None)
     if first is None:
-        raise ValueError("The generator has no activation whose components could be taken.")
+        raise UserError("The generator has no activation whose components could be taken.")
     seen, z = [], sampler.noise(n, seed)
     watching = first.register_forward_hook(lambda layer, inputs, outputs: seen.append(outputs.flatten(1)))
     try:
@@ -75,7 +75,7 @@ def principal_directions(sampler, k=5, n=5000, seed=0):
         watching.remove()
     early = torch.cat(seen)
     if len(early) < 2 or not early.isfinite().all():  # LAPACK would end the process
-        raise ValueError(
+        raise UserError(
             "Principal components need at least two points, and finite numbers: has the generator diverged?"
         )
     axes = torch.linalg.eigh(early.T.cov()).eigenvectors[:, -k:].flip(1)  # the variances along them rise
@@ -86,9 +86,9 @@ def fit(z, values, names):
     """For each column of values [N, K] the `Direction` along which it grows fastest: least squares of values on z [N, d]."""
     n, d = z.shape
     if n < d + 2:
-        raise ValueError(f"To fit {d} numbers takes at least {d + 2} points, not {n}.")
+        raise UserError(f"To fit {d} numbers takes at least {d + 2} points, not {n}.")
     if not (values.isfinite().all() and z.isfinite().all()):
-        raise ValueError("The attributes, or z, are no numbers: the generator has diverged.")
+        raise UserError("The attributes, or z, are no numbers: the generator has diverged.")
     design = torch.cat([z, torch.ones_like(z[:, :1])], 1)
     weights = torch.linalg.lstsq(design.cpu(), values.cpu()).solution.to(z.device)  # [d + 1, K]
     left = (values - design @ weights).square().sum(0) / (n - d - 1)  # divided so, 0 % of mere noise is explained
@@ -107,7 +107,7 @@ def orthogonal(directions):
             vector = vector - (vector @ other.vector) / other.vector.square().sum() * other.vector
         whole, left = direction.vector.square().sum(), vector @ direction.vector
         if not left > 1e-6 * whole:
-            raise ValueError(f"{direction.name} adds nothing to the directions before it: leave it out.")
+            raise UserError(f"{direction.name} adds nothing to the directions before it: leave it out.")
         kept.append(direction._replace(vector=vector * whole / left))
     return kept
 
@@ -137,7 +137,7 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
     """
     z, names = sampler.noise(n, seed), list(attributes)
     if not {direction.name for direction in directions} <= set(names):
-        raise ValueError(f"Directions must be named after the attributes, which are: {', '.join(names)}.")
+        raise UserError(f"Directions must be named after the attributes, which are: {', '.join(names)}.")
     samples = sampler.sample(1000, seed + 1)
     spread = {name: measure(samples).std() for name, measure in attributes.items()}
 

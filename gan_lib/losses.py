@@ -2,7 +2,7 @@
 
 A discriminator returns one logit per image, **high for real**: D(x) = sigmoid(logit). Each function below takes
 `real_logits` and `fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar. Those that pair
-real with fake raise `ValueError` where the two shapes differ.
+real with fake raise `UserError` where the two shapes differ.
 
 Logarithms are written with softplus(a) = log(1 + exp(a)), because -log sigmoid(a) = softplus(-a) and
 -log(1 - sigmoid(a)) = softplus(a): exact, and with a full gradient, where log(sigmoid(a)) underflows.
@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import torch
 from torch.nn.functional import relu, softplus
+
+from gan_lib import UserError
 
 
 class Loss(NamedTuple):
@@ -46,9 +48,9 @@ def minimax_g(real_logits, fake_logits):
 
 
 def check_pairs(real, fake):
-    """Raise `ValueError` unless the shapes are equal: [N, 1] beside [N] would make N × N pairs."""
+    """Raise `UserError` unless the shapes are equal: [N, 1] beside [N] would make N × N pairs."""
     if real.shape != fake.shape:
-        raise ValueError(
+        raise UserError(
             f"Real and fake must have the same shape to be paired, not {[*real.shape]} and {[*fake.shape]}."
         )
 

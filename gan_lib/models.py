@@ -7,9 +7,7 @@ A discriminator maps such images to logits [N], high for real. MLPs: lesson 02. 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lib import residual
 from gan_lib.sampler import Sampler as Sampler
-from gan_lib.sampler import classes_of as classes_of
 
 
 def mlp_generator(latent_dim=64, width=256):
@@ -148,14 +146,3 @@ def digit_classifier():
         nn.Flatten(), nn.Linear(64 * 49, 128), nn.BatchNorm1d(128), nn.ReLU(),  #       [N, 128] the features
         nn.Linear(128, 10),  #                                                          [N, 10] the logits
     )  # fmt: skip
-
-
-PAIRS = {
-    "mlp": (mlp_generator, mlp_discriminator),
-    "mlp-sigmoid": (mlp_sigmoid_generator, mlp_relu_discriminator),
-    "dcgan": (dcgan_generator, dcgan_discriminator),
-    "mapped": (mapped_generator, plain_discriminator),
-    "dcgan-plain": (dcgan_generator, plain_discriminator),
-    "dcgan-spectral": (dcgan_generator, spectral_discriminator),
-    "residual": (residual.generator, residual.discriminator),
-}

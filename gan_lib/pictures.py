@@ -1,114 +1,160 @@
-"""Pictures as HTML for the widgets, which show one by replacing another's text. Pure functions.
+"""Pictures as `uint8` arrays: tiles of digits, films, files, and reading a photograph of a digit. No matplotlib.
 
-It is the fastest way to show a moving picture in a notebook, and safe from any thread, for no pyplot is involved.
+One colour per role, everywhere, told apart by colour-blind readers too (Okabe and Ito's set). Introduced in lesson 01.
 """
 
-import base64
-import html
 import io
 import math
+from pathlib import Path
 
-from PIL import Image
+import imageio.v3 as imageio
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from torch import nn
 
-from gan_lib.plotting import FAKE, REAL, THEORY, D
+from gan_lib import UserError, data
 
-
-def failure(error):
-    """An exception as HTML: its name, and what it says."""
-    return f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
-
-
-def img(picture, width, alt):
-    """An HTML image of a uint8 picture [height, width], shown `width` CSS pixels wide with sharp pixels."""
-    png = io.BytesIO()
-    Image.fromarray(picture).save(png, "png", compress_level=1)
-    height = round(width * picture.shape[0] / picture.shape[1])
-    source = base64.b64encode(png.getvalue()).decode()
-    return (
-        f'<img alt="{alt}" width="{width}" height="{height}" style="image-rendering: pixelated" '
-        f'src="data:image/png;base64,{source}">'
-    )
+REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"
+GAP = 2  # pixels between two digits of a grid
+CELL = 28 + GAP
+FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # Pillow reads other formats too, some with outside programs
 
 
-def figures(pictures, width):
-    """HTML of uint8 pictures [height, width] side by side, `width` CSS pixels wide each: {the label below it: picture}."""
-    each = [
-        f'<figure style="margin: 0; width: {width}px">{img(picture, width, html.escape(label))}'
-        f'<figcaption style="line-height: 1.3">{html.escape(label)}</figcaption></figure>'
-        for label, picture in pictures.items()
-    ]
-    return f'<div style="display: flex; flex-wrap: wrap; gap: 8px">{"".join(each)}</div>'
+def pixels(images):
+    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU; `UserError` for others."""
+    shown = images if images.dtype == torch.uint8 else data.to_uint8(images)
+    if shown.ndim != 3 or shown.shape[1:] != (28, 28):
+        raise UserError(f"The images must be float [N, 1, 28, 28] or uint8 [N, 28, 28], not {list(images.shape)}.")
+    return shown.cpu()
 
 
-def curves_svg(records, width=440, height=130):
-    """Losses (left) and D(x), D(G(z)) (right) over the steps of `records`, as one SVG; theory's levels dashed.
+def tile(images, columns=10, scale=1):
+    """Images (as `pixels` takes them) in rows: numpy uint8 [height, width], each pixel repeated `scale` times both ways."""
+    images = pixels(images).numpy()
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    picture = np.full((rows * CELL + GAP, columns * CELL + GAP), 40, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * CELL + GAP, i % columns * CELL + GAP
+        picture[top : top + 28, left : left + 28] = image
+    return picture.repeat(scale, 0).repeat(scale, 1)
 
-    Of very many records it draws every k-th, counted from the last: the picture has no room for more.
+
+def save_picture(picture, path, dpi=72):
+    """Write a uint8 picture [height, width] as PNG or PDF, making its folder if need be; printed, it has `dpi` pixels an inch."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
+
+
+def tint(images, field, columns=10):
+    """Images [N, 1, 28, 28] in [-1, 1], red where `field` (of their shape) is above 0 and blue where it is below.
+
+    Full colour is the 99.5 % quantile of |field| in that image. numpy uint8 [height, width, 3]. Lesson 04.
     """
-    records = records[:: -max(1, len(records) // 200)][::-1]
-    losses, undecided = [loss for r in records for loss in (r.d_loss, r.g_loss)], (math.log(4), math.log(2))
-    lowest, highest = min([0, *losses]), max([1.5, *losses])
-    panels = [
-        (0, lowest, highest, [("d_loss", D), ("g_loss", FAKE)], undecided, "d_loss, g_loss"),
-        (width / 2, 0, 1, [("d_real", REAL), ("d_fake", FAKE)], (0.5,), "D(x), D(G(z))"),
-    ]
-    last = max(1, records[-1].step) if records else 1
-    parts = []
-    w, h = width / 2 - 12, height - 18
-    for left, low, high, lines, levels, title in panels:
-        down = lambda value, low=low, high=high: f"{16 + h * (high - value) / (high - low):.1f}"
-        parts.append(f'<text x="{left + 2:.0f}" y="11" font-size="11" fill="currentColor">{title}</text>')
-        parts.append(f'<rect x="{left:.0f}" y="16" width="{w:.0f}" height="{h:.0f}" fill="none" stroke="{THEORY}"/>')
-        for level in map(down, levels):
-            ends = f'x1="{left:.0f}" x2="{left + w:.0f}" y1="{level}" y2="{level}"'
-            parts.append(f'<line {ends} stroke="{THEORY}" stroke-dasharray="4"/>')
-        for field, colour in lines:
-            points = " ".join(f"{left + w * r.step / last:.1f},{down(getattr(r, field))}" for r in records)
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    return f'<svg width="{width}" height="{height}" role="img" aria-label="training curves">{"".join(parts)}</svg>'
+    scale = field.abs().flatten(1).quantile(0.995, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
+    red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
+    grey = (images + 1) * (1 - red - blue) - 1
+    return np.stack([tile(channel, columns) for channel in (grey + 2 * red, grey, grey + 2 * blue)], -1)
 
 
-def move_svg(before, after, n, width=640):
-    """How one step moved D's mean opinion of n real and n fakes: a ring at what it was, a dot at what it is, as one SVG.
+def rgb(images, columns=10):
+    """Images [N, 3, 28, 28] in [-1, 1] as a colour picture: numpy uint8 [height, width, 3]. Lesson 07."""
+    return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
 
-    `before` and `after` have `d_real` and `d_fake`, probabilities.
+
+def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):
+    """Write batches of images (as `pixels` takes them) as a moving picture; `path` ends in .gif or .mp4.
+
+    It lasts `seconds`, and the last frame is held for `hold` times as long as all of them take. A bar at the bottom shows how
+    far it is; below it stands the frame's label, if there are `labels`. A GIF has 16 levels of grey: noise compresses badly.
     """
-    left, w, parts, told = 74, width - 200, [], []
-    for y, name, field, colour in ((32, "D(x)", "d_real", REAL), (56, "D(G(z))", "d_fake", FAKE)):
-        was, now = getattr(before, field), getattr(after, field)
-        told.append(f"{name} {was:.3f} → {now:.3f}")
-        parts += [
-            f'<text x="2" y="{y + 4}" font-size="13" fill="currentColor">{name}</text>',
-            f'<line x1="{left}" x2="{left + w}" y1="{y}" y2="{y}" stroke="{THEORY}"/>',
-            f'<line x1="{left + w * was:.1f}" x2="{left + w * now:.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="5"/>',
-            f'<circle cx="{left + w * was:.1f}" cy="{y}" r="6" fill="none" stroke="{colour}" stroke-width="2"/>',
-            f'<circle cx="{left + w * now:.1f}" cy="{y}" r="6" fill="{colour}"/>',
-            f'<text x="{left + w + 12}" y="{y + 4}" font-size="13" fill="currentColor">{was:.3f} → {now:.3f}</text>',
-        ]
-    title = f"what D says of the same {n} x and the same {n} z, from 0, fake, to 1, real: before ○, after ●"
-    half = left + w / 2
-    return (
-        f'<svg width="{width}" height="70" role="img" aria-label="{title}: {", ".join(told)}">'
-        f'<text x="2" y="12" font-size="12" fill="currentColor">{title}</text>'
-        f'<line x1="{half}" x2="{half}" y1="20" y2="68" stroke="{THEORY}" stroke-dasharray="4"/>{"".join(parts)}</svg>'
-    )
+    pictures = [tile(frame, columns, scale) for frame in frames]
+    for i, picture in enumerate(pictures):
+        picture[-2 * scale :, : max(1, round(picture.shape[1] * (i + 1) / len(pictures)))] = 200
+    if labels is not None:
+        pictures = [caption(picture, label) for picture, label in zip(pictures, labels, strict=True)]
+    pictures += [pictures[-1]] * max(hold > 0, int(hold * len(pictures)))
+    fps = max(1.0, len(pictures) / seconds)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if str(path).endswith(".gif"):
+        coarse = ((np.arange(256) + 8.5) // 17 * 17).astype(np.uint8)  # 0, 17, ... 255
+        Path(path).write_bytes(gif(coarse[np.stack(pictures)], 1000 / fps))
+    else:
+        colour = np.stack(pictures)[..., None].repeat(3, -1)
+        imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
 
 
-def classes_svg(counts, width=440, height=80):
-    """How many samples are read as each digit, as bars in one SVG; an even share is dashed. `counts` is a list of numbers."""
-    top, floor, each = max([*counts, 2 * sum(counts) / len(counts)]), height - 14, width / len(counts)
-    title = f"what the digit net reads in {sum(counts)} samples"
-    even = floor - (floor - 16) * sum(counts) / len(counts) / top
-    parts = [f'<line x1="0" x2="{width}" y1="{even:.1f}" y2="{even:.1f}" stroke="{THEORY}" stroke-dasharray="4"/>']
-    for digit, count in enumerate(counts):
-        x, h = each * digit, (floor - 16) * count / top
-        parts.append(
-            f'<rect x="{x + 6:.1f}" y="{floor - h:.1f}" width="{each - 12:.1f}" height="{h:.1f}" fill="{FAKE}"/>'
-        )
-        middle = f'x="{x + each / 2:.1f}" y="{height - 2}" font-size="11" text-anchor="middle" fill="currentColor"'
-        parts.append(f"<text {middle}>{digit}</text>")
-    told = ", ".join(f"{count} as {digit}" for digit, count in enumerate(counts))
-    return (
-        f'<svg width="{width}" height="{height}" role="img" aria-label="{title}: {told}">'
-        f'<text x="2" y="11" font-size="11" fill="currentColor">{title}</text>{"".join(parts)}</svg>'
-    )
+def gif(pictures, milliseconds):
+    """The bytes of a GIF that plays uint8 pictures [N, height, width] without end, each for so many milliseconds."""
+    return imageio.imwrite("<bytes>", pictures, extension=".gif", duration=milliseconds, loop=0)
+
+
+def caption(picture, text):
+    """The uint8 picture [height, width] with a line of text below it: [height + 20, width]."""
+    line = Image.new("L", (picture.shape[1], 20))
+    ImageDraw.Draw(line).text((6, 3), text, fill=255, font=ImageFont.load_default(12))
+    return np.concatenate([picture, np.asarray(line)])
+
+
+def untile(picture, scale=1):
+    """The uint8 images [N, 28, 28], as a tensor, of a picture that `tile` made (all its places filled)."""
+    picture = picture[::scale, ::scale]
+    rows, columns = picture.shape[0] // CELL, picture.shape[1] // CELL
+    places = [(r * CELL + GAP, c * CELL + GAP) for r in range(rows) for c in range(columns)]
+    return torch.from_numpy(np.stack([picture[top : top + 28, left : left + 28] for top, left in places]))
+
+
+def load_picture(path):
+    """A grey PNG as numpy uint8 [height, width]."""
+    return np.array(Image.open(path).convert("L"))
+
+
+def load_images(path):
+    """The images of a .npy, uint8 [N, 28, 28], brought to [-1, 1]. Nothing in the file is unpickled."""
+    try:
+        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects, and more images than the file holds
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise UserError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
+    return data.to_range(torch.from_numpy(np.array(images)))
+
+
+def read_picture(file):
+    """A digit in a picture file (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
+
+    `FORMATS` names the formats. White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre
+    of its ink at (14, 14). Raises `UserError` where the file can't be read, or shows nothing.
+    """
+    name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS.split(", ")) as picture:
+            picture = ImageOps.exif_transpose(picture)  # a phone's may lie on its side
+            if picture.mode[0] in "IF":  # 16 or 32 bits a pixel
+                values = np.nan_to_num(np.array(picture, np.float64))
+                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # I;16 and the like have 16
+                picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
+            picture = picture.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise UserError(f"{name} can't be read: it is none of {FORMATS}.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}.") from error
+    picture.thumbnail((400, 400))
+    grey, cover = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
+    if cover.min() < 1:  # behind what is drawn comes its opposite
+        grey = grey * cover + (1 - cover) * ((grey * cover).sum() < 0.5 * cover.sum())
+    paper = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
+    low, high = grey.aminmax()
+    if high - low < 0.1:
+        raise UserError(f"{name} shows nothing: it has one shade all over.")
+    ink = (paper - grey) / (paper - low) if paper - low > high - paper else (grey - paper) / (high - paper)
+    ink = torch.where(ink > 0.15, ink, 0)  # paper has a grain
+    rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    size = [max(1, round(20 * side / max(ink.shape))) for side in ink.shape]
+    small = nn.functional.interpolate(ink[None, None], size, mode="area")[0, 0]
+    small = small / small.max()
+    centres = [(small.sum(1 - i) * torch.arange(side)).sum() / small.sum() for i, side in enumerate(size)]
+    top, left = [min(max(round(14 - c.item()), 0), 28 - side) for c, side in zip(centres, size, strict=True)]
+    return nn.functional.pad(small, (left, 28 - left - size[1], top, 28 - top - size[0])).unsqueeze(0) * 2 - 1

@@ -1,6 +1,6 @@
 """Runs to hold yours against: what several seeds of each recipe gave. Introduced in lesson 02.
 
-`python tools/reference.py` makes the files in gan_lib/reference/: RECIPE.csv, the course of each run in up to 60 rows of
+`python tools/make_reference.py` makes the files in gan_lib/reference/: RECIPE.csv, the course of each run in up to 60 rows of
 means, results.json, the scores of the finished generators, and README's tables of them.
 """
 
@@ -11,16 +11,12 @@ from importlib import resources
 from statistics import fmean, variance
 from typing import NamedTuple
 
+from gan_lib import UserError
+
 FOLDER = resources.files("gan_lib") / "reference"
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 REACH = 4  # standard deviations from the mean of the seeds to the edge of the band
 PATIENCE = 3  # rows in a row outside it, and a run has left it
-ARMS = {  # what the classifiers of tools/augment.py learn from
-    "real": "real digits",
-    "own": "+ a generator of these",
-    "all": "+ the generator of all 60,000",
-    "synthetic": "generated digits only",
-}
 
 
 class Band(NamedTuple):
@@ -42,7 +38,7 @@ def band(recipe, field):
     Five seeds tell little of a deviation, so that of a row is pooled with the five rows before it and after it.
     """
     if recipe not in names():
-        raise ValueError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
+        raise UserError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
     by_step = {}  # the values of all seeds
     with (FOLDER / f"{recipe}.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -98,25 +94,3 @@ def results():
     average, as it trains.
     """
     return json.loads((FOLDER / "results.json").read_text())
-
-
-def table(name="results"):
-    """A table of README.md as Markdown: "results", what the recipes scored, or "stacked", the modes that were met."""
-    return (FOLDER / f"{name}.md").read_text().strip()
-
-
-def errors(how, *arms):
-    """{real digits a class: [the share of test digits read wrongly, in %, for each seed]}; how is "plain" or "jitter"."""
-    return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
-
-
-def by_count(field, *arms):
-    """{real digits a class: [a field for each seed]} of these arms in augmentation.json, which tools/augment.py makes.
-
-    Fields: "plain" and "jitter", the shares of the test digits that a classifier reads, trained without and with jitter. Of
-    "own" and "synthetic" also what the generator makes: "frechet", its distance, "novelty", as `augmentation.novelty`, and
-    "as_asked", the share of its digits that show what was asked for.
-    """
-    rows = [row for row in json.loads((FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
-    counts = sorted({row["per_class"] for row in rows})
-    return {count: [row[field] for row in rows if row["per_class"] == count] for count in counts}

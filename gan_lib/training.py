@@ -1,109 +1,91 @@
-"""The game: one discriminator step, one generator step, the moving average, and `train`, which repeats them.
+"""One training run: a discriminator step, a generator step, the exponential moving average, and `train`, which repeats them.
 
 Written out by hand in lesson 02; this is the same code, kept.
 """
 
-import contextlib
 import copy
 import itertools
 import math
 import time
-from collections import defaultdict
 from typing import NamedTuple
 
 import torch
 
-from gan_lib import data, losses, models, parallel
-from gan_lib.settings import check
+from gan_lib import UserError, data, hardware, losses
+from gan_lib.sampler import Sampler
 
 
 class Game:
-    """Two nets, an optimiser for each, the generator's moving average, and where the run stands.
+    """Two nets, an optimiser for each, the average of the generator, and how far the run has come.
 
-    `average` is the generator one should sample from: the exponential moving average of the generator's weights
-    (Yazıcı et al. 2018, arXiv 1806.04498), with decay `ema` reached gradually, so that a short run has one too.
-    Raises `ValueError` where a setting is outside its `settings.RANGES`, or a penalty meets a discriminator with BatchNorm.
+    `average` is the generator to sample from: the exponential moving average (EMA) of the generator's weights (Yazıcı et al.
+    2018, arXiv 1806.04498). Its decay rises to `ema`, so that it is useful after a short run too. Raises `UserError` where a
+    setting is outside its `RANGES`, or where a gradient penalty meets a discriminator with BatchNorm.
     """
 
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
                  penalty=losses.PENALTIES["R1 + R2"], gamma=0.0, penalty_every=1, batch_size=64, g_lr=2e-4,
                  d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999, truncation=1.0, seed=0):  # fmt: skip
-        check(latent_dim=latent_dim, gamma=gamma, penalty_every=penalty_every, batch_size=batch_size, g_lr=g_lr,
-              d_lr=d_lr, horizon=1 if horizon is None else horizon, betas=betas, ema=ema, truncation=truncation,
-              seed=seed)  # fmt: skip
-        self.generator, self.discriminator = generator, discriminator
-        if gamma > 0 and self.batch_norm():
-            raise ValueError(
+        check_settings(latent_dim=latent_dim, gamma=gamma, penalty_every=penalty_every, batch_size=batch_size, g_lr=g_lr,
+                       d_lr=d_lr, horizon=horizon, betas=betas, ema=ema, truncation=truncation, seed=seed)  # fmt: skip
+        batch_norm = torch.nn.modules.batchnorm._BatchNorm  # the base class of every kind
+        self.one_pass = not any(isinstance(layer, batch_norm) for layer in discriminator.modules())
+        if gamma > 0 and not self.one_pass:
+            raise UserError(
                 "A gradient penalty (gamma > 0) needs a discriminator without BatchNorm, which mixes the gradients of "
                 'images: take nets "dcgan-plain", that is models.plain_discriminator(), or leave gamma at 0.'
             )
+        self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
         self.g_optimizer = torch.optim.Adam(generator.parameters(), g_lr, betas, fused=True)
         self.d_optimizer = torch.optim.Adam(discriminator.parameters(), d_lr, betas, fused=True)
-        self.classes = models.classes_of(generator)
+        self.classes = getattr(generator, "classes", 0)  # 0: neither net is conditioned on labels
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.penalty, self.gamma, self.penalty_every, self.truncation = penalty, gamma, penalty_every, truncation
-        self.rates, self.horizon = (g_lr, d_lr), horizon  # `anneal` hands the rates to the optimisers
+        self.rates, self.horizon = (g_lr, d_lr), horizon  # see `set_learning_rates`
         self.rng = torch.Generator(self.device).manual_seed(seed)
-        self.dtype = fast_dtype(self.device)
-        self.team = parallel.Team()
+        self.dtype = hardware.fast_dtype(self.device)
+        self.team = hardware.Team()
         self.step, self.seconds = 0, 0.0
 
     def noise(self, n):
-        """The next n points z [n, latent_dim] from N(0, 1)."""
-        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)
+        """The next n latent vectors z [n, latent_dim] from N(0, 1); of these, the share of this process."""
+        return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)[self.team.share]
 
-    def generate(self, z, *labels):
-        """Fakes G(z) [N, 1, 28, 28] of z [N, latent_dim], and of labels [N] in a game that has them."""
+    def generate(self, z, y=None):
+        """Fake images G(z) [N, 1, 28, 28] of z [N, latent_dim] and, in a conditional GAN, of labels y [N]."""
         with self.autocast():
-            return self.generator(z, *labels).float()
+            return (self.generator(z) if y is None else self.generator(z, y)).float()
 
-    def judge(self, images, *labels):
-        """D's logits [N] of images [N, 1, 28, 28], and of what they are said to show."""
+    def judge(self, images, y=None):
+        """D's logits [N] of images [N, 1, 28, 28], high for real; y [N] are the labels that belong to them."""
         with self.autocast():
-            return self.discriminator(images, *repeated(labels, images)).float()
+            return self.logits(images, y).float()
 
-    def batch_norm(self):
-        """Whether D has BatchNorm of any kind."""
-        kind = torch.nn.modules.batchnorm._BatchNorm  # of which torch makes them all
-        return any(isinstance(layer, kind) for layer in self.discriminator.modules())
+    def judge_both(self, real, fake, y=None):
+        """D's logits of both. In one pass, which is faster, unless BatchNorm would mix real and fake images."""
+        if self.one_pass:
+            return self.judge(torch.cat([real, fake]), y).split([len(real), len(fake)])
+        return self.judge(real, y), self.judge(fake, y)
 
-    def judge_both(self, real, fake, *labels):
-        """D's logits of both: in one pass, which is faster, unless D has BatchNorm, which is to see each kind by itself."""
-        if self.batch_norm():
-            return self.judge(real, *labels), self.judge(fake, *labels)
-        return self.judge(torch.cat([real, fake]), *labels).split([len(real), len(fake)])
+    def logits(self, images, y=None):
+        """As `judge`, in the precision of the weights. Real images with fake ones after them share the same labels."""
+        return self.discriminator(images) if y is None else self.discriminator(images, y.repeat(len(images) // len(y)))
 
     def autocast(self):
-        """A context in which the products inside the nets are worked out in `dtype`; what goes in and comes out is float32."""
+        """A context in which the nets compute in `dtype`; what enters and leaves them stays float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def sampler(self):
         """The averaged generator, frozen as it is now (`models.Sampler`)."""
-        return models.Sampler(self.average, self.latent_dim, self.truncation)
-
-
-def repeated(labels, images):
-    """Labels for a pile of images: real ones and fakes lie in it one after the other, and have the same labels."""
-    return [each.repeat(len(images) // len(each)) for each in labels]
-
-
-def fast_dtype(device):
-    """bfloat16 on CPUs that multiply it faster than float32 (those with AVX-512 BF16 or AMX), else float32.
-
-    GPUs have float32: they start these small operations more slowly than they do them, and bfloat16 adds some more. That is
-    reasoned, not measured yet. Lesson 11 shows what bfloat16 brings, and what it costs.
-    """
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch can't tell
-    fast = device.type == "cpu" and (known.get("avx512_bf16") or known.get("amx_bf16"))
-    return torch.bfloat16 if fast else torch.float32
+        return Sampler(self.average, self.latent_dim, self.truncation)
 
 
 class Record(NamedTuple):
-    """How the game went since the last record: means over those steps. D(x) and D(G(z)) are probabilities."""
+    """Means over the iterations since the record before. D(x) and D(G(z)) are probabilities."""
 
-    step: int  # pairs of steps since the start of the run
+    step: int  # iterations since the start of the run
     images: int  # real images shown since then
     seconds: float  # spent in training since then
     d_loss: float
@@ -113,134 +95,122 @@ class Record(NamedTuple):
 
 
 class Diverged(ArithmeticError):
-    """A loss is not a number any more. The message says at which step, and the usual causes."""
+    """A loss is no longer a finite number. The message says at which step, and the usual causes."""
 
 
-def discriminator_step(game, real, fake, *labels):
-    """Move D one step towards telling `real` from `fake` [N, 1, 28, 28]. Returns d_loss, real_logits, fake_logits.
-
-    `labels` [N], in a game that has them, are what the real images show, and what the fakes are to show.
-    """
+def discriminator_step(game, real, fake, y=None):
+    """Update D: high logits for `real`, low ones for `fake`, both [N, 1, 28, 28]. Returns d_loss, real_logits, fake_logits."""
     game.discriminator.requires_grad_(True)
-    real_logits, fake_logits = game.judge_both(real, fake.detach(), *labels)  # no gradient goes past the fakes, into G
+    fake = fake.detach()  # no gradient reaches G
+    real_logits, fake_logits = game.judge_both(real, fake, y)
     d_loss = game.loss.discriminator(real_logits, fake_logits)
     game.d_optimizer.zero_grad()
-    (d_loss + penalty(game, real, fake.detach(), *labels)).backward()
+    (d_loss + gradient_penalty(game, real, fake, y)).backward()
     game.d_optimizer.step()
     return d_loss.detach(), real_logits.detach(), fake_logits.detach()
 
 
-def penalty(game, real, fake, *labels):
-    """gamma / 2 · `game.penalty` of D at these images; taken at every k-th step only, it counts k times. 0 where gamma is 0."""
-    k = game.penalty_every
-    if game.gamma == 0 or game.step % k:
-        return 0.0
-    judge = lambda images: game.discriminator(images, *repeated(labels, images))
-    return k * game.gamma / 2 * game.penalty(judge, real, fake)
-
-
-def generator_step(game, real, fake, *labels):
-    """Move G, which made `fake`, one step towards fooling D. Returns g_loss, real_logits (None if unpaired), fake_logits."""
-    game.discriminator.requires_grad_(False)  # gradients pass through D, and stay out of it
-    real_logits, fake_logits = game.judge(real, *labels) if game.loss.paired else None, game.judge(fake, *labels)
-    g_loss = game.loss.generator(real_logits, fake_logits)
+def generator_step(game, real, fake, y=None):
+    """Update G, which made `fake`: high logits for its fakes. Returns g_loss."""
+    game.discriminator.requires_grad_(False)  # gradients pass through D and leave it as it is
+    real_logits = game.judge(real, y) if game.loss.paired else None
+    g_loss = game.loss.generator(real_logits, game.judge(fake, y))
     game.g_optimizer.zero_grad()
     g_loss.backward()
     game.g_optimizer.step()
-    return g_loss.detach(), real_logits, fake_logits.detach()
+    return g_loss.detach()
+
+
+def iteration(game, real, y=None):
+    """D's step, G's step, then the EMA. Returns [d_loss, g_loss, mean D(x), mean D(G(z))], on the device."""
+    set_learning_rates(game)
+    fake = game.generate(game.noise(game.batch_size), y)  # one batch of fakes for both steps
+    d_loss, real_logits, fake_logits = discriminator_step(game, real, fake, y)
+    g_loss = generator_step(game, real, fake, y)
+    update_average(game)
+    game.step += 1
+    return torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
+
+
+def train(game, images, steps, record_every=100):
+    """Train for `steps` iterations on `images` (see `real_batches`); yield a `Record` every `record_every` and at the end.
+
+    It prints, draws and saves nothing: the caller's loop does. After a `break` or an interrupt the game can be used, and a
+    later call goes on from there. Nothing waits for the device between two records. Raises `Diverged`.
+    """
+    batches, end = real_batches(game, images), game.step + steps
+    while game.step < end:
+        start, n = time.perf_counter(), min(record_every - game.step % record_every, end - game.step)
+        total = sum(iteration(game, *next(batches)) for _ in range(n))
+        means = game.team.mean(total / n).tolist()  # the only wait for the device
+        game.seconds += time.perf_counter() - start
+        if not all(map(math.isfinite, means)):
+            raise Diverged(
+                f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
+                "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
+            )
+        yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
+
+
+def gradient_penalty(game, real, fake, y=None):
+    """gamma / 2 · `game.penalty` of D at these images. Computed in every k-th iteration, it counts k times. 0 if gamma is 0."""
+    k = game.penalty_every
+    if game.gamma == 0 or game.step % k:
+        return 0.0
+    return k * game.gamma / 2 * game.penalty(lambda images: game.logits(images, y), real, fake)
 
 
 @torch.no_grad()
 def update_average(game):
     """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
     decay = min(game.ema, (1 + game.step) / (10 + game.step))
-    torch._foreach_lerp_(weights_and_statistics(game.average), weights_and_statistics(game.generator), 1 - decay)
+    average, generator = (
+        [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]  # not the batch count
+        for net in (game.average, game.generator)
+    )
+    torch._foreach_lerp_(average, generator, 1 - decay)
 
 
-def weights_and_statistics(net):
-    """The parameters and buffers of a net, but for BatchNorm's count of batches."""
-    return [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]
-
-
-def anneal(game):
-    """Let the optimisers learn at `game.rates`; with a `game.horizon` for a quarter of it, then linearly less, to a hundredth."""
+def set_learning_rates(game):
+    """Set the optimisers to `game.rates`: constant, or with a `game.horizon` decaying linearly to 1 % after a quarter of it."""
     factor = 1.0 if game.horizon is None else min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
     for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
         optimizer.param_groups[0]["lr"] = factor * rate
 
 
 def real_batches(game, images):
-    """The batches from where the game stands on, as (real, labels), or (real,) in a game that has no labels.
+    """Yield (real, y) without end, from the game's step on; y is None in a game without labels.
 
-    They are cut from `images`, uint8 [M, 28, 28], and are in [-1, 1]; from `data.Digits`, for the labels; or drawn from a world,
-    which is anything with `sample(n, rng)`, for the next n points of a `torch.Generator`. Raises `ValueError` where the game
-    needs labels and there are none, or more classes of them than it knows.
+    `images` are uint8 [M, 28, 28] or, with labels, `data.Digits`: real is in [-1, 1]. Or they are a world, anything with
+    `sample(n, rng)`: real is the next n points for a `torch.Generator`. Raises `UserError` where the game needs labels and
+    there are none, or labels of more classes than it knows.
     """
     if hasattr(images, "sample"):
-        return ((images.sample(game.batch_size, game.rng),) for _ in itertools.count())
-    digits = images if isinstance(images, data.Digits) else (images,)
-    if game.classes and (len(digits) < 2 or digits.labels.max() >= game.classes):
-        raise ValueError(
-            f"This game needs labels from 0 to {game.classes - 1}: give it digits as data.load() returns them."
-        )
-    digits = digits if game.classes else digits[:1]
-    return data.labelled_batches(digits, game.batch_size, seed=game.seed, start=game.step)
+        batches = ((images.sample(game.batch_size, game.rng),) for _ in itertools.count())
+    else:
+        digits = images if isinstance(images, data.Digits) else (images,)
+        if game.classes and (len(digits) < 2 or digits.labels.max() >= game.classes):
+            raise UserError(f"This game needs labels from 0 to {game.classes - 1}: use the digits of data.load().")
+        digits = digits if game.classes else digits[:1]
+        batches = data.labelled_batches(digits, game.batch_size, seed=game.seed, start=game.step)
+    for real, *y in batches:
+        yield real[game.team.share], y[0][game.team.share] if y else None
 
 
-def train(game, images, steps, record_every=100):
-    """Play `steps` pairs of steps on `images` (see `real_batches`); yield a `Record` every `record_every` and at the end.
-
-    It prints, draws and saves nothing: the caller's loop does. The caller may `break`, or interrupt; the game stays
-    usable, and a later call goes on where it stopped. Nothing waits for the device between two records.
-    Raises `Diverged` when a loss is not finite.
-    """
-    end = game.step + steps
-    sums, since, clock = torch.zeros(4, device=game.device), game.step, time.perf_counter()
-    for batch in itertools.islice(real_batches(game, images), steps):
-        anneal(game)
-        z, real, *labels = (part[game.team.share] for part in (game.noise(game.batch_size), *batch))
-        fake = game.generate(z, *labels)
-        d_loss, real_logits, fake_logits = discriminator_step(game, real, fake, *labels)
-        g_loss, _, _ = generator_step(game, real, fake, *labels)
-        update_average(game)
-
-        game.step += 1
-        sums += torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
-
-        if game.step % record_every == 0 or game.step == end:
-            means = game.team.mean(sums / (game.step - since)).tolist()  # the only place that waits for the device
-            game.seconds += time.perf_counter() - clock
-            if not all(map(math.isfinite, means)):
-                raise Diverged(
-                    f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
-                    "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
-                )
-            yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
-            sums, since, clock = torch.zeros_like(sums), game.step, time.perf_counter()
+SIZES = ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every")
+RANGES = dict.fromkeys(SIZES, (1, 65_536)) | dict.fromkeys(("gamma", "g_lr", "d_lr"), (0.0, 1e300))
+RANGES |= {"classes": (0, 65_536), "horizon": (1, 2**40), "seed": (-(2**32), 2**32), "step": (0, 2**40)}
+RANGES |= {"betas": (0.0, 1 - 1e-9), "ema": (0.0, 1.0), "truncation": (1e-6, 1.0), "seconds": (0.0, 1e12)}
 
 
-@contextlib.contextmanager
-def untouched(game):
-    """A context in which the game may be played: it works on copies of its tensors, and all is put back at the end."""
-    nets, optimizers = (game.generator, game.discriminator, game.average), (game.g_optimizer, game.d_optimizer)
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    tensors = {t for net in nets for t in (*net.parameters(), *net.buffers())}.union(*(g["params"] for g in groups))
-    held = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in tensors]
-    # what else belongs to the run, each with a copy of its fields
-    fields = [(thing, dict(vars(thing))) for thing in (game, *(part for net in nets for part in net.modules()))]
-    states, options, rng = [each.state for each in optimizers], [dict(group) for group in groups], game.rng.get_state()
-    try:
-        for tensor, values, gradient, _ in held:
-            tensor.data, tensor.grad = values.clone(), None if gradient is None else gradient.clone()
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = defaultdict(dict, {weights: copy.deepcopy(slots) for weights, slots in state.items()})
-        with torch.random.fork_rng([game.device] if game.device.type == "cuda" else []):
-            yield
-    finally:
-        for tensor, values, gradient, needs in held:
-            tensor.requires_grad_(needs).data, tensor.grad = values, gradient
-        for thing, values in (*fields, *zip(groups, options, strict=True)):
-            (thing if isinstance(thing, dict) else vars(thing)).update(values)
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = state
-        game.rng.set_state(rng)
+def check_settings(**settings):
+    """Raise `UserError` with one sentence for the first setting outside its `RANGES`: integers where the limits are."""
+    for name, value in settings.items():
+        low, high = RANGES[name]
+        if value is None and name in ("horizon", "d_width"):
+            continue
+        kind, words = (int, "a whole number") if isinstance(low, int) else ((int, float), "a number")
+        values, words = (value, "two numbers, each") if name == "betas" else ((value,), words)
+        sound = isinstance(values, (tuple, list)) and len(values) == (2 if name == "betas" else 1)
+        if not sound or any(isinstance(v, bool) or not isinstance(v, kind) or not low <= v <= high for v in values):
+            raise UserError(f"{name} must be {words} from {low:,} to {high:,}, not {value!r:.80}.")

@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, files, recipes, training
+from gan_lib import checkpoint, files, training
 
 
 def play(game, images, steps):
@@ -308,7 +308,7 @@ def test_a_header_that_asks_for_too_much_or_makes_no_sense_is_one_sentence(about
     path = with_header(tmp_path / "odd.safetensors", about)
     monkeypatch.setattr(torch.nn.Linear, "__init__", only_on_meta(torch.nn.Linear.__init__))
     with pytest.raises(ValueError, match=r"odd\.safetensors") as error:
-        recipes.resume(path)
+        checkpoint.resume(path)
     assert "\n" not in str(error.value)
 
 

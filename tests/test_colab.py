@@ -8,10 +8,10 @@ import time
 
 import pytest
 from jupyter_client.manager import KernelManager
+from tests.test_pictures import decode
 
 from tests import colab
 from tests.notebooks import execution
-from tests.test_pictures import decode
 
 TESTS = ["tests/test_explorer.py", "tests/test_widgets.py", "tests/test_dashboard.py"]
 # IPython 7 puts a package `tests` of its own on the path: ours is to be found first. The versions are those of this very run.

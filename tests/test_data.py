@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from gan_lib import attributes, data, evaluation, files, plotting
+from gan_lib import attributes, data, evaluation, files, hardware, pictures
 
 BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
 MD5 = {  # of the unpacked files, as the world knows them
@@ -349,8 +349,8 @@ def fine():
 
 DOORS = {
     "to_uint8": data.to_uint8,
-    "pixels": plotting.pixels,
-    "tile": plotting.tile,
+    "pixels": pictures.pixels,
+    "tile": pictures.tile,
     "features_and_logits": evaluation.features_and_logits,
     "class_counts": evaluation.class_counts,
     "frechet": evaluation.frechet,
@@ -459,14 +459,14 @@ def test_a_batch_size_that_cannot_be_is_refused(batch_size, images):
 
 
 def test_the_device_is_one_that_works():
-    assert data.pick_device("cpu") == torch.device("cpu")
-    assert data.pick_device("auto").type == ("cuda" if data.works("cuda") else "cpu")
+    assert hardware.pick_device("cpu") == torch.device("cpu")
+    assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "tpu", ""])
 def test_a_device_that_is_not_there_is_refused(name):
     with pytest.raises(ValueError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
-        data.pick_device(name)
+        hardware.pick_device(name)
 
 
 def test_the_bundle_holds_what_its_sums_say():
@@ -523,7 +523,7 @@ PAPERS = {
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_drawn_digit_arrives_as_mnist_holds_its(paper):
-    image = data.read_picture(stored(*PAPERS[paper]))
+    image = pictures.read_picture(stored(*PAPERS[paper]))
     assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
     assert (image.min(), image.max()) == (-1, 1)
     assert seen_as(image) == 5
@@ -533,7 +533,7 @@ def test_a_drawn_digit_arrives_as_mnist_holds_its(paper):
     assert 10 <= columns[-1] - columns[0] + 1 < 20
     for weights in (ink.sum(0), ink.sum(1)):
         assert ((weights * torch.arange(28)).sum() / ink.sum()).item() == pytest.approx(14, abs=0.5)
-    alike = data.read_picture(stored(*PAPERS["black on white"]))
+    alike = pictures.read_picture(stored(*PAPERS["black on white"]))
     assert (image - alike).square().mean() < 0.01
 
 
@@ -544,7 +544,9 @@ def test_digits_of_mnist_come_back(upside, tmp_path):
     for digit in digits.numpy():
         large = digit.repeat(9, 0).repeat(9, 1)
         (tmp_path / "digit.png").write_bytes(stored(255 - large if upside == "black on white" else large))
-        errors.append((data.read_picture(tmp_path / "digit.png") - data.to_range(torch.tensor(digit))).square().mean())
+        errors.append(
+            (pictures.read_picture(tmp_path / "digit.png") - data.to_range(torch.tensor(digit))).square().mean()
+        )
     assert statistics.median(errors) < 0.002  # from a digit to the next it is 0.5
 
 
@@ -552,7 +554,7 @@ def test_a_photograph_that_lies_on_its_side_is_turned():
     turned = Image.Exif()
     turned[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
     photo = stored(drawn(0, 255).rotate(90, expand=True), "JPEG", exif=turned)
-    assert (data.read_picture(photo) - data.read_picture(stored(drawn(0, 255)))).square().mean() < 0.01
+    assert (pictures.read_picture(photo) - pictures.read_picture(stored(drawn(0, 255)))).square().mean() < 0.01
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (300, 40)])
@@ -561,9 +563,9 @@ def test_a_picture_of_any_size_is_read(shape):
     picture[shape[0] // 3 :, shape[1] // 3] = 255
     if shape == (1, 1):
         with pytest.raises(ValueError, match="one shade"):
-            data.read_picture(stored(picture))
+            pictures.read_picture(stored(picture))
     else:
-        image = data.read_picture(stored(picture))
+        image = pictures.read_picture(stored(picture))
         assert image.shape == (1, 28, 28)
         assert image.isfinite().all()
 
@@ -576,23 +578,23 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
         (tmp_path / "bad.png").write_bytes(content)
         for file, name in ((content, "This picture"), (tmp_path / "bad.png", f"The picture {tmp_path / 'bad.png'}")):
             with pytest.raises(ValueError, match=r"can't be read: [^<>]*\.$") as told:
-                data.read_picture(file)
+                pictures.read_picture(file)
             assert str(told.value).startswith(name)
     with pytest.raises(ValueError, match=r"none\.png can't be read: No such file or directory\.$"):
-        data.read_picture(tmp_path / "none.png")
+        pictures.read_picture(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_an_empty_picture_is_refused_in_a_sentence(shade, tmp_path):
     for blank in (np.full((60, 80), shade, np.uint8), np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)):
         with pytest.raises(ValueError, match=r"^This picture shows nothing: it has one shade all over\.$"):
-            data.read_picture(stored(blank))
+            pictures.read_picture(stored(blank))
     (tmp_path / "blank.tif").write_bytes(stored(Image.fromarray(np.full((60, 80), shade, np.float32)), "TIFF"))
     with pytest.raises(ValueError, match=r"blank\.tif shows nothing"):
-        data.read_picture(tmp_path / "blank.tif")
+        pictures.read_picture(tmp_path / "blank.tif")
 
 
 def test_a_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="exceeds limit"):
-        data.read_picture(stored(drawn(0, 255)))
+        pictures.read_picture(stored(drawn(0, 255)))

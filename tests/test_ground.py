@@ -136,7 +136,7 @@ def test_no_file_names_a_machine_or_a_registry(pattern):
 
 
 def test_every_file_that_a_docstring_or_a_comment_cites_is_there():
-    """A name such as models.py, or a path such as tools/reference.py; what a run makes is not cited by its name alone."""
+    """A name such as models.py, or a path such as tools/make_reference.py; what a run makes is not cited by its name alone."""
     names = {part for name in tracked() for part in (name, name.split("/")[-1])}
     made = {"bench.json", "records.csv", "lab.log", "x.html", "playground.html"}
     missing = set()

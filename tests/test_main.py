@@ -27,22 +27,10 @@ import torch
 from PIL import Image
 
 from gan_lib import __main__ as command_line
-from gan_lib import (
-    checkpoint,
-    data,
-    diagnosis,
-    evaluation,
-    files,
-    handwriting,
-    latent,
-    parallel,
-    plotting,
-    recipes,
-    report,
-    runs,
-)
+from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
+from gan_lib.studies import diagnosis, handwriting
 
 ROOT = Path(files.__file__).parents[1]
 AS_HERE = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
@@ -100,7 +88,7 @@ def rows_of(run):
 
 
 def tensors_of(run):
-    return safetensors.torch.load_file(checkpoint.latest(run / "checkpoints"))
+    return safetensors.torch.load_file(checkpoint.latest(run))
 
 
 # train
@@ -123,13 +111,13 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
         for file in line[:33].replace("_N", "_1").replace("_1.safe", "_0000003.safe").split(","):
             assert file.strip() in written
 
-    assert plotting.untile(plotting.load_picture(run / "real_images.png")).equal(data.load().images[:100])
-    sampler = recipes.resume(run / "checkpoints" / "step_0000003.safetensors").sampler()
-    samples = plotting.untile(plotting.load_picture(run / "samples" / "epoch_1.png"))
+    assert pictures.untile(pictures.load_picture(run / "real_images.png")).equal(data.load().images[:100])
+    sampler = checkpoint.resume(run / "checkpoints" / "step_0000003.safetensors").sampler()
+    samples = pictures.untile(pictures.load_picture(run / "samples" / "epoch_1.png"))
     assert samples.equal(data.to_uint8(sampler.turns(sampler.noise(100))))
-    assert not samples.equal(plotting.untile(plotting.load_picture(run / "samples" / "epoch_0.png")))
+    assert not samples.equal(pictures.untile(pictures.load_picture(run / "samples" / "epoch_0.png")))
     for picture in pictures:
-        assert plotting.load_picture(run / picture).std() > 1
+        assert pictures.load_picture(run / picture).std() > 1
     with Image.open(run / "progress.gif") as gif:
         assert gif.n_frames == 2
     assert (run / "progress.mp4").read_bytes()[4:8] == b"ftyp"
@@ -141,7 +129,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, 
 
 def test_train_hands_on_what_it_was_told(gan, monkeypatch):
     told = []
-    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4, team=parallel.Team()), remark=None)
+    ended = SimpleNamespace(game=SimpleNamespace(step=7, seconds=2.4, team=hardware.Team()), remark=None)
     monkeypatch.setattr(runs, "train", lambda *words, **more: told.append((words, more)) or ended)
     words = "--data", "kmnist", "--epochs", 4, "--seed", 5, "--out", "run", "--device", "cpu", "--resume", "--quiet"
     assert gan("train", "mlp")[:2] == (0, "mlp: 7 steps in 2 s of training; everything is in runs/mlp\n")
@@ -160,7 +148,7 @@ def test_train_hands_on_what_it_was_told(gan, monkeypatch):
 
 def test_a_fault_is_named_at_the_end_of_a_run(gan, monkeypatch):
     remark = diagnosis.Remark("noise", "the z of two batches are equal", "draw new z")
-    ended = SimpleNamespace(game=SimpleNamespace(step=100, seconds=1.0, team=parallel.Team()), remark=remark)
+    ended = SimpleNamespace(game=SimpleNamespace(step=100, seconds=1.0, team=hardware.Team()), remark=remark)
     monkeypatch.setattr(runs, "train", lambda *_, **__: ended)
     status, out, _ = gan("train", "mlp")
     assert status == 0
@@ -182,7 +170,7 @@ def test_cgan_trains_on_other_things_than_digits(gan, fashion, tmp_path, write_i
     told = gan("train", "cgan", "--steps", 2, "--data", "emnist-letters", "--quiet")
     assert (told[0], "This game needs labels from 0 to 9" in told[2]) == (1, True)
     assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
-    sampler = recipes.resume(checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")).sampler()
+    sampler = checkpoint.resume(checkpoint.latest(tmp_path / "here" / "run")).sampler()
     assert (sampler.classes, sampler.sample(10).shape) == (10, (10, 1, 28, 28))
 
 
@@ -198,7 +186,7 @@ def test_cgan_trains_on_fashion(gan, tmp_path, monkeypatch):
     trousers, shirts = (things.images[things.labels == kind].float().mean((1, 2)) for kind in (1, 6))
     assert trousers.mean() < shirts.mean()  # there is less of them
     assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
-    assert recipes.resume(checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")).classes == 10
+    assert checkpoint.resume(checkpoint.latest(tmp_path / "here" / "run")).classes == 10
 
 
 def test_a_quiet_run_says_nothing_but_its_end(gan, fashion):
@@ -271,7 +259,7 @@ def small_run(tmp_path, new_game):
     game = recipe.game(seed=3)
     run = tmp_path / "here" / "small"
     for game.step in (2, 10):
-        recipes.save(game, recipe, run / "checkpoints" / f"step_{game.step}.safetensors")
+        checkpoint.save(game, run / "checkpoints" / f"step_{game.step}.safetensors", recipe)
         torch.nn.init.normal_(game.average[0].weight)
     return run
 
@@ -285,7 +273,7 @@ def test_samples_are_those_of_the_latest_average(source, gan, small_run):
     )
     images = np.load("new/x.npy")
     assert (images.shape, images.dtype) == ((12, 28, 28), np.uint8)
-    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    sampler = checkpoint.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     assert (images == data.to_uint8(sampler.sample(12, seed=4)).numpy()).all()
 
 
@@ -293,10 +281,10 @@ def test_grid_array_and_folder_hold_the_same_images(gan, small_run, tmp_path):
     for out in ("new/x.npy", "new/x.png", "new/folder"):
         assert gan("sample", "small", "--n", 9, "--out", out)[0] == 0
     images = np.load("new/x.npy")
-    assert (plotting.untile(plotting.load_picture("new/x.png"), scale=2).numpy() == images).all()
+    assert (pictures.untile(pictures.load_picture("new/x.png"), scale=2).numpy() == images).all()
     names = sorted(path.name for path in (tmp_path / "here" / "new" / "folder").iterdir())
     assert names == [f"{i:05d}.png" for i in range(9)]
-    assert (np.stack([plotting.load_picture(f"new/folder/{name}") for name in names]) == images).all()
+    assert (np.stack([pictures.load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
 def test_another_seed_gives_other_samples(gan, small_run):
@@ -312,7 +300,7 @@ def told_run(tmp_path, new_game):
     game = recipe.game(seed=3)
     for layer in (game.average.embedding, game.average.rest[3]):
         torch.nn.init.normal_(layer.weight)
-    recipes.save(game, recipe, tmp_path / "here" / "told" / "checkpoints" / "step_1.safetensors")
+    checkpoint.save(game, tmp_path / "here" / "told" / "checkpoints" / "step_1.safetensors", recipe)
     return game.sampler()
 
 
@@ -327,7 +315,7 @@ def test_digits_take_turns_and_each_row_has_one_handwriting(gan, told_run):
     expected = [told_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
     assert abs(np.load("x.npy").astype(int) - data.to_uint8(torch.cat(expected)).numpy()).max() <= 1
     gan("sample", "told", "--digits", "907", "--n", 8, "--out", "x.png")
-    rows = plotting.untile(plotting.load_picture("x.png"), scale=2)
+    rows = pictures.untile(pictures.load_picture("x.png"), scale=2)
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
@@ -335,10 +323,10 @@ def test_a_number_is_written_as_one_picture(gan, told_run):
     told = gan("sample", "told", "--text", "20261", "--out", "x.png")
     assert told == (0, "5 samples of told are in x.png\n", "")
     images = handwriting.write(told_run, "20261", told_run.noise(1))[0]
-    assert (plotting.load_picture("x.png")[::4, ::4] == handwriting.line(images)).all()
+    assert (pictures.load_picture("x.png")[::4, ::4] == handwriting.line(images)).all()
     gan("sample", "told", "--text", "20261", "--n", 3, "--out", "three.png")
     lines = [handwriting.line(images) for images in handwriting.write(told_run, "20261", told_run.noise(3))]
-    assert abs(plotting.load_picture("three.png")[::4, ::4].astype(int) - handwriting.stack(lines)).max() <= 1
+    assert abs(pictures.load_picture("three.png")[::4, ::4].astype(int) - handwriting.stack(lines)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -405,8 +393,8 @@ def quick_scores(monkeypatch):
 
 
 def test_measure_explains_every_number_of_a_score():
-    assert tuple(report.MEANINGS) == evaluation.Score._fields
-    assert all(report.MEANINGS.values())
+    assert tuple(tables.MEANINGS) == evaluation.Score._fields
+    assert all(tables.MEANINGS.values())
 
 
 def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
@@ -416,11 +404,11 @@ def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
     assert first == "1000 samples of small against the 10000 test digits"
     assert header.split() == ["samples", "training", "digits"]
     assert [row.split()[0] for row in rows] == list(evaluation.Score._fields)
-    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    sampler = checkpoint.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     scores = cheap_score(sampler.sample(1000)), evaluation.floor(1000)
-    for row, (field, meaning), *values in zip(rows, report.MEANINGS.items(), *scores, strict=True):
+    for row, (field, meaning), *values in zip(rows, tables.MEANINGS.items(), *scores, strict=True):
         assert row.split(maxsplit=3) == [field, *(f"{value:.3g}" for value in values), meaning]
-    assert len({row.index(meaning) for row, meaning in zip(rows, report.MEANINGS.values(), strict=True)}) == 1
+    assert len({row.index(meaning) for row, meaning in zip(rows, tables.MEANINGS.values(), strict=True)}) == 1
 
 
 def test_of_several_seeds_the_table_holds_mean_and_standard_deviation(gan, small_run, quick_scores):
@@ -436,7 +424,7 @@ def test_json_holds_every_score_and_each_seed_has_its_own(gan, small_run, quick_
     assert (status, err) == (0, "")
     told = json.loads(out)
     assert (set(told), told["source"], told["n"]) == ({"source", "n", "scores", "floor"}, "small", 1000)
-    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    sampler = checkpoint.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     assert told["scores"] == [cheap_score(sampler.sample(1000, seed))._asdict() for seed in range(3)]
     assert told["floor"] == [evaluation.floor(1000, seed)._asdict() for seed in range(3)]
     for key in ("scores", "floor"):
@@ -450,7 +438,7 @@ def test_directions_are_told_one_for_each_attribute(gan, small_run, monkeypatch)
     monkeypatch.setattr(latent, "effects", judge)
     status, out, err = gan("directions", "small")
     assert (status, err) == (0, "")
-    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    sampler = checkpoint.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     effects = judge(sampler, find(sampler))
     heads, *rows = out.splitlines()[1:4]
     assert heads.split() == ["explained", "own", "leak", "random"]
@@ -479,7 +467,7 @@ def test_what_is_told_labels_is_measured_digit_by_digit(gan, told_run, quick_sco
 
 def test_by_default_ten_thousand_samples_are_measured(gan, small_run, quick_scores):
     told = json.loads(gan("measure", "small", "--json")[1])
-    sampler = recipes.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
+    sampler = checkpoint.resume(small_run / "checkpoints" / "step_10.safetensors").sampler()
     assert told["n"] == 10_000
     assert told["scores"] == [cheap_score(sampler.sample(10_000))._asdict()]
     assert told["floor"] == [evaluation.floor(10_000)._asdict()]
@@ -675,11 +663,11 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
 
 def test_a_run_that_diverges_names_the_step_and_the_last_good_checkpoint(gan, fashion, tmp_path, monkeypatch):
     gan("train", "mlp", "--steps", 4, "--out", "run", *TINY)
-    path = checkpoint.latest(tmp_path / "here" / "run" / "checkpoints")
-    game = recipes.resume(path)
+    path = checkpoint.latest(tmp_path / "here" / "run")
+    game = checkpoint.resume(path)
     with torch.no_grad():
         game.discriminator[1].weight.fill_(3e38)  # finite still, and what it gives is not
-    recipes.save(game, RECIPES["mlp"], path, data="fashion-mnist", keep=True)
+    checkpoint.save(game, path, RECIPES["mlp"], data="fashion-mnist", keep=True)
     before = path.read_bytes()
     status, out, err = gan("train", "mlp", "--steps", 8, "--out", "run", *TINY, "--resume")
     assert (status, out) == (1, "")
@@ -752,7 +740,7 @@ def test_a_pretrained_name_means_the_generator_and_a_path_the_folder(gan, small_
     assert torch.from_numpy(np.load("a.npy")).equal(data.to_uint8(recipes.pretrained("dcgan").sample(3)))
     status, _, err = gan("sample", "./dcgan", "--n", 3, "--out", "b.npy")
     assert (status, err) == (0, "")
-    assert torch.from_numpy(np.load("b.npy")).equal(data.to_uint8(recipes.sampler(small_run).sample(3)))
+    assert torch.from_numpy(np.load("b.npy")).equal(data.to_uint8(checkpoint.sampler(small_run).sample(3)))
 
 
 def test_truncation_is_chosen_on_the_command_line(gan):

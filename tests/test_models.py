@@ -12,17 +12,17 @@ from torch import nn
 
 from gan_lib import data, models, recipes, residual
 
-PAIRS = pytest.mark.parametrize("name", models.PAIRS)
+PAIRS = pytest.mark.parametrize("name", recipes.PAIRS)
 
 
 def generator(name, latent_dim=5, width=6):
     torch.manual_seed(0)
-    return models.PAIRS[name][0](latent_dim, width)
+    return recipes.PAIRS[name][0](latent_dim, width)
 
 
 def discriminator(name, width=6):
     torch.manual_seed(0)
-    return models.PAIRS[name][1](width)
+    return recipes.PAIRS[name][1](width)
 
 
 # Contracts
@@ -30,7 +30,7 @@ def discriminator(name, width=6):
 
 @pytest.mark.parametrize(  # the residual generator is free as it learns: below
     ("name", "train"),
-    [(name, train) for name in models.PAIRS for train in (True, False) if (name, train) != ("residual", True)],
+    [(name, train) for name in recipes.PAIRS for train in (True, False) if (name, train) != ("residual", True)],
 )
 def test_a_generator_makes_images_in_the_range(name, train):
     net = generator(name).train(train)
@@ -72,12 +72,12 @@ def test_both_nets_can_be_trained_in_every_parameter(name, images):
 @PAIRS
 def test_latent_dim_and_width_set_the_size(name):
     assert generator(name, latent_dim=7)(torch.zeros(2, 7)).shape == (2, 1, 28, 28)
-    for make in models.PAIRS[name]:
+    for make in recipes.PAIRS[name]:
         sizes = [sum(p.numel() for p in make(width=width).parameters()) for width in (6, 12)]
         assert sizes[1] > 1.8 * sizes[0]
 
 
-WRITTEN_OUT = {make for pair in models.PAIRS.values() for make in pair} - {
+WRITTEN_OUT = {make for pair in recipes.PAIRS.values() for make in pair} - {
     models.spectral_discriminator
 }  # of another's layers
 
@@ -196,7 +196,7 @@ def test_an_even_start_leaves_numbers_as_large_as_they_come(layer, shape):
 def test_the_residual_generator_is_clipped_where_it_samples_and_free_where_it_learns():
     """A pixel beyond the range has a gradient as it learns, where a tanh would have none; a sample has no such pixel."""
     z = 100 * torch.randn(4, 8)
-    generator = models.PAIRS["residual"][0](8, 4)
+    generator = recipes.PAIRS["residual"][0](8, 4)
     learning = generator(z)
     learning.sum().backward()
     assert learning.abs().max() > 1 and generator[-2].bias.grad.item() == pytest.approx(4 * 784)
@@ -207,7 +207,7 @@ def test_the_residual_generator_is_clipped_where_it_samples_and_free_where_it_le
 # Samplers
 
 
-@pytest.fixture(params=models.PAIRS)
+@pytest.fixture(params=recipes.PAIRS)
 def sampler(request):
     """A sampler of a generator that has seen batches, so that its BatchNorm statistics are its own."""
     net = generator(request.param).train()

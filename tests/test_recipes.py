@@ -272,9 +272,9 @@ def test_a_game_comes_back_from_its_file_alone(tmp_path, images, state_of, diffe
     )
     game = recipe.game(seed=2)
     list(training.train(game, images, 3))
-    recipes.save(game, recipe, tmp_path / "x.safetensors", mood="calm")
+    checkpoint.save(game, tmp_path / "x.safetensors", recipe, mood="calm")
     assert checkpoint.header(tmp_path / "x.safetensors")["notes"]["mood"] == "calm"
-    back = recipes.resume(tmp_path / "x.safetensors")
+    back = checkpoint.resume(tmp_path / "x.safetensors")
     assert differences(state_of(back), state_of(game)) == []
     assert (back.loss, back.batch_size, back.ema) == (game.loss, 8, 0.999)
     list(training.train(game, images, 3))
@@ -287,7 +287,7 @@ def test_a_checkpoint_that_does_not_say_its_recipe_is_refused(tmp_path, new_game
     with pytest.raises(
         ValueError, match=r"x\.safetensors does not say its recipe: build its game, then use checkpoint\.load"
     ):
-        recipes.resume(tmp_path / "x.safetensors")
+        checkpoint.resume(tmp_path / "x.safetensors")
 
 
 # Pretrained generators
@@ -321,7 +321,7 @@ def own_weights(tmp_path, monkeypatch, images, capsys):
     recipe = Recipe("small", "dcgan", latent_dim=5, width=4, batch_size=8)
     game = recipe.game(seed=2)
     list(training.train(game, images, 3))
-    recipes.save(game, recipe, tmp_path / "run" / "checkpoints" / "x.safetensors")
+    checkpoint.save(game, tmp_path / "run" / "checkpoints" / "x.safetensors", recipe)
     make_weights.export(tmp_path / "run", tmp_path / "weights")
     assert capsys.readouterr().out == "small: 0.0 MB written into gan_lib/weights\n"
     return tmp_path / "weights", game

@@ -10,8 +10,9 @@ import pytest
 
 from gan_lib import data, losses, reference, training
 from gan_lib.recipes import RECIPES
+from gan_lib.studies import augmentation
 from gan_lib.training import Record
-from tools import reference as make_reference
+from tools import make_reference
 
 BALANCE = {"d_loss": 1.2, "g_loss": 1.1, "d_real": 0.6, "d_fake": 0.4}
 
@@ -178,10 +179,10 @@ def augmented(tmp_path, monkeypatch):
 
 
 def test_errors_are_told_by_the_number_of_real_digits(augmented):
-    assert reference.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
-    assert reference.errors("jitter", "real")[6000] == pytest.approx([1, 2])
-    assert list(reference.errors("plain", "all", "synthetic")) == [0, 10, 6000]
-    assert reference.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
+    assert augmentation.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
+    assert augmentation.errors("jitter", "real")[6000] == pytest.approx([1, 2])
+    assert list(augmentation.errors("plain", "all", "synthetic")) == [0, 10, 6000]
+    assert augmentation.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
 
 
 def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):

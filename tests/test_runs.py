@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import checkpoint, data, plotting, recipes, reference, runs, training
+from gan_lib import checkpoint, data, pictures, plotting, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 
@@ -37,7 +37,7 @@ def steps_in(run):
 
 
 def tensors_of(run):
-    return safetensors.torch.load_file(checkpoint.latest(run.folder / "checkpoints"))
+    return safetensors.torch.load_file(checkpoint.latest(run.folder))
 
 
 def records_of(run):
@@ -51,7 +51,7 @@ def test_a_run_comes_back_with_its_game_its_records_and_its_last_checkpoint(trai
     assert [record.step for record in run.records] == [2, 4, 5]
     assert run.records == checkpoint.load_records(run.folder / "records.csv")
     assert run.saved == run.folder / "checkpoints" / "step_0000005.safetensors"
-    assert differences(state_of(recipes.resume(run.saved)), state_of(run.game)) == []
+    assert differences(state_of(checkpoint.resume(run.saved)), state_of(run.game)) == []
     assert checkpoint.header(run.saved)["notes"]["recipe"]["name"] == "tiny"
 
 
@@ -65,7 +65,7 @@ def test_a_run_has_its_samples_each_epoch_and_up_to_ten_checkpoints_and_the_last
     assert {path.name for path in (run.folder / "samples").iterdir()} == {f"epoch_{i}.png" for i in range(26)}
     assert steps_in(run) == [0, *range(6, 49, 6), 50]  # every third epoch of two steps
     assert [record.step for record in records_of(run)] == [2 * i for i in range(1, 26)]
-    height = plotting.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
+    height = pictures.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
         assert gif.n_frames == 26
@@ -74,8 +74,8 @@ def test_a_run_has_its_samples_each_epoch_and_up_to_ten_checkpoints_and_the_last
 def test_the_samples_of_all_epochs_are_of_the_same_z(train):
     run = train("run", steps=2)
     for epoch, step in ((0, 0), (1, 2)):
-        sampler = recipes.resume(run.folder / "checkpoints" / f"step_{step:07d}.safetensors").sampler()
-        samples = plotting.untile(plotting.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
+        sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{step:07d}.safetensors").sampler()
+        samples = pictures.untile(pictures.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
 
 
@@ -101,7 +101,7 @@ def test_a_resumed_run_keeps_its_seed_and_its_recipe(train, differences):
     for steps in (3, 4):
         run = train("run", other, steps=steps, resume=True)
         assert (run.recipe, run.game.seed) == (TINY, 7)
-    notes = checkpoint.header(checkpoint.latest(run.folder / "checkpoints"))["notes"]
+    notes = checkpoint.header(checkpoint.latest(run.folder))["notes"]
     assert (notes["recipe"]["width"], notes["recipe"]["g_lr"]) == (6, TINY.g_lr)
     assert differences(tensors_of(run), tensors_of(once)) == []
 
@@ -192,7 +192,7 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_all_saved_and_says_how
     assert shlex.split(command) == [*words, "--out", str(tmp_path / "a run"), "--device", "cpu", "--resume"]
     for name in ("samples/epoch_2.png", "curves.png", "visualization_across_epochs.png", "progress.mp4"):
         assert (tmp_path / "a run" / name).stat().st_size > 100
-    assert recipes.resume(checkpoint.latest(tmp_path / "a run" / "checkpoints")).step == 4
+    assert checkpoint.resume(checkpoint.latest(tmp_path / "a run")).step == 4
     assert differences(tensors_of(train("a run", steps=7, resume=True)), tensors_of(train("once", steps=7))) == []
 
 
@@ -315,5 +315,5 @@ def test_a_state_that_is_not_finite_leaves_the_last_good_checkpoint(train, monke
     monkeypatch.setattr(training, "train", spoil)
     with pytest.raises(training.Diverged, match=r"generator.0.weight is not finite .*step_0000002.safetensors\.$"):
         train("run", resume=True, steps=4)
-    assert checkpoint.latest(run.folder / "checkpoints") == run.saved
+    assert checkpoint.latest(run.folder) == run.saved
     assert all(value.isfinite().all() for value in tensors_of(run).values())

@@ -10,9 +10,9 @@ import re
 import pytest
 import torch
 
-from gan_lib import data, losses, models, training
+from gan_lib import data, hardware, losses, recipes, training
 
-NETS = pytest.mark.parametrize("nets", models.PAIRS)
+NETS = pytest.mark.parametrize("nets", recipes.PAIRS)
 
 
 def parameters(net):
@@ -113,7 +113,7 @@ def test_a_penalty_counts_k_times_at_every_kth_step_and_stays_out_of_the_loss_re
         game.step = step
         slopes = losses.PENALTIES[name](game.discriminator, real, fake)
         expected = 3 * 2.0 / 2 * slopes.item() if step in (0, 3) else 0.0
-        found = torch.as_tensor(training.penalty(game, real, fake))
+        found = torch.as_tensor(training.gradient_penalty(game, real, fake))
         assert found.item() == pytest.approx(expected, rel=1e-5)
         assert training.discriminator_step(game, real, fake)[0].equal(without)
         moved[step] = [p.detach().clone() for p in game.discriminator.parameters()]
@@ -168,12 +168,12 @@ def test_d_looks_at_both_piles_in_one_pass_unless_its_batchnorm_would_mix_them(n
 )
 def test_bfloat16_is_used_where_the_hardware_has_it(device, cpu, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
-    assert training.fast_dtype(torch.device(device)) is expected
+    assert hardware.fast_dtype(torch.device(device)) is expected
 
 
 def test_an_older_pytorch_does_not_know_its_cpu(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert training.fast_dtype(torch.device("cpu")) is torch.float32
+    assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
 
 
 @NETS
@@ -187,7 +187,7 @@ def test_the_fast_steps_equal_the_plain_ones_to_rounding(nets, loss, new_game, i
         game = new_game(nets, dtype=dtype, loss=loss, width=32)
         fake = game.generate(game.noise(32))
         d_loss, *_ = training.discriminator_step(game, real, fake)
-        g_loss, *_ = training.generator_step(game, real, fake)
+        g_loss = training.generator_step(game, real, fake)
         played[dtype] = d_loss, g_loss, gradient(game.discriminator), gradient(game.generator)
     plain, fast = played.values()
     for a, b in zip(plain, fast, strict=True):
@@ -207,7 +207,7 @@ def test_a_penalty_is_worked_out_in_float32(new_game, images):
     real = data.to_range(images[:8])
     plain, fast = (new_game("mapped", gamma=2.0, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
     fake = plain.generate(plain.noise(8)).detach()
-    assert training.penalty(plain, real, fake).equal(training.penalty(fast, real, fake))
+    assert training.gradient_penalty(plain, real, fake).equal(training.gradient_penalty(fast, real, fake))
 
 
 # The learning rates
@@ -218,7 +218,7 @@ def test_rates_hold_for_a_quarter_of_the_horizon_and_then_fall_to_a_hundredth(ne
     assert game.horizon == 6000
     for step, factor in ((0, 1), (1500, 1), (2400, 0.8), (3750, 0.5), (5970, 0.01), (6000, 0.01), (9000, 0.01)):
         game.step = step
-        training.anneal(game)
+        training.set_learning_rates(game)
         assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 * factor)
         assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * factor)
 
@@ -226,7 +226,7 @@ def test_rates_hold_for_a_quarter_of_the_horizon_and_then_fall_to_a_hundredth(ne
 def test_without_a_horizon_rates_hold(new_game):
     game = new_game(g_lr=2e-3)
     game.step = 10**9
-    training.anneal(game)
+    training.set_learning_rates(game)
     assert game.g_optimizer.param_groups[0]["lr"] == 2e-3
 
 
@@ -393,7 +393,7 @@ def test_a_record_holds_the_means_of_its_steps(new_game, images):
     for real in itertools.islice(data.batches(images, 8, seed=0), 7):
         fake = by_hand.generate(by_hand.noise(8))
         d_loss, real_logits, fake_logits = training.discriminator_step(by_hand, real, fake)
-        g_loss, _, _ = training.generator_step(by_hand, real, fake)
+        g_loss = training.generator_step(by_hand, real, fake)
         p_real, p_fake = (
             sum(1 / (1 + math.exp(-a)) for a in logits.tolist()) / 8 for logits in (real_logits, fake_logits)
         )

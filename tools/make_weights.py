@@ -12,7 +12,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from gan_lib import checkpoint, files, recipes
+from gan_lib import checkpoint, files
 
 FOLDER = Path(__file__).resolve().parents[1] / "gan_lib" / "weights"
 
@@ -32,10 +32,10 @@ def save(name, tensors, folder=FOLDER, **about):
 
 def export(run, folder=FOLDER):
     """Write the averaged generator of the last checkpoint of `run`, the folder of a training run."""
-    path = checkpoint.latest(Path(run) / "checkpoints")
+    path = checkpoint.latest(Path(run))
     if path is None:
         raise ValueError(f"{run} holds no checkpoint.")
-    game, recipe = recipes.resume(path), checkpoint.header(path)["notes"]["recipe"]
+    game, recipe = checkpoint.resume(path), checkpoint.header(path)["notes"]["recipe"]
     size = save(
         recipe["name"], game.average.state_dict(), folder,
         command=f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-from gan_lib import data, files, latent, page, recipes
 from tests.test_page import computed
+
+from gan_lib import checkpoint, data, files, latent, recipes
+from gan_lib.playground import page
 from tools import playground
 
 STAGE = """() => Array.from(document.getElementById('stage').getContext('2d').getImageData(0, 0, 28, 28).data)
@@ -43,7 +44,7 @@ def sources(liven, tmp_path_factory):
         game.step = step
         liven(game.average, game.noise(64))
         liven(game.discriminator, real)
-        recipes.save(game, recipe, folder / "checkpoints" / f"step_{step}.safetensors")
+        checkpoint.save(game, folder / "checkpoints" / f"step_{step}.safetensors", recipe)
     found["my run"] = page.opened(folder)[1]
     for name, about in files.manifest().items():
         if "recipe" in about and about["recipe"]["nets"] in ("dcgan", "mlp"):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
-
-from gan_lib import data, latent, plotting, recipes
-from tests.browser.lab import ask, open_and_run
 from tests.test_pictures import decode_all
+
+from gan_lib import data, latent, pictures, recipes
+from tests.browser.lab import ask, open_and_run
 from tools.lessons import NOTEBOOK_METADATA
 
 CELLS = [
@@ -60,7 +60,7 @@ def outputs(page):
     return {name: found.nth(i) for i, name in enumerate(("explorer", "rewinder", "inverter"))}
 
 
-def pictures(box):
+def images_of(box):
     return decode_all(box.inner_html())
 
 
@@ -91,7 +91,7 @@ def test_a_held_key_leaves_no_stale_picture(page, outputs):
         page.keyboard.up("ArrowRight")
     strength, walk, z = wait_for_state(page, lambda strength, walk, _: walk == 60 and strength > 3.4)
     assert (strength, walk) == (pytest.approx(3.5), 60)
-    (picture,) = pictures(box)
+    (picture,) = images_of(box)
     assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
     ask(page, "explorer.sampler = dcgan\nprint(0)")
 
@@ -109,7 +109,7 @@ def test_a_walk_plays_and_stops(page, outputs):
     page.wait_for_timeout(500)
     assert ask(page, STATE)[1] == position
     assert float(walk.get_attribute("aria-valuenow")) == position
-    (picture,) = pictures(box)
+    (picture,) = images_of(box)
     assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
 
 
@@ -121,7 +121,7 @@ def test_a_seed_is_typed(page, outputs):
     _, walk, z = ask(page, STATE)
     assert walk == 0
     assert box.get_by_role("slider").last.get_attribute("aria-valuenow") == "0.0"
-    (picture,) = pictures(box)
+    (picture,) = images_of(box)
     assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
 
 
@@ -134,11 +134,11 @@ def test_buttons_say_what_they_did_until_the_picture_changes(page, outputs, lab)
     assert z == [True, 64]
     box.get_by_role("button", name="nearest").click()
     box.get_by_text("nearest at distances").wait_for()
-    assert len(pictures(box)) == 2
+    assert len(images_of(box)) == 2
     box.get_by_role("button", name="save").click()
     until(box, "saved as runs/digit_1.png and runs/digit_1.gif")
-    (picture,) = pictures(box)
-    assert (plotting.load_picture(lab.folder / "runs" / "digit_1.png")[::10, ::10] == picture).all()
+    (picture,) = images_of(box)
+    assert (pictures.load_picture(lab.folder / "runs" / "digit_1.png")[::10, ::10] == picture).all()
     box.get_by_role("slider").first.press("ArrowLeft")
     until(box, "seed 77")
 
@@ -147,8 +147,8 @@ def test_training_is_rewound(outputs):
     box = outputs["rewinder"]
     box.get_by_role("slider").press("ArrowLeft")
     until(box, "12 samples of seed 0 at step 0")
-    (picture,) = pictures(box)
-    assert (picture == plotting.tile(recipes.pretrained("mlp").sample(12), 4)).all()
+    (picture,) = images_of(box)
+    assert (picture == pictures.tile(recipes.pretrained("mlp").sample(12), 4)).all()
 
 
 def test_a_file_is_found_and_steered(page, outputs, tmp_path):
@@ -160,11 +160,11 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
     chooser.value.set_files(tmp_path / "two.png")
     until(box, "the z found for the picture in the file")
     for _ in range(600):  # the sliders are set one after the other, each with its picture
-        seen, found, apart, steered = pictures(box)
+        seen, found, apart, steered = images_of(box)
         if (steered == found).all():
             break
         page.wait_for_timeout(100)
-    assert (seen == data.to_uint8(data.read_picture(tmp_path / "two.png")).numpy()).all()
+    assert (seen == data.to_uint8(pictures.read_picture(tmp_path / "two.png")).numpy()).all()
     assert (apart == abs(seen.astype(int) - found)).all()
     assert (steered == found).all()
     apart = ask(page, "print((inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item())")
@@ -173,7 +173,7 @@ def test_a_file_is_found_and_steered(page, outputs, tmp_path):
     box.get_by_role("spinbutton", name="image").fill("4")
     page.keyboard.press("Enter")
     until(box, "the z found for image 4")
-    assert (pictures(box)[0] == data.load(train=False).images[4].numpy()).all()
+    assert (images_of(box)[0] == data.load(train=False).images[4].numpy()).all()
 
 
 def test_every_control_has_words(outputs):

@@ -22,7 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from gan_lib import plotting, reference
+from gan_lib import plotting, tables
 from tools import lessons, links
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -688,7 +688,7 @@ def bundled_results(lesson):
     for cell in lesson.code:
         shown = "".join(map(str, (output.get("data", {}).get("text/markdown", "") for output in cell.outputs)))
         for name in re.findall(r"reference\.table\(\"?(\w*)\"?\)", cell.source):
-            if reference.table(name or "results") not in shown:
+            if tables.bundled(name or "results") not in shown:
                 yield f"{lesson.at(cell)}: the table {name or 'results'!r} says something else today"
 
 

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 import gan_lib
-from gan_lib import evaluation, models, toys, training
+from gan_lib import evaluation, models, training
+from gan_lib.studies import toys
 from tests.notebooks import contract, example
 from tests.notebooks.example import code
 

@@ -1,0 +1,109 @@
+"""Which device, which number format, and several processes that share one run. Introduced in lesson 11.
+
+    accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
+
+Every process holds both nets and draws the same batches and the same noise, but takes its own share of them. Before an
+optimiser steps, the gradients are averaged over the processes (all-reduce). So all weights stay equal, and equal to those of one
+process that takes whole batches. Only nets with BatchNorm train a little differently: it sees one share at a time.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from gan_lib import UserError
+
+GONE = "Another process of this run has ended, or can't be reached"
+
+
+def pick_device(name="auto"):
+    """The torch device called `name`; "auto" is "cuda" if this PyTorch can run on the GPU of this machine, else "cpu".
+
+    Raises `UserError` where the device asked for is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if works("cuda") else "cpu")
+    if not works(name):
+        raise UserError(
+            f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto."
+        )
+    return torch.device(name)
+
+
+def works(device):
+    """Whether one small computation succeeds: a GPU too old for this PyTorch is reported as available, and fails here."""
+    try:
+        return torch.ones(1, device=device).add(1).item() == 2
+    except (RuntimeError, AssertionError):
+        return False
+
+
+def fast_dtype(device):
+    """bfloat16 on CPUs that multiply it faster than float32 (those with AVX-512 BF16 or AMX), else float32.
+
+    GPUs get float32: launching these small operations takes longer than computing them, and autocast launches more.
+    """
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch can't tell
+    fast = device.type == "cpu" and (known.get("avx512_bf16") or known.get("amx_bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
+class Team(NamedTuple):
+    """The processes that share one training run. The defaults are those of a single process."""
+
+    size: int = 1
+    first: bool = True  # whether this is the process that writes files and prints
+    share: slice = slice(None)  # its part of a batch
+    # The mean of a tensor over the processes; raises ConnectionError if one is gone (on CPUs)
+    mean: Callable = lambda values: values
+
+
+def team(device="auto"):
+    """The `Team` that `accelerate launch` started. It gives each process its own GPU: call it before one is used."""
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1:
+        return Team()
+    from accelerate import Accelerator  # here, because a single process does not need it
+
+    accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
+
+    def mean(values):
+        try:
+            return accelerator.reduce(values, "mean")
+        except RuntimeError as error:
+            raise ConnectionError(f"{GONE} ({str(error).splitlines()[0]}).") from error
+
+    def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise ConnectionError(f"{GONE}, or the run was told to end.")
+
+    signal.signal(signal.SIGTERM, stop)  # the launcher sends it when one of its processes ends too early
+    return Team(size, accelerator.is_main_process, slice(accelerator.process_index, None, size), mean)
+
+
+def join(game, team):
+    """Let `game` take its share of each batch, and average gradients with the others before each step of an optimiser.
+
+    Raises `UserError` where a batch can't be divided evenly.
+    """
+    if game.batch_size % team.size:
+        raise UserError(f"A batch of {game.batch_size} can't be shared out evenly to {team.size} processes.")
+    game.team = team
+    if team.size > 1:
+        for optimizer in (game.g_optimizer, game.d_optimizer):
+            optimizer.register_step_pre_hook(lambda optimizer, *_: average_gradients(optimizer, team))
+
+
+@torch.no_grad()
+def average_gradients(optimizer, team):
+    """Replace each gradient by its mean over the processes, all in one message.
+
+    Torch's DistributedDataParallel would do it during `backward`, but not for a penalty with its gradients of gradients.
+    """
+    gradients = [weights.grad for weights in optimizer.param_groups[0]["params"]]
+    means = team.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, means.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

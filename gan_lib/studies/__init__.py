@@ -1,0 +1,1 @@
+"""What single lessons need, a file each."""

@@ -1,0 +1,127 @@
+"""Do generated digits help a classifier? Few real digits, generated ones, and a classifier trained on either or both.
+
+Introduced in lesson 09.
+"""
+
+import dataclasses
+import json
+from statistics import fmean, stdev
+
+import torch
+from torch.nn import functional as F
+
+from gan_lib import data, evaluation, hardware, models, plotting, recipes
+from gan_lib.pictures import FAKE, REAL, THEORY
+from gan_lib.reference import FOLDER
+
+STEPS = 500  # of every classifier: with jitter, and all digits, it reads more than 99 % of the test digits
+OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
+ARMS = {  # what the classifiers of tools/make_augmentation.py learn from
+    "real": "real digits",
+    "own": "+ a generator of these",
+    "all": "+ the generator of all 60,000",
+    "synthetic": "generated digits only",
+}
+
+
+def synthetic(sampler, n, seed=0):
+    """n generated digits with the labels that they were made for, as `data.Digits`: as many of each class, without truncation,
+    for training data should vary.
+    """
+    images = data.to_uint8(sampler.sample(n, seed, truncation=1.0))
+    return data.Digits(images, torch.arange(n, device=sampler.device) % sampler.classes)
+
+
+def jitter(images):
+    """Rotate by ±12°, scale by ±10 %, shear by ±0.15, shift by ±2 pixels, each of the images [N, 1, 28, 28] on its own."""
+    n = len(images)
+    angle, shear = (torch.rand(n) * 2 - 1) * 0.21, (torch.rand(n) * 2 - 1) * 0.15
+    scale, shift = 1 + (torch.rand(n, 2) * 2 - 1) * 0.1, (torch.rand(n, 2) * 2 - 1) * (2 / 14)
+    rows = [
+        torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0]], 1),
+        torch.stack([angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, 1).to(images.device), images.shape, align_corners=False)
+    return F.grid_sample(images + 1, grid, align_corners=False) - 1  # outside is 0, so black must be 0 meanwhile
+
+
+def mixed(*sources, batch_size=64, seed=0):
+    """Yield (images, labels) without end, an equal share of each batch from each of the sources, which are `data.Digits`."""
+    streams = [data.labelled_batches(source, batch_size // len(sources), seed=seed) for source in sources]
+    for parts in zip(*streams, strict=True):
+        yield tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+
+def classifier(*sources, jittered=False, steps=STEPS, seed=0):
+    """A `models.digit_classifier` after so many steps on `mixed` sources, real or generated, in eval mode.
+
+    The steps and their 64 images are the same for any sources, so that none has more work put into it.
+    """
+    device = sources[0].images.device
+    dtype = hardware.fast_dtype(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        net = models.digit_classifier().to(device)
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+        for _, (images, labels) in zip(range(steps), mixed(*sources, seed=seed), strict=False):
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                logits = net(jitter(images) if jittered else images).float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def accuracy(net, digits):
+    """The share of `digits` that the classifier reads as their labels say."""
+    logits = evaluation.features_and_logits(data.to_range(digits.images), net)[1]
+    return (logits.argmax(1) == digits.labels).double().mean().item()
+
+
+def novelty(images, digits):
+    """The median distance of images [N, 1, 28, 28] to the nearest of `digits`, as a multiple of that of test digits.
+
+    Copies get 0, and new digits about 1.
+    """
+    test = evaluation.real_digits(images.device).images
+    ours, theirs = (evaluation.nearest(each[:1000], digits.images)[0].median() for each in (images, test))
+    return (ours / theirs).item()
+
+
+def by_count(field, *arms):
+    """{real digits a class: [a field for each seed]} of these arms in augmentation.json, which tools/make_augmentation.py makes.
+
+    Fields: "plain" and "jitter", the shares of the test digits that a classifier reads, trained without and with data
+    augmentation. Of "own" and "synthetic" also what the generator makes: "frechet", its distance, "novelty", as `novelty`
+    here, and "as_asked", the share of its digits that show the label.
+    """
+    rows = [row for row in json.loads((FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
+    counts = sorted({row["per_class"] for row in rows})
+    return {count: [row[field] for row in rows if row["per_class"] == count] for count in counts}
+
+
+def errors(how, *arms):
+    """{real digits a class: [the share of test digits read wrongly, in %, for each seed]}; how is "plain" or "jitter"."""
+    return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
+
+
+def plot_errors(axes=None):
+    """Draw `errors` over the real digits a class, without and with data augmentation: means ± standard deviations."""
+    axes = plotting.subplots(10, 3.6, 2, sharey=True) if axes is None else axes
+    styles = {"real": {"color": REAL}, "own": {"color": FAKE, "linestyle": "--"}, "all": {"color": FAKE}}
+    for ax, how, title in zip(axes, ("plain", "jitter"), ("without jitter", "with jitter"), strict=True):
+        for arm, style in styles.items():
+            counts, seeds = zip(*errors(how, arm).items(), strict=True)
+            deviations = [stdev(each) for each in seeds]
+            ax.errorbar(counts, [fmean(each) for each in seeds], deviations, capsize=3, label=ARMS[arm], **style)
+        [seeds] = errors(how, "synthetic").values()
+        ax.axhline(fmean(seeds), color=THEORY, linestyle="--", linewidth=1, label=ARMS["synthetic"])
+        ax.set(xscale="log", yscale="log", xlabel="real digits a class", title=title)
+        plotting.plain_numbers(ax.xaxis, ax.yaxis)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("test digits read wrongly, %")
+    axes[1].legend(frameon=False, fontsize=9)
+    return axes

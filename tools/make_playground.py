@@ -1,0 +1,39 @@
+"""Write samples/playground.html: the pretrained generators, best first, and a small one that is seen learning.
+
+    python tools/make_playground.py      # a minute or two: the small one is trained anew
+
+It is small, so that every moment of it finds room in the page; its discriminator comes with it.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from gan_lib import checkpoint, data, recipes, training
+from gan_lib.playground import page
+
+OUT = Path(__file__).resolve().parents[1] / "samples" / "playground.html"
+NAME = "watch it learn"
+RECIPE = dataclasses.replace(recipes.get("dcgan-quick"), name=NAME, latent_dim=16, width=16, d_width=10)
+STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of what can be seen happens early
+PRETRAINED = ("cgan", "best", "dcgan", "mlp")
+BITS = 9  # of a weight: the page is to stay below 3 MB, and 12 bits would take 3.7
+
+
+def learn(folder):
+    """Train `RECIPE`, and keep a checkpoint of each of `STEPS` in `folder`."""
+    game, images = RECIPE.game(), data.load().images
+    for step in STEPS:
+        list(training.train(game, images, step - game.step))
+        checkpoint.save(game, folder / "checkpoints" / f"step_{step:07d}.safetensors", RECIPE)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        learn(Path(folder) / NAME)
+        size = page.write(OUT, [*PRETRAINED, Path(folder) / NAME], BITS)
+    print(f"{OUT.name}: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

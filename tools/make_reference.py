@@ -1,0 +1,284 @@
+"""Make the reference runs: train recipes over several seeds, measure them, write gan_lib/reference/.
+
+    python tools/make_reference.py mlp-quick dcgan-quick     # seeds 1 to 5 each: about ten minutes on two cores
+    python tools/make_reference.py best --seeds 0 1 2        # more than an hour
+    python tools/make_reference.py                           # nothing but the tables
+
+A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
+The lessons' own runs have seed 0: they are held against runs of other seeds.
+"""
+
+import argparse
+import csv
+import io
+import json
+import math
+import time
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from gan_lib import checkpoint, data, evaluation, hardware, latent, models, recipes, reference, runs, tables, training
+from gan_lib.files import manifest, write_atomically
+from gan_lib.studies import augmentation, bench
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "gan_lib" / "reference"
+RUNS = ROOT / "runs" / "reference"
+SAMPLES = 10_000  # for each score
+SEED = 1000  # of the noise for the scores: far from the seeds of the runs
+BENCH = ROOT / "benchmarks" / "results" / "bench.json"
+COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
+SHOWN = ("results", "stacked")  # the tables that lessons show
+PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that stands
+    ("DCGAN", "99", "3.40", "Srivastava et al. 2017"),
+    ("DCGAN, run again", "78.9", "4.50", "Lin et al. 2017"),
+    ("VEEGAN", "150", "2.95", "Srivastava et al. 2017"),
+    ("PacDCGAN2", "1000", "0.06", "Lin et al. 2017"),
+    ("StyleGAN2", "940", "0.42", "Huang et al. 2025"),
+    ("vanilla loss, R1 + R2", "693", "0.93", "Huang et al. 2025"),
+    ("relativistic loss, R1 + R2", "1000", "0.078", "Huang et al. 2025"),
+    ("R3GAN", "1000", "0.029", "Huang et al. 2025"),
+)
+
+
+def finished_run(recipe, seed):
+    """The folder of the run, trained if need be."""
+    folder = RUNS / f"{recipe.name}-{seed}"
+    last = checkpoint.latest(folder)
+    if last is None or checkpoint.header(last)["step"] < recipe.steps:
+        runs.train(recipe, folder, seed=seed, resume=last is not None)
+    return folder
+
+
+def samples_of(path):
+    return checkpoint.resume(path, hardware.pick_device()).sampler().sample(SAMPLES, SEED)
+
+
+def classic(seeds):
+    """The distances of mlp's generators as the usual loop would leave them, without an average: [[step, [distance …]] …]."""
+    by_step = {}
+    for seed in seeds:
+        for path in (RUNS / f"mlp-{seed}" / "checkpoints").glob("*.safetensors"):
+            game = checkpoint.resume(path, hardware.pick_device())
+            if game.step > 0:
+                sampler = models.Sampler(game.generator, game.latent_dim)
+                by_step.setdefault(game.step, []).append(round(evaluation.frechet(sampler.sample(SAMPLES, SEED)), 3))
+    return sorted(map(list, by_step.items()))
+
+
+def course(folder, seed):
+    """The rows of one run for RECIPE.csv; each checkpoint's distance stands in the row that covers its step."""
+    records = checkpoint.load_records(folder / "records.csv")
+    last = records[-1].step
+    every = 100 * -(-last // 6000)  # at most 60 rows
+    steps = [*range(every, last + 1, every)]
+    rows = {step: {"seed": seed, "step": step} for step in steps}
+    for field in reference.LABELS:
+        for step, mean in zip(steps, reference.means_until(records, field, steps), strict=True):
+            rows[step][field] = f"{mean:.4f}"
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        step = checkpoint.header(path)["step"]
+        row = rows.get(-(-step // every) * every) or rows[steps[-1]]
+        if step > 0:
+            features, logits = evaluation.features_and_logits(samples_of(path))
+            real = evaluation.real_digits(features.device)
+            row["frechet"] = f"{evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian):.3f}"
+            row["classes"] = evaluation.classes(evaluation.class_shares(logits), real.shares)
+    return list(rows.values())
+
+
+def write_course(recipe, seeds):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for seed in seeds:
+        writer.writerows(course(RUNS / f"{recipe.name}-{seed}", seed))
+    write_atomically(FOLDER / f"{recipe.name}.csv", text.getvalue().encode())
+
+
+def ms_a_step(recipe, times=10, steps=40):
+    """Milliseconds for one pair of steps on this machine: the least of ten short runs, for what else it does only adds."""
+    game, digits, found = recipe.game(), data.load(), []
+    for _ in range(times):
+        start = time.perf_counter()
+        list(training.train(game, digits, steps))
+        found.append((time.perf_counter() - start) / steps)
+    return round(1000 * min(found), 1)
+
+
+def update(results, recipe, seeds, timed):
+    """Train, measure and write what belongs to one recipe."""
+    folders = [finished_run(recipe, seed) for seed in seeds]
+    if len(seeds) > 2:  # fewer make no band
+        write_course(recipe, seeds)
+    entry = results["recipes"].setdefault(recipe.name, {})
+    generator = recipe.game().generator
+    entry["seeds"] = seeds
+    entry["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
+    entry["steps"] = checkpoint.header(checkpoint.latest(folders[0]))["step"]
+    if timed or "ms_a_step" not in entry:
+        entry["ms_a_step"] = ms_a_step(recipe)
+    finals = [checkpoint.latest(folder) for folder in folders]
+    entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+    if recipe.truncation < 1:
+        measure_untruncated(
+            entry, recipe, [checkpoint.resume(path, hardware.pick_device()).sampler() for path in finals]
+        )
+    if recipe.classes:
+        asked = torch.arange(SAMPLES) % recipe.classes
+        entry["by_class"] = [plain(evaluation.class_scores(samples_of(path), asked)) for path in finals]
+        results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
+    if recipe.name in manifest():  # those whose sliders the reader meets
+        entry["effects"] = [effects_of(path) for path in finals]
+
+
+def measure_untruncated(entry, recipe, samplers):
+    """Score the samplers of a recipe that samples with truncation at ψ = 1 too, to compare with other recipes."""
+    entry["truncation"] = recipe.truncation
+    scores = [evaluation.score(sampler.sample(SAMPLES, SEED, truncation=1.0)) for sampler in samplers]
+    entry["untruncated"] = [score._asdict() for score in scores]
+
+
+def plain(scores):
+    """Scores as JSON takes them, four decimals each."""
+    return [{key: round(value, 4) for key, value in score._asdict().items()} for score in scores]
+
+
+def effects_of(path):
+    """What the directions of a checkpoint's generator do, one for each attribute."""
+    sampler = checkpoint.resume(path, hardware.pick_device()).sampler()
+    found = latent.effects(sampler, latent.find_directions(sampler))
+    return [{k: v if k == "name" else round(v, 4) for k, v in effect._asdict().items()} for effect in found]
+
+
+def write_tables():
+    """Put the tables between their marks in README.md, and those that lessons show into gan_lib/reference/ as well."""
+    text = (ROOT / "README.md").read_text()
+    for name, table in build_tables().items():
+        opening, closing = f"<!-- {name}: written by tools/make_reference.py -->", f"<!-- /{name} -->"
+        before, rest = text.split(opening)
+        text = f"{before}{opening}\n{table}\n{closing}{rest.split(closing)[1]}"
+        if name in SHOWN:
+            write_atomically(FOLDER / f"{name}.md", f"{table}\n".encode())
+    write_atomically(ROOT / "README.md", text.encode())
+
+
+def build_tables():
+    """README's tables: {name: Markdown}."""
+    return {"results": results_table(), "classes": class_table(), "directions": directions_table(),
+            "stacked": stacked_table(), "augmentation": augmentation_table(),
+            "bench": bench.table(json.loads(BENCH.read_text()))}  # fmt: skip
+
+
+def results_table():
+    """How good the generators of each recipe are, and the floor above them: means ± standard deviations over the runs."""
+    fields = ("frechet", "precision", "recall", "density", "coverage", "classes")
+    found = reference.results()
+    rows = [["*real digits*", "", "", str(len(found["floor"])), *scored(found["floor"], fields)]]
+    for name, about in found["recipes"].items():
+        minutes = about["steps"] * about["ms_a_step"] / 60_000
+        size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
+        each = {f"`{name}`": about["scores"]}
+        if "untruncated" in about:
+            each = {f"`{name}`, ψ = 1": about["untruncated"], f"`{name}`, ψ = {about['truncation']}": about["scores"]}
+        rows += [[label, size, f"{minutes:.1f}", runs, *scored(scores, fields)] for label, scores in each.items()]
+    heads = ["recipe", "parameters", "minutes", "runs", "Fréchet distance", *fields[1:]]
+    return tables.markdown("l" + 9 * "r", heads, rows)
+
+
+def class_table(recipe="cgan"):
+    """How `recipe` answers, a row for each digit: means over the runs, and in brackets what training digits get."""
+    fields = ("precision", "recall", "density", "coverage")
+    found, rows = reference.results(), []
+    ours, floor = (
+        zip(*scores, strict=True) for scores in (found["recipes"][recipe]["by_class"], found["floor_by_class"])
+    )
+    for digit, piles in enumerate(zip(ours, floor, strict=True)):  # of this digit, one score for each run
+        means = [{field: fmean(score[field] for score in pile) for field in ("right", *fields)} for pile in piles]
+        cells = [f"{means[0][field]:.2f} ({means[1][field]:.2f})" for field in fields]
+        rows.append([str(digit), f"{means[0]['right']:.1%}", *cells])
+    return tables.markdown("lrrrrr", ["asked for", "read as it", *fields], rows)
+
+
+def directions_table():
+    """What the directions do, a row for each attribute of each recipe: means ± standard deviations over the runs."""
+    rows = []
+    for recipe, about in reference.results()["recipes"].items():
+        for effects in zip(*about.get("effects", []), strict=True):  # of one attribute, one for each run
+            means = [f"{fmean(e['explained'] for e in effects):.0%}", *scored(effects, ("own", "leak", "random"))]
+            rows.append([f"`{recipe}`", effects[0]["name"], *means])
+    return tables.markdown("llrrrr", ["recipe", "attribute", "explained", "own", "leak", "random"], rows)
+
+
+def stacked_table():
+    """The modes met by the last step that all recipes reached, beside `PUBLISHED`: means ± standard deviations."""
+    floor, runs = json.loads((reference.FOLDER / "stacked.json").read_text()).values()  # by tools/make_stacked.py
+    names = dict.fromkeys(run["recipe"] for run in runs)
+    last = min(max(run["step"] for run in runs if run["recipe"] == name) for name in names)
+    counted = lambda runs: [*scored(runs, ["found"], ".0f"), *scored(runs, ["kl"], ".3f")]
+    rows = [["*real test digits*", "1", *counted([floor]), "ours"]]
+    for name in names:
+        ours = [run for run in runs if (run["recipe"], run["step"]) == (name, last)]
+        rows.append([f"`{name}`", str(len(ours)), *counted(ours), f"ours, {last:,} steps"])
+    rows += [[who, "", *figures] for who, *figures in PUBLISHED]
+    return tables.markdown("lrrrl", ["", "runs", "modes of 1,000", "KL, nats", "whose"], rows)
+
+
+def augmentation_table():
+    """What classifiers read wrongly, a row for each number of real digits, and how good the generators are."""
+    arms = ["real"], ["own"], ["all", "synthetic"]
+    columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
+    columns += [augmentation.by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
+    labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
+    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "as asked"]
+    rows = []
+    for count in sorted(columns[2], key=lambda count: count or math.inf):
+        known = [each.get(count) for each in columns]
+        cells = [tables.mean_and_deviation(values, ".2f", ".2f", zeros=True) if values else "" for values in known]
+        rows.append([f"{count:,}" if count else "none", *cells])
+    return tables.markdown(9 * "r", heads, rows)
+
+
+def scored(scores, fields, places=".2f"):
+    """The cells of these fields of `scores`, a dict for each run."""
+    for field in fields:
+        values = [score[field] for score in scores]
+        yield tables.mean_and_deviation(values, ".3g" if field == "classes" else places, places)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", help=f"of: {', '.join(recipes.RECIPES)}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--train-only", action="store_true", help="leave gan_lib/reference/ as it is")
+    parser.add_argument(
+        "--untruncated", action="store_true", help="measure bundled generators at ψ = 1, and train nothing"
+    )
+    parser.add_argument("--time", action="store_true", help="time a step anew; the machine must be idle")
+    arguments = parser.parse_args()
+    chosen = [recipes.get(name) for name in arguments.recipes]
+    if arguments.train_only:
+        for recipe in chosen:
+            for seed in arguments.seeds:
+                finished_run(recipe, seed)
+        return
+    path = FOLDER / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {"recipes": {}}
+    results.setdefault("floor", [evaluation.floor(SAMPLES, seed)._asdict() for seed in range(5)])
+    for recipe in chosen:
+        if arguments.untruncated:
+            measure_untruncated(results["recipes"][recipe.name], recipe, [recipes.pretrained(recipe.name)])
+        else:
+            update(results, recipe, arguments.seeds, arguments.time)
+            if recipe.name == "mlp":
+                results["classic"] = classic(arguments.seeds)
+        results["recipes"] = {name: results["recipes"][name] for name in recipes.RECIPES if name in results["recipes"]}
+        write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
+        print(f"{recipe.name}: measured{'' if arguments.untruncated else f' over {len(arguments.seeds)} runs'}")
+    write_tables()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Train the recipes of gan_lib/studies/stacked_mnist.py on a thousand modes, count what each generator makes, and write
+gan_lib/reference/stacked.json.
+
+    python tools/make_stacked.py --steps 6000 --seeds 1       # six runs: half an hour on one CPU core
+    python tools/make_reference.py                            # then the table in README.md
+
+A run lies in runs/stacked/RECIPE-SEED. It is counted after a sixth, a half and all of its steps. What is
+counted is not counted again, and a run that was interrupted goes on from the last of these moments.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from gan_lib import checkpoint, hardware, reference, training
+from gan_lib.files import write_atomically
+from gan_lib.studies import stacked_mnist
+
+RUNS = Path(__file__).resolve().parents[1] / "runs" / "stacked"
+SEED = 1000  # of the noise that is counted: far from the seeds of the runs
+RESULTS = reference.FOLDER / "stacked.json"
+
+
+def moments(steps):
+    return [steps // 6, steps // 2, steps]
+
+
+def play(recipe, seed, step, world):
+    """The game of this recipe and seed as it stands at `step`, from the folder of the run or played on from there."""
+    folder = RUNS / f"{recipe.name}-{seed}"
+    path = folder / f"step_{step:07d}.safetensors"
+    if path.exists():
+        return checkpoint.resume(path, world.images.device)
+    before = [other for other in folder.glob("*.safetensors") if checkpoint.header(other)["step"] < step]
+    game = checkpoint.resume(max(before), world.images.device) if before else recipe.game(seed, world.images.device)
+    for _ in training.train(game, world, step - game.step):
+        pass
+    checkpoint.save(game, path, recipe)
+    return game
+
+
+def floor(seed=SEED):
+    """The modes of as many stacks of real test digits."""
+    world = stacked_mnist.StackedDigits(train=False)
+    return stacked_mnist.count(
+        world.codes(world.sample(stacked_mnist.SAMPLES, torch.Generator().manual_seed(seed))), world.modes
+    )
+
+
+def counted(recipe, seed, step, world):
+    """The row of one moment."""
+    game = play(recipe, seed, step, world)
+    modes = stacked_mnist.count(world.codes(game.sampler().sample(stacked_mnist.SAMPLES, SEED)), world.modes)
+    about = {"seconds": round(game.seconds), "threads": torch.get_num_threads()}
+    return {"recipe": recipe.name, "seed": seed, "step": step} | about | modes._asdict()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument(
+        "--recipes", nargs="+", default=list(stacked_mnist.RECIPES), choices=list(stacked_mnist.RECIPES)
+    )
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"floor": floor()._asdict(), "runs": []}
+    world = stacked_mnist.StackedDigits(device=hardware.pick_device())
+    place = lambda row: (list(stacked_mnist.RECIPES).index(row["recipe"]), row["seed"], row["step"])
+    for seed in arguments.seeds:
+        for step in moments(arguments.steps):  # so that an unfinished table compares like with like
+            for name in arguments.recipes:
+                if place({"recipe": name, "seed": seed, "step": step}) in map(place, results["runs"]):
+                    continue
+                row = counted(stacked_mnist.RECIPES[name], seed, step, world)
+                results["runs"] = sorted([*results["runs"], row], key=place)
+                write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                print(*row.values(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
