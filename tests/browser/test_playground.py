@@ -14,7 +14,7 @@ from tests.test_page import computed
 
 from gan_lib import checkpoint, data, files, latent, recipes
 from gan_lib.playground import page
-from tools import playground
+from tools import make_playground
 
 STAGE = """() => Array.from(document.getElementById('stage').getContext('2d').getImageData(0, 0, 28, 28).data)
     .filter((_, i) => i % 4 === 0)"""
@@ -71,7 +71,7 @@ def address(told, tmp_path_factory):
 @pytest.fixture
 def visit(chromium, address):
     """`visit(hash, **context)` opens the page; nothing may go wrong in it, and nothing leave it."""
-    contexts, wrong, pages = [], [], {address, playground.OUT.as_uri()}
+    contexts, wrong, pages = [], [], {address, make_playground.OUT.as_uri()}
 
     def seen(request):
         if request.url.split("#")[0] not in pages and not request.url.startswith(("data:", "blob:")):
@@ -478,14 +478,14 @@ def test_a_search_goes_on_with_the_net_of_another_moment(visit):
 
 
 def test_the_committed_page_shows_pytorchs_pixels_at_every_moment(visit, capsys):
-    tab = visit(address=playground.OUT.as_uri())
-    worst = {name: off_from(recipes.pretrained(name), tab, name) for name in playground.PRETRAINED}
+    tab = visit(address=make_playground.OUT.as_uri())
+    worst = {name: off_from(recipes.pretrained(name), tab, name) for name in make_playground.PRETRAINED}
     with capsys.disabled():
         print("\nlargest difference of a pixel:", ", ".join(f"{name} {value}" for name, value in worst.items()))
     assert max(worst.values()) <= 24  # of 255, with weights of 9 bits: a few pixels at the steepest edges
     # The run's checkpoints are not there any more: its nets are read from the page, and computed by their definition.
-    moments = tab.evaluate("name => playground.generators[name].moments", playground.NAME)
-    tab.goto(f"{playground.OUT.as_uri()}#g={playground.NAME}&seed=1")
+    moments = tab.evaluate("name => playground.generators[name].moments", make_playground.NAME)
+    tab.goto(f"{make_playground.OUT.as_uri()}#g={make_playground.NAME}&seed=1")
     for i, moment in enumerate(moments):
         tab.get_by_role("slider", name="training").fill(str(i))
         pixels = settled(tab)

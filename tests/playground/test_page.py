@@ -12,7 +12,7 @@ from torch import nn
 
 from gan_lib import checkpoint, data, files, latent, models, recipes, residual, training
 from gan_lib.playground import page
-from tools import playground
+from tools import make_playground
 
 KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
 
@@ -312,13 +312,13 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
     mark = '<script type="application/json" id="facts">'
     assert path.read_text().split(mark)[0] == page.page({}).split(mark)[0]
     generators = facts_of(path)["generators"]
-    assert list(generators) == [*playground.PRETRAINED, playground.NAME]
-    assert sorted(playground.PRETRAINED) == sorted(
+    assert list(generators) == [*make_playground.PRETRAINED, make_playground.NAME]
+    assert sorted(make_playground.PRETRAINED) == sorted(
         name for name, about in files.manifest().items() if "recipe" in about
     )
     for told in generators.values():
         assert [direction["name"] for direction in told["directions"]] == list(page.SLIDERS)
-    for name in playground.PRETRAINED:
+    for name in make_playground.PRETRAINED:
         sampler = recipes.pretrained(name)
         (moment,) = generators[name]["moments"]
         asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
@@ -328,7 +328,7 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
 
 
 def test_the_committed_playground_shows_a_run_from_noise_to_digits():
-    told = facts_of(Path(__file__).parents[1] / "samples" / "playground.html")["generators"][playground.NAME]
+    told = facts_of(Path(__file__).parents[1] / "samples" / "playground.html")["generators"][make_playground.NAME]
     moments, game = told["moments"], playground.RECIPE.game()
     assert [moment["step"] for moment in moments] == list(playground.STEPS)
     untrained = page.Moment(0, game.sampler(), game.discriminator.eval())
