@@ -92,7 +92,9 @@ def read(path):
         notes, (g_lr, d_lr), (g_betas, d_betas) = about["notes"], about["rates"], about["betas"]
         check_settings(**{key: about[key] for key in ("step", "seconds", "seed", "horizon")}, betas=g_betas)
         check_settings(g_lr=g_lr, d_lr=d_lr, betas=d_betas)
-        [check_settings(horizon=length or 0) for length in notes.get("planned", [])]  # noted by `runs.train`, and the data
+        [
+            check_settings(horizon=length or 0) for length in notes.get("planned", [])
+        ]  # noted by `runs.train`, and the data
         if not isinstance(notes.get("data", ""), str):
             raise UserError("The name of a data set is text.")
     except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
