@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from tests.test_pictures import decode
+from tests.widgets.test_html import decode
 
 from gan_lib import checkpoint, data, evaluation, pictures, training
 from gan_lib.studies import toys
@@ -79,7 +79,7 @@ def test_no_figure_is_opened(new_game):
 @pytest.fixture(autouse=True)
 def _nothing_plays_on():
     yield
-    dashboard.Controls.playing = None
+    dashboard.Live.playing = None
 
 
 @pytest.fixture
@@ -448,10 +448,10 @@ def test_on_points_it_plays_what_train_plays_also_with_a_gamma_that_is_changed_m
 
     game, alone = new_toy(), new_toy()
     show = playing(game, toys.ring(), picture=lambda game: np.zeros((2, 2, 3), np.uint8), record_every=60)
-    for act in (show.d_step.click, show.g_step.click, show.play_on, show.play_on):
+    for act in (show.d_step.click, show.g_step.click, show.advance, show.advance):
         act()  # past a hundred iterations, where the diagnosis looks at them
     game.gamma = 1.0
-    show.play_on()
+    show.advance()
     assert "step 180 ·" in show.line.value
     list(training.train(alone, toys.ring(), 120))
     alone.gamma = 1.0

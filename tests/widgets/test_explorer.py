@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.test_pictures import decode
+from tests.widgets.test_html import decode
 
 from gan_lib import evaluation, latent, models, pictures, widgets
 from gan_lib.widgets.explorer import LEG

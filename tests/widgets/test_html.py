@@ -37,7 +37,7 @@ def test_an_image_has_its_size_and_words_for_those_who_cannot_see_it():
 def test_pictures_stand_side_by_side_over_their_labels():
     pictures = {"a <b>": np.zeros((6, 10), np.uint8), '"c"': np.full((6, 10), 9, np.uint8)}
     shown = figures(pictures, 50)
-    for found, picture in zip(decode_all(shown), html.values(), strict=True):
+    for found, picture in zip(decode_all(shown), pictures.values(), strict=True):
         assert (found == picture).all()
     assert re.findall(r"<figcaption[^>]*>([^<]*)<", shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
     assert re.findall(r'alt="([^"]*)" width="50" height="30"', shown) == ["a &lt;b&gt;", "&quot;c&quot;"]

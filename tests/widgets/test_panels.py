@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.test_explorer import directions
-from tests.test_pictures import decode_all
+from tests.widgets.test_explorer import directions
+from tests.widgets.test_html import decode_all
 
 from gan_lib import data, latent, models, pictures, widgets
 from gan_lib.widgets import panels
@@ -128,10 +128,10 @@ def test_during_the_search_nothing_old_is_on_the_screen(sampler, images, monkeyp
 
 def test_a_file_comes_in_the_shape_of_either_ipywidgets():
     seven = {"old.png": {"content": b"old", "metadata": {}}, "new.png": {"content": b"new", "metadata": {}}}
-    assert panels.uploaded(seven) == b"new"
+    assert panels.newest_file(seven) == b"new"
     eight = ({"name": "old.png", "content": memoryview(b"old")}, {"name": "new.png", "content": memoryview(b"new")})
-    assert panels.uploaded(eight) == b"new"
-    assert type(panels.uploaded(eight)) is bytes
+    assert panels.newest_file(eight) == b"new"
+    assert type(panels.newest_file(eight)) is bytes
 
 
 # All of them
@@ -143,7 +143,7 @@ def everything(sampler, others, images, new_game):
         widgets.explore(sampler, directions(0), neighbours=images),
         widgets.rewind({0: sampler}),
         widgets.invert(sampler, images),
-        widgets.live(new_game()).widget,
+        widgets.live(new_game()),
     ]
 
 
