@@ -39,14 +39,18 @@ class Live(widgets.VBox):
     `picture` too, a function of the game that returns uint8 [height, width, 3]; it is shown `size` pixels wide.
     """
 
-    playing = None  # the dashboard that trains now; only one does, because a cell that runs again hides its old one
+    playing = None  # the one that trains: a cell that runs again replaces its dashboard, and the old one must stop
 
     def __init__(self, game, images=None, n=32, every=1, *, record_every=5, picture=None, size=240):
         if hasattr(images, "sample") and picture is None:
             raise UserError("Points are not images: give `live` a picture, a function of the game that draws them.")
         self.game, self.images, self.every, self.record_every, self.size = game, images, every, record_every, size
-        self.records, self.remark, self.diagnosed = [], None, 0  # the last diagnosis, and its step
-        self.task, self.half = None, (None, None)  # half: an iteration between D's step and G's
+        self.records, self.remark, self.diagnosed = (
+            [],
+            None,
+            0,
+        )  # the last two: what `diagnose` found, and at which step
+        self.task, self.half = None, (None, None)  # half: the moment after D's step, and what G's step needs
         self.picture = picture or (lambda game: tile(game.sampler().sample(n), 8))
         self.counts = images is not None and not picture
         self.on_screen = getattr(get_ipython(), "kernel", None) is not None
@@ -133,14 +137,17 @@ class Live(widgets.VBox):
             self.draw()
 
     def end(self):
-        """Cancel the task, if there is one. It is between two records, because nothing else runs during an iteration."""
+        """Cancel the task, if there is one. It is between two records."""
         if self.task:
             self.task.cancel()
             self.task = Live.playing = None
             self.button.description = "start"
 
     async def play(self):
-        """The task: train to the next record, let the kernel work, and so on, until it is cancelled or a step fails."""
+        """The task: train to the next record, let the kernel handle buttons and cells, and so on, until it is cancelled.
+
+        All of this is one thread, so that no button and no cell meets a game in the middle of an iteration.
+        """
         while self.task:
             self.attempt(self.advance)
             await asyncio.sleep(BREAK)
@@ -154,15 +161,15 @@ class Live(widgets.VBox):
     def step(self, player):
         """Make one step of "D" or "G"; show D's mean output and the losses before and after it, for the same images and z.
 
-        D's step begins an iteration with the next batch and new z, and G's ends it: D, then G equals `training.iteration`.
-        After D alone, the next step of D begins the next iteration; after anything else than D, G begins one of its own.
+        D's step begins an iteration with the next batch and new z, and G's step ends it: D, then G is one `training.iteration`.
+        A second step of D begins the next iteration. G alone is an iteration too.
         """
         self.pause()
         game = self.game
         moment = lambda: (game, game.step, [weights._version for weights in game.generator.parameters()])
-        begun = self.half[0] == moment()  # by D, and neither the game nor G is another since
+        begun = self.half[0] == moment()  # nothing has trained, loaded or exchanged the game since D's step
         if player == "D" or not begun:
-            game.step += begun
+            game.step += begun  # without G
             (real, y), z = next(training.real_batches(game, self.images)), game.noise(game.batch_size)
             self.half = moment(), (game.generate(z, y), real, z, y)
         fake, real, z, y = self.half[1]

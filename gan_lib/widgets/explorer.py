@@ -38,8 +38,7 @@ def row(*controls):
 
 def seed_field(seed):
     """A field with a seed, and a button that adds 1 to it."""
-    limits = {"min": 0, "max": 2**31 - 1}
-    field = widgets.BoundedIntText(seed, **limits, description="seed", style=STYLE, layout={"width": "190px"})
+    field = widgets.BoundedIntText(seed, max=2**31 - 1, description="seed", style=STYLE, layout={"width": "190px"})
     return field, button("new z", lambda: field.set_trait("value", field.value + 1))
 
 
@@ -81,8 +80,8 @@ class Explorer(Shell):
         self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
         self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z in place of its noise, name)}
         self.seed, self.new_z = seed_field(seed)
-        look = STYLE | {"button_width": "28px"}
-        self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=look)
+        self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=STYLE)
+        self.digit.style.button_width = "28px"
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
         self.norm = wide(min=0, description="|z|")
         self.set_length(self.radius * sampler.truncation)
@@ -98,10 +97,7 @@ class Explorer(Shell):
         self.seed.observe(lambda _: self.walk.set_trait("value", 0), "value")  # before it is drawn
         rows = row(self.seed, self.new_z, self.reset), *moving, row(self.play, *buttons)
         super().__init__(*rows, watch=[self.seed, *moving])
-        if z is None:
-            self.draw()
-        else:
-            self.start(z)
+        self.draw() if z is None else self.start(z)
 
     def start(self, z, name="the given z"):
         """Go to z, float [latent_dim], which replaces the noise of the present seed."""
@@ -160,7 +156,7 @@ class Explorer(Shell):
         return html.escape(name)
 
     def save_files(self):
-        """Write the picture as runs/digit_N.png and its walk as runs/digit_N.gif, 10 times as large; N is the next that is free."""
+        """Write the picture and its walk, ten times as large, as runs/digit_N.png and .gif, with the next free number N."""
         folder, film = Path("runs"), np.stack([self.picture(i) for i in range(4 * LEG)])
         n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
         png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"

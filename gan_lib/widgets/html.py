@@ -9,6 +9,8 @@ from PIL import Image
 
 from gan_lib.pictures import FAKE, REAL, THEORY, D
 
+DASHED = {"stroke": THEORY, "stroke_dasharray": 4}
+
 
 def failure(error):
     """An exception as HTML: its type and its message."""
@@ -44,14 +46,9 @@ def element(name, content="", **attributes):
     return f"<{name}{written}>{content}</{name}>"
 
 
-def text(x, y, words, size, **attributes):
-    """A text in SVG."""
-    return element("text", words, x=x, y=y, font_size=size, fill="currentColor", **attributes)
-
-
-def dashes(x1, x2, y1, y2):
-    """A dashed line in SVG, for a reference value."""
-    return element("line", x1=x1, x2=x2, y1=y1, y2=y2, stroke=THEORY, stroke_dasharray=4)
+def svg(width, height, label, parts):
+    """An SVG image of these elements, with a label for screen readers."""
+    return element("svg", "".join(parts), width=width, height=height, role="img", fill="currentColor", aria_label=label)
 
 
 def curves_svg(records, width=440, height=130):
@@ -69,13 +66,13 @@ def curves_svg(records, width=440, height=130):
         (width / 2, 0, 1, output_colours, "D(x), D(G(z))", (0.5,)),
     ):
         y = lambda value, low=low, high=high: 16 + h * (high - value) / (high - low)
-        parts.append(text(left + 2, 11, title, 11))
+        parts.append(element("text", title, x=left + 2, y=11, font_size=11))
         parts.append(element("rect", x=left, y=16, width=w, height=h, fill="none", stroke=THEORY))
-        parts += [dashes(left, left + w, y(level), y(level)) for level in levels]
+        parts += [element("line", x1=left, x2=left + w, y1=y(at), y2=y(at), **DASHED) for at in levels]
         for field, colour in colours.items():
             points = " ".join(f"{left + w * r.step / last:.1f},{y(getattr(r, field)):.1f}" for r in records)
             parts.append(element("polyline", points=points, fill="none", stroke=colour, stroke_width=1.5))
-    return element("svg", "".join(parts), width=width, height=height, role="img", aria_label="training curves")
+    return svg(width, height, "training curves", parts)
 
 
 def move_svg(before, after, n, width=640):
@@ -83,34 +80,35 @@ def move_svg(before, after, n, width=640):
 
     `before` and `after` have `d_real` and `d_fake`, probabilities.
     """
-    left, w = 74, width - 200
-    label = f"what D says about the same {n} x and the same {n} z, from 0 (fake) to 1 (real): before ○, after ●"
-    parts, changes = [text(2, 12, label, 12), dashes(left + w / 2, left + w / 2, 20, 68)], []
+    left, w, changes = 74, width - 200, []
+    title = f"what D says about the same {n} x and the same {n} z, from 0 (fake) to 1 (real): before ○, after ●"
+    parts = [element("text", title, x=2, y=12, font_size=12)]
+    parts.append(element("line", x1=left + w / 2, x2=left + w / 2, y1=20, y2=68, **DASHED))
     for y, name, field, colour in ((32, "D(x)", "d_real", REAL), (56, "D(G(z))", "d_fake", FAKE)):
         old, new = getattr(before, field), getattr(after, field)
         x1, x2, change = left + w * old, left + w * new, f"{old:.3f} → {new:.3f}"
         changes.append(f"{name} {change}")
         parts += [
-            text(2, y + 4, name, 13),
+            element("text", name, x=2, y=y + 4, font_size=13),
             element("line", x1=left, x2=left + w, y1=y, y2=y, stroke=THEORY),
             element("line", x1=x1, x2=x2, y1=y, y2=y, stroke=colour, stroke_width=5),
             element("circle", cx=x1, cy=y, r=6, fill="none", stroke=colour, stroke_width=2),
             element("circle", cx=x2, cy=y, r=6, fill=colour),
-            text(left + w + 12, y + 4, change, 13),
+            element("text", change, x=left + w + 12, y=y + 4, font_size=13),
         ]
-    label = f"{label}: {', '.join(changes)}"
-    return element("svg", "".join(parts), width=width, height=70, role="img", aria_label=label)
+    return svg(width, 70, f"{title}: {', '.join(changes)}", parts)
 
 
 def classes_svg(counts, width=440, height=80):
     """Bars of `counts`, the numbers of samples that the digit net reads as each digit, as one SVG; an even share is dashed."""
     n, w, floor = sum(counts), width / len(counts), height - 14
     scale = (floor - 16) / max([*counts, 2 * n / len(counts)])  # pixels for one sample
-    even, label = floor - scale * n / len(counts), f"what the digit net reads in {n} samples"
-    parts = [text(2, 11, label, 11), dashes(0, width, even, even)]
+    even, title = floor - scale * n / len(counts), f"what the digit net reads in {n} samples"
+    parts = [element("text", title, x=2, y=11, font_size=11)]
+    parts.append(element("line", x1=0, x2=width, y1=even, y2=even, **DASHED))
     for digit, count in enumerate(counts):
-        h = scale * count
-        parts.append(element("rect", x=w * digit + 6, y=floor - h, width=w - 12, height=h, fill=FAKE))
-        parts.append(text(w * (digit + 0.5), height - 2, digit, 11, text_anchor="middle"))
-    label = f"{label}: {', '.join(f'{count} as {digit}' for digit, count in enumerate(counts))}"
-    return element("svg", "".join(parts), width=width, height=height, role="img", aria_label=label)
+        x, h = w * digit, scale * count
+        parts.append(element("rect", x=x + 6, y=floor - h, width=w - 12, height=h, fill=FAKE))
+        parts.append(element("text", digit, x=x + w / 2, y=height - 2, font_size=11, text_anchor="middle"))
+    shares = ", ".join(f"{count} as {digit}" for digit, count in enumerate(counts))
+    return svg(width, height, f"{title}: {shares}", parts)

@@ -37,7 +37,7 @@ class Inverter(Shell):
         if len(images) == 0:
             raise UserError("There is no image to choose from: give at least one.")
         self.sampler, self.images, self.encoder, self.size = sampler, images, encoder, size
-        self.number = widgets.BoundedIntText(0, min=0, max=len(images) - 1, description="image", style=STYLE)
+        self.number = widgets.BoundedIntText(0, max=len(images) - 1, description="image", style=STYLE)
         self.file = widgets.FileUpload(accept="image/*")
         self.explorer = Explorer(sampler, directions)
         self.this_image = button("this image", self.draw)
