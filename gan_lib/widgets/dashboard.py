@@ -45,11 +45,7 @@ class Live(widgets.VBox):
         if hasattr(images, "sample") and picture is None:
             raise UserError("Points are not images: give `live` a picture, a function of the game that draws them.")
         self.game, self.images, self.every, self.record_every, self.size = game, images, every, record_every, size
-        self.records, self.remark, self.diagnosed = (
-            [],
-            None,
-            0,
-        )  # the last two: what `diagnose` found, and at which step
+        self.records, self.remark, self.diagnosed = [], None, 0  # what `diagnose` found last, and at which step
         self.task, self.half = None, (None, None)  # half: the moment after D's step, and what G's step needs
         self.picture = picture or (lambda game: tile(game.sampler().sample(n), 8))
         self.counts = images is not None and not picture
@@ -144,11 +140,8 @@ class Live(widgets.VBox):
             self.button.description = "start"
 
     async def play(self):
-        """The task: train to the next record, let the kernel handle buttons and cells, and so on, until it is cancelled.
-
-        All of this is one thread, so that no button and no cell meets a game in the middle of an iteration.
-        """
-        while self.task:
+        """The task: train to the next record, let the kernel handle buttons and cells, and so on, until it is cancelled."""
+        while self.task:  # in the kernel's own thread: no button and no cell meets a game in the middle of an iteration
             self.attempt(self.advance)
             await asyncio.sleep(BREAK)
 
