@@ -48,7 +48,7 @@ def element(name, content="", **attributes):
 
 def svg(width, height, label, parts):
     """An SVG image of these elements, with a label for screen readers."""
-    return element("svg", "".join(parts), width=width, height=height, role="img", fill="currentColor", aria_label=label)
+    return element("svg", "".join(parts), width=width, height=height, fill="currentColor", role="img", aria_label=label)
 
 
 def curves_svg(records, width=440, height=130):

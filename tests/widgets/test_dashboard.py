@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from tests.widgets.test_html import decode
 
 from gan_lib import checkpoint, data, evaluation, pictures, training
 from gan_lib.studies import toys
 from gan_lib.training import Record
 from gan_lib.widgets import dashboard, html
+from tests.widgets.test_html import decode
 
 
 @pytest.fixture(autouse=True)
@@ -77,25 +77,18 @@ def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys)
 
 def test_following_shows_samples_curves_and_numbers_and_changes_nothing(new_game, images, live, capsys):
     game, shown = new_game(), []
-    show = live(game, n=8)
-    for record in training.train(game, images, 4, record_every=2):
-        show.update(record)
-        shown.append(decode(show.samples.value))
-        assert (shown[-1] == samples(game, 8)).all()
-        assert show.curves.value == html.curves_svg(show.records)
-    assert not (shown[0] == shown[1]).all()
-    assert show.line.value.startswith("step 4 ·")
-    assert capsys.readouterr().out == ""
-    assert without_seconds(show.records) == without_seconds(training.train(new_game(), images, 4, record_every=2))
-
-
-def test_samples_are_drawn_again_at_every_second_record(new_game, images, live):
-    game, seen = new_game(), []
-    show = live(game, every=2)
+    show = live(game, n=8, every=2)
     for record in training.train(game, images, 4, record_every=1):
         show.update(record)
-        seen.append(re.search(r"samples at step (\d)", show.samples.value)[1])
-    assert seen == ["1", "1", "3", "3"]
+        shown.append(show.samples.value)
+        if record.step % 2:
+            assert show.line.value.startswith(f"step {record.step} ·")
+            assert (decode(show.samples.value) == samples(game, 8)).all()
+            assert show.curves.value == html.curves_svg(show.records)
+    assert [re.search(r"samples at step (\d)", value)[1] for value in shown] == ["1", "1", "3", "3"]
+    assert not (decode(shown[0]) == decode(shown[2])).all()
+    assert capsys.readouterr().out == ""
+    assert without_seconds(show.records) == without_seconds(training.train(new_game(), images, 4, record_every=1))
 
 
 def test_the_curves_of_a_game_that_was_reset_continue_from_there(new_game, live):
@@ -224,32 +217,23 @@ def test_each_player_alone_continues_with_other_images(new_game, images, live, m
     assert not seen[0][3].equal(seen[1][3])
 
 
-def test_g_does_not_complete_a_step_of_d_from_before_other_training(new_game, images, live):
-    game = new_game()
-    show = live(game, images)
-    show.d_step.click()
-    list(training.train(game, images, 2))
-    before = game.rng.get_state()
-    show.g_step.click()
-    assert "G made one step" in show.line.value
-    assert game.step == 3
-    assert not game.rng.get_state().equal(before)  # it drew a z of its own
-
-
-def test_g_does_not_complete_a_step_of_d_in_a_loaded_or_exchanged_game(new_game, images, live, tmp_path):
-    game = new_game()
-    checkpoint.save(game, tmp_path / "game.safetensors")
-    show = live(game, images)
-    show.d_step.click()
-    checkpoint.load(game, tmp_path / "game.safetensors")  # the same step, other weights
-    show.g_step.click()
-    assert show.line.value.startswith("step 1 · G made one step")
+@pytest.mark.parametrize("change", ["train", "load", "exchange"])
+def test_g_does_not_complete_a_step_of_d_if_the_game_has_changed(change, new_game, images, live, tmp_path):
     show = live(new_game(), images)
+    checkpoint.save(show.game, tmp_path / "game.safetensors")
     show.d_step.click()
-    show.game = new_game(seed=5)  # as new as the other
-    weights = [weight.clone() for weight in show.game.generator.parameters()]
+    if change == "train":
+        list(training.train(show.game, images, 2))
+    elif change == "load":
+        checkpoint.load(show.game, tmp_path / "game.safetensors")  # the same step, other weights
+    else:
+        show.game = new_game(seed=5)  # as new as the other
+    game, step, rng = show.game, show.game.step, show.game.rng.get_state()
+    weights = [weight.clone() for weight in game.generator.parameters()]
     show.g_step.click()
-    assert not all(a.equal(b) for a, b in zip(weights, show.game.generator.parameters(), strict=True))
+    assert show.line.value.startswith(f"step {step + 1} · G made one step")
+    assert not game.rng.get_state().equal(rng)  # it drew a z of its own
+    assert not all(a.equal(b) for a, b in zip(weights, game.generator.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("nets", ["mlp", "dcgan"])
