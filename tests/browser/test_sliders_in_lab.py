@@ -20,7 +20,7 @@ LESSON = next((lesson.path for lesson in contract.all_lessons() if lesson.number
 FIND = """
 from ipywidgets.widgets.widget import _instances
 from gan_lib import latent, widgets
-_explorers = [w for w in _instances.values() if isinstance(w, widgets.Explorer) and "digit of seed" in w.image.value]
+_explorers = [w for w in _instances.values() if isinstance(w, widgets.explore) and "digit of seed" in w.image.value]
 """
 # What the pure function gives for the values of explorer {i}'s sliders, from its noise number {seed}.
 STATE = (
