@@ -11,8 +11,7 @@ from gan_lib import attributes, evaluation
 
 def bar(width, height, lean=0.0):
     """A white bar in the middle of a black image [1, 1, 28, 28], sheared to lean right by `lean` degrees."""
-    y = torch.arange(28.0).view(28, 1)
-    x = torch.arange(28.0).view(1, 28)
+    x, y = torch.arange(28.0).view(1, 28), torch.arange(28.0).view(28, 1)
     middle = 13.5 + math.tan(math.radians(lean)) * (13.5 - y)  # y points down: the top moves to the right
     inside = (width / 2 + 0.5 - (x - middle).abs()).clamp(0, 1)  # edges cover their pixels in part
     return (inside * ((y - 13.5).abs() < height / 2)).view(1, 1, 28, 28) * 2 - 1
@@ -58,9 +57,6 @@ def test_width_does_not_count_the_slant():
 def test_roundness_is_the_short_axis_over_the_long(lean):
     low, high = np.linalg.eigvalsh(covariance(bar(5, 20, lean)))
     assert attributes.roundness(bar(5, 20, lean)).item() == pytest.approx(math.sqrt(low / high), abs=1e-4)
-
-
-def test_roundness_is_0_for_a_line_and_1_for_a_square():
     line = torch.full((1, 1, 28, 28), -1.0)
     line[..., 4:20, 9] = 1
     assert attributes.roundness(line).item() == pytest.approx(0, abs=1e-3)

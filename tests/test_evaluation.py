@@ -1,8 +1,6 @@
 """The digit net, and each number of a score against closed forms, plain loops and other implementations."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -40,14 +38,11 @@ def shuffled(values, seed=0):
 # The digit net
 
 
-def test_the_digit_net_has_an_accuracy_of_994_of_1000(digits):
+def test_the_digit_net_is_frozen_and_has_an_accuracy_of_994_of_1000(digits):
     made, logits = evaluation.features_and_logits(data.to_range(digits.images))
     assert (made.shape, logits.shape) == ((10_000, 128), (10_000, 10))
     assert (logits.argmax(1) == digits.labels).float().mean() >= 0.994
     assert made.min() == 0  # after a ReLU
-
-
-def test_the_digit_net_is_frozen():
     net = evaluation.digit_net()
     assert not net.training
     assert not any(p.requires_grad for p in net.parameters())
@@ -87,26 +82,16 @@ def test_the_statistics_are_mean_and_covariance_in_float64(d):
     assert np.allclose(cov, np.atleast_2d(np.cov(x, rowvar=False)), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("means", "variances"),
-    [
-        (([1.0], [3.5]), ([4.0], [0.25])),
-        (([0.0, 1, 2, 3], [0.0, 6, 3, 3]), ([1.0, 4, 9, 0], [4.0, 4, 0.25, 2.25])),
-    ],
-)
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_frechet_distance_of_independent_dimensions_is_a_closed_form(means, variances, turned):
+@pytest.mark.parametrize("d", [1, 4])
+def test_the_frechet_distance_of_independent_dimensions_is_a_closed_form(d, turned):
     """Σ (mean a - mean b)² + (std a - std b)². A rotation of both changes nothing."""
-    (mean_a, mean_b), (var_a, var_b) = torch.tensor(means).double(), torch.tensor(variances).double()
-    turn = torch.linalg.qr(normal(len(mean_a), len(mean_a)).double()).Q if turned else torch.eye(len(mean_a)).double()
-    a, b = (Gaussian(turn @ m, turn @ v.diag() @ turn.T) for m, v in ((mean_a, var_a), (mean_b, var_b)))
-    expected = (mean_a - mean_b).square().sum() + (var_a.sqrt() - var_b.sqrt()).square().sum()
+    mean_a, mean_b, std_a, std_b = 3 * normal(4, d).double().abs()
+    std_a[1:2] = 0  # a dead feature
+    turn = torch.linalg.qr(normal(d, d).double()).Q if turned else torch.eye(d).double()
+    a, b = (Gaussian(turn @ m, turn @ s.square().diag() @ turn.T) for m, s in ((mean_a, std_a), (mean_b, std_b)))
+    expected = (mean_a - mean_b).square().sum() + (std_a - std_b).square().sum()
     assert evaluation.frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-6 if turned else 1e-12)
-
-
-def root(matrix):
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
 
 
 class Identity(torch.nn.Module):
@@ -131,11 +116,12 @@ def test_the_frechet_distance_equals_the_symmetric_form_and_torchmetrics():
     from torchmetrics.image.fid import FrechetInceptionDistance  # here, because it takes seconds to import
 
     a, b = features(400, 12), features(300, 12, seed=1, scale=1.5, shift=0.3)
-    x, y = a.double().numpy(), b.double().numpy()
-    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    between = np.trace(root(root(cov_x) @ cov_y @ root(cov_x)))
-    expected = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(cov_x) + np.trace(cov_y) - 2 * between
-    assert distance(a, b) == pytest.approx(expected, rel=1e-6)
+    (mean_a, cov_a), (mean_b, cov_b) = gaussian(a), gaussian(b)
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = vectors * values.sqrt() @ vectors.T
+    between = torch.linalg.eigvalsh(root @ cov_b @ root).sqrt().sum()
+    expected = (mean_a - mean_b).square().sum() + (cov_a + cov_b).trace() - 2 * between
+    assert distance(a, b) == pytest.approx(expected.item(), rel=1e-6)
     metric = FrechetInceptionDistance(Identity().eval(), normalize=True, input_img_size=(12, 1, 1))
     assert distance(a, b) == pytest.approx(by_torchmetrics(metric, a, b).item(), rel=1e-6)
 
@@ -155,38 +141,21 @@ def test_other_digits_are_further_away_than_other_halves(digits, real):
     assert 0 < 5 * floor < distance(made, made[digits.labels[:2000] == 0])
 
 
-@pytest.mark.parametrize("n", [0, 1])
-def test_a_covariance_needs_two_points(n):
-    with pytest.raises(UserError, match=f"A covariance needs at least two images or points, not {n}"):
-        gaussian(torch.ones(n, 5))
-
-
-CRASHES = """
-import math, torch
-from gan_lib import UserError, evaluation, recipes, latent
-good, sentences = torch.rand(60, 1, 28, 28) * 2 - 1, []
-diverged = recipes.pretrained("mlp")
-[weights.data.fill_(math.nan) for weights in diverged.generator.parameters()]
-broken = evaluation.Gaussian(torch.zeros(128).double(), torch.full((128, 128), math.nan).double())
-bad = [good[:0], good[:1], good.where(torch.arange(784).view(28, 28) > 0, math.nan), diverged.sample(40)]
-calls = [lambda images=images: evaluation.frechet(images) for images in bad]
-calls += [lambda: evaluation.frechet_distance(broken, broken), lambda: evaluation.score(diverged.sample(1000))]
-calls += [lambda: evaluation.frechet_distance(*map(evaluation.gaussian, (torch.full((9, 5), math.inf), torch.ones(9, 5))))]
-calls += [lambda: latent.find_directions(diverged, n=200)]
-for call in calls:
-    try:
-        call()
-    except UserError as error:
-        sentences.append(str(error))
-print(len(sentences), len(calls), any(chr(10) in sentence for sentence in sentences))
-print(evaluation.frechet(good[:2]) > 0)
-"""
-
-
-def test_too_few_images_and_nan_are_an_error_and_do_not_crash():
-    """In a process of its own, as LAPACK ends it by a signal."""
-    process = subprocess.run([sys.executable, "-c", CRASHES], capture_output=True, text=True)
-    assert (process.returncode, process.stdout.split()) == (0, ["8", "8", "False", "True"]), process.stderr
+def test_too_few_images_and_nan_are_an_error():
+    """Without the checks LAPACK would end the process."""
+    for n in (0, 1):
+        with pytest.raises(UserError, match=f"A covariance needs at least two images or points, not {n}"):
+            evaluation.frechet(torch.zeros(n, 1, 28, 28))
+    images = torch.rand(1000, 1, 28, 28) * 2 - 1
+    assert evaluation.frechet(images[:2]) > 0
+    images[:, 0, 0, 0] = math.nan
+    for measure in (evaluation.frechet, evaluation.score):
+        with pytest.raises(UserError, match="The images hold NaN or infinity"):
+            measure(images)
+    broken = Gaussian(torch.zeros(128).double(), torch.full((128, 128), math.nan).double())
+    for a, b in ((broken, broken), (gaussian(torch.full((9, 5), math.inf)), gaussian(torch.ones(9, 5)))):
+        with pytest.raises(UserError, match="There is no distance"):
+            evaluation.frechet_distance(a, b)
 
 
 # The kernel distance
@@ -261,15 +230,7 @@ def shares_by_loops(real, fake, k):
     return precision, recall, density, coverage
 
 
-@pytest.mark.parametrize("k", [1, 3, 5])
-@pytest.mark.parametrize("n", [12, 60])  # from 26 on cdist uses a matrix product
-def test_the_radii_are_distances_to_the_kth_neighbour(n, k):
-    made = features(n, 6)
-    for chunk in (1, 7, 1000):
-        assert np.allclose(evaluation.knn_radii(made, k, chunk), radii_by_loops(made, k), rtol=1e-4)
-
-
-@pytest.mark.parametrize(("n", "m", "k"), [(60, 60, 5), (60, 25, 5), (25, 60, 5), (40, 50, 1), (40, 50, 3)])
+@pytest.mark.parametrize(("n", "m", "k"), [(60, 60, 5), (60, 25, 5), (25, 60, 5), (12, 50, 1), (40, 50, 3)])
 def test_precision_recall_density_and_coverage_equal_plain_loops(n, m, k):
     real, fake = normal(n, 3), normal(m, 3, 1) * 1.2 + 1.5
     expected = pytest.approx(shares_by_loops(real, fake, k), abs=1e-6)
@@ -287,15 +248,6 @@ def test_distant_fakes_get_nothing_and_copies_get_everything():
     precision, recall, density, coverage = evaluation.precision_recall_density_coverage(real, real.clone())
     assert (precision, recall, coverage) == (1, 1, 1)
     assert density == pytest.approx(1, abs=0.05)  # each ball holds its centre and the 4 points inside its radius
-
-
-def test_one_good_fake_repeated_is_precise_and_covers_nothing():
-    real = normal(500, 8)
-    fake = real[:1] + 1e-2 * normal(300, 8, 1)
-    precision, recall, _, coverage = evaluation.precision_recall_density_coverage(real, fake)
-    assert precision == 1
-    assert recall < 2 / 500  # only the point that it copies
-    assert coverage < 0.1
 
 
 def test_equal_distributions_have_density_one_and_the_coverage_of_combinatorics():
@@ -469,21 +421,14 @@ def test_threes_labelled_as_fives_change_the_score_of_the_fives_alone():
     assert after[5].coverage < before[5].coverage / 4
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        torch.arange(80) % 10 - 1,
-        torch.arange(80) % 10 + 1,
-        torch.arange(80) % 9,
-        torch.cat([torch.arange(75) % 9, torch.full((5,), 9)]),
-        torch.arange(79) % 10,
-        torch.arange(80) % 10 + 0.5,
-        (torch.arange(80) % 10).view(80, 1),
-    ],
-)
-def test_class_scores_refuse_labels_outside_0_to_9_too_few_or_of_another_shape(labels, digits):
-    with pytest.raises(UserError, match="There must be a label from 0 to 9 for each image, and at least six images"):
-        evaluation.class_scores(data.to_range(digits.images[:80]), labels)
+def test_class_scores_refuse_labels_outside_0_to_9_too_few_or_of_another_shape(digits):
+    images, y = data.to_range(digits.images[:80]), torch.arange(80) % 10
+    five_nines = torch.cat([torch.arange(75) % 9, torch.full((5,), 9)])
+    for labels in (y - 1, y + 1, y % 9, five_nines, y[:79], y + 0.5, y.view(80, 1)):
+        with pytest.raises(
+            UserError, match="a label from 0 to 9 for each image, and at least six images of each digit"
+        ):
+            evaluation.class_scores(images, labels)
 
 
 def test_training_digits_have_good_class_scores():

@@ -67,23 +67,14 @@ def test_loop_is_a_closed_walk_on_the_sphere_through_all_anchors():
 PLANTED = vector(0.6, 0, -0.8, 0)
 
 
-class Brightness(nn.Module):
-    """A generator whose brightness is linear in z along PLANTED, with a pattern that is linear in z[3]."""
-
-    def __init__(self):
-        super().__init__()
-        self.planted = nn.Parameter(PLANTED.clone())
-
-    def forward(self, z):
-        pattern = torch.ones(28, 28)
-        pattern[::2] = -1  # mean 0
-        bright = (z @ self.planted).view(-1, 1, 1, 1)
-        return 0.1 * bright + 0.05 * z[:, 3].view(-1, 1, 1, 1) * pattern + torch.zeros(len(z), 1, 28, 28)
-
-
 @pytest.fixture
 def sampler():
-    return models.Sampler(Brightness(), 4)
+    """Linear images of z: brighter along PLANTED, and with stripes (of mean 0) along z[3]."""
+    net = nn.Sequential(nn.Linear(4, 784, bias=False), nn.Unflatten(1, (1, 28, 28)))
+    stripes = torch.ones(28, 28)
+    stripes[::2] = -1
+    net[0].weight.data = 0.1 * PLANTED + 0.05 * stripes.view(784, 1) * vector(0, 0, 0, 1)
+    return models.Sampler(net, 4)
 
 
 def brightness(images):
