@@ -376,15 +376,12 @@ def test_a_score_needs_a_thousand_images():
         evaluation.score(torch.zeros(999, 1, 28, 28))
 
 
-def test_novelty_is_zero_for_training_digits_and_positive_for_test_digits(digits, training_digits):
+def test_nearness_is_the_median_distance_of_the_first_images_to_training_digits(digits, training_digits, monkeypatch):
     mixed = torch.cat([training_digits[:5], data.to_range(digits.images[:5])])
     assert evaluation.nearness(mixed, among=5) == 0
     assert evaluation.nearness(mixed.flip(0), among=5) > 1
     expected = evaluation.nearest(mixed[5:], data.load().images)[0].median()
     assert evaluation.nearness(mixed[5:]) == pytest.approx(expected.item())
-
-
-def test_novelty_uses_the_first_thousand_images(monkeypatch):
     monkeypatch.setattr(evaluation, "nearest", lambda images, _: (images[:, 0, 0, :1], None))
     assert evaluation.nearness(torch.cat([torch.zeros(1000, 1, 28, 28), torch.ones(2000, 1, 28, 28)])) == 0
 

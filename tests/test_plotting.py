@@ -31,13 +31,9 @@ def test_grid_shows_the_tiled_images(images):
     assert ax.get_title() == "six"
     assert ax.figure.get_figwidth() == 4
     assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
-
-
-def test_a_picture_goes_into_the_given_axes(images):
-    figure = plotting.show(pictures.tile(images[:2])).figure
-    other = figure.add_subplot()
+    other = ax.figure.add_subplot()
     assert plotting.grid(images[:2], ax=other) is other
-    assert len(figure.axes) == 2
+    assert len(ax.figure.axes) == 2
 
 
 def test_rows_stand_below_each_other_beside_their_labels(images):
