@@ -35,38 +35,32 @@ def class_counts(images):
     return features_and_logits(images)[1].argmax(1).bincount(minlength=10)
 
 
-class Gaussian(NamedTuple):
-    """The mean [d] and the covariance [d, d] of features, float64."""
-
-    mean: torch.Tensor
-    cov: torch.Tensor
-
-
 def gaussian(features):
-    """The `Gaussian` of features [N, d], which `frechet_distance` compares. Raises `UserError` for N < 2."""
+    """The mean [d] and the covariance [d, d] of features [N, d], both float64. Raises `UserError` for N < 2."""
     if len(features) < 2:
         raise UserError(f"A covariance needs at least two images or points, not {len(features)}.")
     features = features.double()
-    return Gaussian(features.mean(0), torch.atleast_2d(features.T.cov()))  # d = 1: [1, 1]
+    return features.mean(0), torch.atleast_2d(features.T.cov())  # d = 1: [1, 1]
 
 
 def frechet_distance(a, b):
-    """The squared 2-Wasserstein distance of two `Gaussian`s: |mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½).
+    """The squared 2-Wasserstein distance |mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of two `gaussian`s.
 
     FID (Heusel et al. 2017, arXiv 1706.08500, eq. 6). Two samples of one distribution have a distance above zero, which falls
     with their size: compare at equal sizes, and with the `floor`. Raises `UserError` where the statistics are not finite.
     """
-    product = a.cov @ b.cov
+    (mean_a, cov_a), (mean_b, cov_b) = a, b
+    product = cov_a @ cov_b
     if not product.isfinite().all():  # LAPACK would end the process
         raise UserError("There is no distance: the features, or their statistics, hold NaN or infinity.")
     roots = torch.linalg.eigvals(product).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
-    return ((a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum()).item()
+    return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots.sum()).item()
 
 
 def kernel_distance(a, b, chunk=250):
-    """The squared maximum mean discrepancy (KID) of features a [N, d] and b [M, d] under the kernel k(x, y) = (x·y / d + 1)³.
+    """KID, the squared maximum mean discrepancy of features a [N, d] and b [M, d], with the kernel k(x, y) = (x·y / d + 1)³.
 
-    mean k(a, a') + mean k(b, b') - 2 mean k(a, b), each over all pairs of different points: unbiased, so it can be below zero.
+    mean k(a, a') + mean k(b, b') - 2 mean k(a, b) over all pairs of different points: unbiased, so it can be below zero.
     Bińkowski et al. 2018 (arXiv 1801.01401), eq. 4.
     """
 
@@ -89,22 +83,21 @@ def knn_radii(features, k=5, chunk=250):
 def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=None):
     """Four numbers from the k-NN manifolds of features, real [N, d] and fake [M, d].
 
-    A k-NN manifold is the union of balls around points, each with the distance to the k-th nearest neighbour as its radius.
-    Precision is the share of fakes in the real manifold, recall the share of reals in the fake manifold (Kynkäänniemi et al.
-    2019, arXiv 1904.06991, eq. 1-3). Density is the mean number of real balls around a fake, over k; it can exceed 1. Coverage
-    is the share of real balls that hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5). `real_radii` [N]: if known.
+    The manifold is the union of the balls around the points, whose radii are the `knn_radii`. Precision: share of fakes in the
+    real manifold; recall: share of reals in the fake manifold (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density:
+    mean number of real balls around a fake, over k, which can exceed 1; coverage: share of real balls that hold a fake (Naeem
+    et al. 2020, arXiv 2002.09797, eq. 4-5). `real_radii` [N] need not be computed again where they are known.
     """
     real_radii = knn_radii(real, k, chunk) if real_radii is None else real_radii
     fake_radii = knn_radii(fake, k, chunk)
-    hits = torch.zeros(len(fake), device=fake.device)  # real balls around each fake
-    recalled = covered = 0
+    hits = recalled = covered = 0  # hits [M]: real balls around each fake
     for part, radii in zip(real.split(chunk), real_radii.split(chunk), strict=True):
         distances = torch.cdist(part, fake)
         inside = distances < radii.unsqueeze(1)
         hits += inside.sum(0)
         covered += inside.any(1).sum()
         recalled += (distances < fake_radii).any(1).sum()
-    shares = (hits > 0).float().mean(), recalled / len(real), hits.mean() / k, covered / len(real)
+    shares = (hits > 0).float().mean(), recalled / len(real), hits.float().mean() / k, covered / len(real)
     return tuple(share.item() for share in shares)
 
 
@@ -161,9 +154,8 @@ real_digits = functools.cache(RealDigits)  # real_digits(device): loaded once fo
 
 
 def frechet(images):
-    """The Fréchet distance between images [N, 1, 28, 28] in [-1, 1] and the test digits, in the digit net's features; N > 1."""
-    features, _ = features_and_logits(images)
-    return frechet_distance(gaussian(features), real_digits(images.device).gaussian)
+    """The Fréchet distance of images [N, 1, 28, 28] in [-1, 1], N at least 2, to the test digits in the digit net's features."""
+    return frechet_distance(gaussian(features_and_logits(images)[0]), real_digits(images.device).gaussian)
 
 
 def class_shares(logits):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gan_lib import UserError, data, evaluation
-from gan_lib.evaluation import Gaussian, gaussian
+from gan_lib.evaluation import gaussian
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_frechet_distance_of_independent_dimensions_is_a_closed_form(d, turn
     mean_a, mean_b, std_a, std_b = 3 * normal(4, d).double().abs()
     std_a[1:2] = 0  # a dead feature
     turn = torch.linalg.qr(normal(d, d).double()).Q if turned else torch.eye(d).double()
-    a, b = (Gaussian(turn @ m, turn @ s.square().diag() @ turn.T) for m, s in ((mean_a, std_a), (mean_b, std_b)))
+    a, b = ((turn @ m, turn @ s.square().diag() @ turn.T) for m, s in ((mean_a, std_a), (mean_b, std_b)))
     expected = (mean_a - mean_b).square().sum() + (std_a - std_b).square().sum()
     assert evaluation.frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-6 if turned else 1e-12)
 
@@ -152,7 +152,7 @@ def test_too_few_images_and_nan_are_an_error():
     for measure in (evaluation.frechet, evaluation.score):
         with pytest.raises(UserError, match="The images hold NaN or infinity"):
             measure(images)
-    broken = Gaussian(torch.zeros(128).double(), torch.full((128, 128), math.nan).double())
+    broken = torch.zeros(128).double(), torch.full((128, 128), math.nan).double()
     for a, b in ((broken, broken), (gaussian(torch.full((9, 5), math.inf)), gaussian(torch.ones(9, 5)))):
         with pytest.raises(UserError, match="There is no distance"):
             evaluation.frechet_distance(a, b)
