@@ -39,8 +39,7 @@ def gaussian(features):
     """The mean [d] and the covariance [d, d] of features [N, d], both float64. Raises `UserError` for N < 2."""
     if len(features) < 2:
         raise UserError(f"A covariance needs at least two images or points, not {len(features)}.")
-    features = features.double()
-    return features.mean(0), torch.atleast_2d(features.T.cov())  # d = 1: [1, 1]
+    return features.double().mean(0), torch.atleast_2d(features.T.double().cov())  # d = 1: [1, 1]
 
 
 def frechet_distance(a, b):
@@ -106,7 +105,7 @@ def nearest(images, reference, k=1, chunk=10_000):
     """The k of `reference` (uint8 [M, 28, 28]) nearest to each of `images` ([N, 1, 28, 28] in [-1, 1]), nearest first.
 
     Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search takes one
-    matrix product a chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are computed again, directly. Lesson 05.
+    matrix product per chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then computed directly. Lesson 05.
     """
     data.check_images(images)
     flat, scores, indices = images.flatten(1), [], []
@@ -144,7 +143,7 @@ class RealDigits:
         self.images = data.to_range(images)
         self.features, logits = features_and_logits(self.images)  # [10000, 128]
         self.gaussian = gaussian(self.features)
-        self.shares = class_shares(logits)  # of the ten classes, as the digit net reads them
+        self.shares = class_shares(logits)  # [10], by the digit net's predictions
 
     radii = functools.cached_property(lambda self: knn_radii(self.features))  # [10000]; only `score` needs these two
     training_distance = functools.cached_property(lambda self: nearness(self.images))
@@ -159,7 +158,7 @@ def frechet(images):
 
 
 def class_shares(logits):
-    """The share of each class among the largest of the logits [N, 10]: float [10]."""
+    """The share of each class among the predictions from logits [N, 10]: float [10]."""
     return logits.argmax(1).bincount(minlength=10) / len(logits)
 
 

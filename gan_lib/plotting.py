@@ -95,7 +95,7 @@ def curves(records, axes=None, reference=None):
 
 
 def race(courses, ax=None):
-    """Draw Fréchet distances over seconds, log-log, of several runs a name: {name: ([[(seconds, distance) …] …], colour)}."""
+    """Draw Fréchet distances over seconds, log-log; `courses` is {name: ([[(seconds, distance) …] for each run], colour)}."""
     ax = subplots(7, 3.6) if ax is None else ax
     for name, (runs, color) in courses.items():
         for i, run in enumerate(runs):
