@@ -126,7 +126,7 @@ def test_the_frechet_distance_equals_the_symmetric_form_and_torchmetrics():
     assert distance(a, b) == pytest.approx(by_torchmetrics(metric, a, b).item(), rel=1e-6)
 
 
-def test_the_frechet_distance_is_a_distance():
+def test_the_frechet_distance_is_zero_for_equal_sets_symmetric_and_adds_the_square_of_a_shift():
     a, b = features(200, 8), features(300, 8, seed=1)
     a[:, 3] = 0  # a dead feature
     assert distance(a, a) == pytest.approx(0, abs=1e-3)
