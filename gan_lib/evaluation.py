@@ -111,9 +111,9 @@ def nearest(images, reference, k=1, chunk=10_000):
     flat, scores, indices = images.flatten(1), [], []
     for start in range(0, len(reference), chunk):
         others = data.to_range(reference[start : start + chunk]).flatten(1)
-        few = (others.square().sum(1) - 2 * flat @ others.T).topk(min(k, len(others)), largest=False)
-        scores.append(few.values)  # without |a|², which is the same for all
-        indices.append(few.indices + start)
+        closest = (others.square().sum(1) - 2 * flat @ others.T).topk(min(k, len(others)), largest=False)
+        scores.append(closest.values)  # without |a|², which is the same for all
+        indices.append(closest.indices + start)
     best = torch.cat(scores, 1).topk(k, largest=False).indices
     indices = torch.cat(indices, 1).gather(1, best)
     return (flat.unsqueeze(1) - data.to_range(reference[indices]).flatten(2)).norm(dim=2), indices

@@ -74,16 +74,16 @@ def fit(z, values, names):
 
 def orthogonal(directions):
     """The directions, orthogonalised in their order (Gram–Schmidt) and rescaled: by the fit, a step of 1 has the same effect."""
-    kept = []
+    result = []
     for direction in directions:
         vector = direction.vector
-        for other in kept:
+        for other in result:
             vector = vector - (vector @ other.vector) / other.vector.square().sum() * other.vector
         before, after = direction.vector.square().sum(), vector @ direction.vector
         if not after > 1e-6 * before:
             raise UserError(f"{direction.name} is a combination of the directions before it: leave it out.")
-        kept.append(direction._replace(vector=vector * before / after))
-    return kept
+        result.append(direction._replace(vector=vector * before / after))
+    return result
 
 
 def coordinates(sampler, n=8):
@@ -119,13 +119,13 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
         after, before = sampler.turns(z + vector / 2), sampler.turns(z - vector / 2)
         return torch.stack([(attributes[k](after) - attributes[k](before)).mean() / spread[k] for k in names])
 
-    found = []
+    result = []
     for name, vector, explained in directions:
         changes = change(vector, z, [name, *(other for other in names if other != name)])
         leak = (changes[1:].square().sum() / max(1, len(names) - 1)).sqrt()
         by_chance = torch.cat([change(vector.norm() * unit, z[: -(-n // 25)], [name]) for unit in units])
-        found.append(Effect(name, explained, changes[0].item(), leak.item(), by_chance.abs().mean().item()))
-    return found
+        result.append(Effect(name, explained, changes[0].item(), leak.item(), by_chance.abs().mean().item()))
+    return result
 
 
 def steer(z, directions=(), strengths=(), norm=None):
@@ -162,8 +162,7 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    with torch.no_grad():
-        error = errors(z)
+    error = errors(z)
     return z[error.argmin()].detach(), error.min().item()
 
 

@@ -125,7 +125,7 @@ def read_picture(file):
     name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS.split(", ")) as picture:
-            picture = ImageOps.exif_transpose(picture)  # as the camera was held
+            picture = ImageOps.exif_transpose(picture)  # the orientation in which the photo was taken
             if picture.mode[0] in "IF":  # 16 or 32 bits per pixel
                 values = np.nan_to_num(np.array(picture, np.float64))
                 top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # 16 bits: I;16, I;16B …

@@ -85,8 +85,8 @@ def curves(records, axes=None, reference=None):
             ax.plot(steps, [getattr(record, field) for record in records], color=color, label=label)
             if reference is not None:
                 ends, low, high = bands.band(reference, field)
-                shown = bisect(ends, max(steps, default=0))
-                ax.fill_between(ends[:shown], low[:shown], high[:shown], color=color, alpha=0.18, linewidth=0)
+                n = bisect(ends, max(steps, default=0))
+                ax.fill_between(ends[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
         finish(ax, xlabel="step", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
     if reference is not None:

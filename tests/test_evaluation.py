@@ -38,11 +38,11 @@ def shuffled(values, seed=0):
 # The digit net
 
 
-def test_the_digit_net_is_frozen_and_has_an_accuracy_of_994_of_1000(digits):
-    made, logits = evaluation.features_and_logits(data.to_range(digits.images))
-    assert (made.shape, logits.shape) == ((10_000, 128), (10_000, 10))
+def test_the_digit_net_is_frozen_and_has_an_accuracy_of_99_4_percent(digits):
+    x, logits = evaluation.features_and_logits(data.to_range(digits.images))
+    assert (x.shape, logits.shape) == ((10_000, 128), (10_000, 10))
     assert (logits.argmax(1) == digits.labels).float().mean() >= 0.994
-    assert made.min() == 0  # after a ReLU
+    assert x.min() == 0  # after a ReLU
     net = evaluation.digit_net()
     assert not net.training
     assert not any(p.requires_grad for p in net.parameters())
@@ -74,10 +74,10 @@ def distance(a, b):
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_the_statistics_are_mean_and_covariance_in_float64(d):
-    made = features(40, d)
-    mean, cov = gaussian(made)
+    x = features(40, d)
+    mean, cov = gaussian(x)
     assert (mean.dtype, cov.dtype) == (torch.float64, torch.float64)
-    x = made.double().numpy()
+    x = x.double().numpy()
     assert np.allclose(mean, x.mean(0), rtol=1e-12)
     assert np.allclose(cov, np.atleast_2d(np.cov(x, rowvar=False)), rtol=1e-12)
 
@@ -136,9 +136,9 @@ def test_the_frechet_distance_is_zero_for_equal_sets_symmetric_and_adds_the_squa
 
 
 def test_other_digits_are_further_away_than_other_halves(digits, real):
-    made = real.features[:2000]
-    floor = distance(made[:1000], made[1000:])
-    assert 0 < 5 * floor < distance(made, made[digits.labels[:2000] == 0])
+    x = real.features[:2000]
+    floor = distance(x[:1000], x[1000:])
+    assert 0 < 5 * floor < distance(x, x[digits.labels[:2000] == 0])
 
 
 def test_too_few_images_and_nan_are_an_error():
@@ -215,8 +215,8 @@ def distances_by_loops(a, b):
     return np.array([[np.linalg.norm(u - v) for v in b] for u in a])
 
 
-def radii_by_loops(made, k):
-    return np.array([sorted(np.delete(row, i))[k - 1] for i, row in enumerate(distances_by_loops(made, made))])
+def radii_by_loops(x, k):
+    return np.array([sorted(np.delete(row, i))[k - 1] for i, row in enumerate(distances_by_loops(x, x))])
 
 
 def shares_by_loops(real, fake, k):
@@ -281,10 +281,10 @@ def test_nearest_neighbours_equal_plain_loops_for_every_size_of_chunk(chunk, ima
     reference, queries = images[:23], normal(5, 784).sigmoid().view(5, 1, 28, 28) * 2 - 1
     distances, indices = evaluation.nearest(queries, reference, k=3, chunk=chunk)
     assert distances.shape == indices.shape == (5, 3)
-    for image, found, at in zip(queries, distances, indices, strict=True):
+    for image, distance, at in zip(queries, distances, indices, strict=True):
         each = [(image[0] - (other.double() / 127.5 - 1)).square().sum().sqrt() for other in reference]
         assert at.tolist() == sorted(range(23), key=lambda i: each[i])[:3]
-        assert torch.allclose(found.double(), torch.stack([each[i] for i in at]), atol=1e-4)
+        assert torch.allclose(distance.double(), torch.stack([each[i] for i in at]), atol=1e-4)
 
 
 def test_an_image_is_its_own_nearest_neighbour_at_distance_zero(images):
@@ -352,10 +352,10 @@ def test_a_missing_class_is_counted_and_costs_its_share(digits, real, monkeypatc
     nothing = {"frechet_distance": 0, "kernel_distance": 0, "precision_recall_density_coverage": (0, 0, 0, 0)}
     for name, value in nothing.items():
         monkeypatch.setattr(evaluation, name, lambda *_, value=value, **__: value)
-    made, share = real.features, real.shares[7].item()
-    logits = evaluation.digit_net()[-1](made)
-    kept = logits.argmax(1) != 7
-    monkeypatch.setattr(evaluation, "features_and_logits", lambda _: (made[kept], logits[kept]))
+    x, share = real.features, real.shares[7].item()
+    logits = evaluation.digit_net()[-1](x)
+    others = logits.argmax(1) != 7
+    monkeypatch.setattr(evaluation, "features_and_logits", lambda _: (x[others], logits[others]))
     got = evaluation.score(data.to_range(digits.images[1000:2000]))
     assert share == pytest.approx((digits.labels == 7).float().mean().item(), abs=0.002)
     assert got.classes == 9

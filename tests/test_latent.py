@@ -188,8 +188,8 @@ def test_inversion_finds_a_sampled_image_and_optimisation_improves_on_the_best_r
     assert (z.shape, z.requires_grad) == ((4,), False)
     assert error < (net.sample(50, seed=1) - target).square().mean().item() / 100
     assert error == pytest.approx((net(z[None])[0] - target).square().mean().item(), rel=1e-4)
-    start, found = (latent.invert(net, target, steps=steps, candidates=300)[1] for steps in (0, 60))
-    assert found < start / 3
+    start, end = (latent.invert(net, target, steps=steps, candidates=300)[1] for steps in (0, 60))
+    assert end < start / 3
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_inversion_starts_from_the_encoders_z_too(reachable):
     z = 2 * nn.functional.normalize(net.noise(1, seed=5), dim=1)
     seen = []
     encoder = lambda x: seen.append(x) or z
-    found, error = latent.invert(net, net(z)[0], steps=0, candidates=8, encoder=encoder)
-    assert found.equal(z[0])
+    best, error = latent.invert(net, net(z)[0], steps=0, candidates=8, encoder=encoder)
+    assert best.equal(z[0])
     assert error < 1e-12
     assert seen[0].equal(net(z))
     assert latent.invert(net, net(z)[0], steps=0, candidates=8)[1] > 0.01

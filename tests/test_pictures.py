@@ -65,8 +65,8 @@ def test_three_channels_are_red_green_and_blue():
     images[0, 0, 0, 0] = images[1, 1, 5, 0] = images[2, 2, 0, 7] = 1
     picture = pictures.rgb(images, columns=2)
     assert picture.shape == (62, 62, 3)
-    found = [picture[at].tolist() for at in ((2, 2), (7, 32), (32, 9), (10, 10), (0, 0))]
-    assert found == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [40, 40, 40]]
+    colours = [picture[at].tolist() for at in ((2, 2), (7, 32), (32, 9), (10, 10), (0, 0))]
+    assert colours == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [40, 40, 40]]
 
 
 # Animations
@@ -98,10 +98,10 @@ def read(path):
 def test_an_animation_holds_every_frame_and_lasts_for_the_given_seconds(name, codec, count, error, frames, tmp_path):
     """A GIF has fewer greys, and stores the equal frames at the end as one that lasts longer; a video is compressed."""
     pictures.save_animation(frames, tmp_path / "new" / name, columns=3, seconds=3.0)
-    shown = read(tmp_path / "new" / name)
+    stored = read(tmp_path / "new" / name)
     expected = [pictures.tile(frame, 3, 2) for frame in frames]
-    assert shown.shape == (count, *expected[0].shape)
-    for picture, frame in zip(shown, expected + expected[-1:] * 4, strict=False):
+    assert stored.shape == (count, *expected[0].shape)
+    for picture, frame in zip(stored, expected + expected[-1:] * 4, strict=False):
         assert np.abs(picture[:-4].astype(float) - frame[:-4]).mean() < error  # above the progress bar
     _, messages = ffmpeg(tmp_path / "new" / name)
     assert f"Video: {codec}" in messages  # every browser plays h264
@@ -143,5 +143,5 @@ def test_a_gif_of_noise_is_compressed(tmp_path):
 @pytest.mark.parametrize(("name", "count"), [("x.gif", 1), ("x.mp4", 2)])
 def test_an_animation_may_have_one_frame(name, count, frames, tmp_path):
     pictures.save_animation(frames[:1], tmp_path / name)
-    shown = read(tmp_path / name)
-    assert shown.reshape(-1, *shown.shape[-2:]).shape == (count, 64, 364)
+    stored = read(tmp_path / name)
+    assert stored.reshape(-1, *stored.shape[-2:]).shape == (count, 64, 364)

@@ -15,7 +15,7 @@ RECORDS = [
 ]
 
 
-def shown(ax):
+def picture_of(ax):
     """The picture that axes show."""
     (image,) = ax.get_images()
     assert image.get_clim() == (0, 255)
@@ -27,7 +27,7 @@ def shown(ax):
 
 def test_grid_shows_the_tiled_images(images):
     ax = plotting.grid(images[:6], columns=3, title="six", width=4)
-    assert (shown(ax) == pictures.tile(images[:6], 3)).all()
+    assert (picture_of(ax) == pictures.tile(images[:6], 3)).all()
     assert ax.get_title() == "six"
     assert ax.figure.get_figwidth() == 4
     assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
@@ -39,7 +39,7 @@ def test_grid_shows_the_tiled_images(images):
 def test_rows_stand_below_each_other_beside_their_labels(images):
     frames, labels = [images[10 * i :][:10] for i in range(3)], ["epoch 0", "epoch 1", "epoch 9"]
     ax = plotting.rows(frames, labels, columns=5)
-    assert (shown(ax) == pictures.tile(torch.cat([frame[:5] for frame in frames]), 5)).all()
+    assert (picture_of(ax) == pictures.tile(torch.cat([frame[:5] for frame in frames]), 5)).all()
     assert [label.get_text() for label in ax.get_yticklabels()] == labels
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
 
@@ -77,14 +77,14 @@ def test_a_histogram_has_shares_of_each_group_in_common_bins():
 
 def test_curves_draw_the_records_and_the_optimal_discriminator():
     axes = plotting.curves(RECORDS)
-    drawn = {line.get_label(): line for ax in axes for line in ax.get_lines() if not line.get_label().startswith("_")}
+    lines = {line.get_label(): line for ax in axes for line in ax.get_lines() if not line.get_label().startswith("_")}
     fields = {"d_loss": "d_loss", "g_loss": "g_loss", "D(x)": "d_real", "D(G(z))": "d_fake"}
-    assert drawn.keys() == fields.keys()
+    assert lines.keys() == fields.keys()
     for label, field in fields.items():
-        assert list(drawn[label].get_xdata()) == [100, 200, 250]
-        assert list(drawn[label].get_ydata()) == [getattr(record, field) for record in RECORDS]
-    assert drawn["D(x)"].get_color() == pictures.REAL
-    assert drawn["D(G(z))"].get_color() == drawn["g_loss"].get_color() == pictures.FAKE
+        assert list(lines[label].get_xdata()) == [100, 200, 250]
+        assert list(lines[label].get_ydata()) == [getattr(record, field) for record in RECORDS]
+    assert lines["D(x)"].get_color() == pictures.REAL
+    assert lines["D(G(z))"].get_color() == lines["g_loss"].get_color() == pictures.FAKE
     assert axes[0].get_ylim()[0] == 0
     assert axes[1].get_ylim() == (0, 1)
     dashed = [[line.get_ydata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"] for ax in axes]
