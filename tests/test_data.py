@@ -107,9 +107,9 @@ def bundle(tmp_path, monkeypatch):
     folder = tmp_path / "package" / "mnist"
     shutil.copytree(BUNDLE, folder)
     monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: folder.parent))
-    data.bundled.cache_clear()
+    data.read_mnist.cache_clear()
     yield folder
-    data.bundled.cache_clear()
+    data.read_mnist.cache_clear()
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:100], lambda whole: whole[:100] + bytes(len(whole) - 100)])
