@@ -3,7 +3,6 @@
 MNIST comes with the package and needs no network; `load` knows three other data sets of the same format. Lesson 01.
 """
 
-import contextlib
 import functools
 import gzip
 import itertools
@@ -81,20 +80,15 @@ def read_cached(name, stems):
 
 
 def download(kind, arguments, raw):
-    """Download a data set with torchvision, and move its unpacked files into `raw`. A failed download leaves nothing behind."""
+    """Download a data set with torchvision and move its unpacked files into `raw`. A failed download leaves nothing behind."""
     from torchvision import datasets  # here, because its import takes longer than all others together
 
-    root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=root) as folder:
-            getattr(datasets, kind)(folder, download=True, **arguments)
-            raw.mkdir(parents=True, exist_ok=True)
-            for path in Path(folder, kind, "raw").glob(f"*{arguments.get('split', '')}-*-ubyte"):
-                os.replace(path, raw / path.name)
-    finally:
-        with contextlib.suppress(OSError):  # other data sets are in it
-            root.rmdir()
+    existing = next(filter(Path.is_dir, raw.absolute().parents))  # on the same disk as `raw`
+    with tempfile.TemporaryDirectory(dir=existing) as folder:
+        getattr(datasets, kind)(folder, download=True, **arguments)
+        raw.mkdir(parents=True, exist_ok=True)
+        for path in Path(folder, kind, "raw").glob(f"*{arguments.get('split', '')}-*-ubyte"):
+            os.replace(path, raw / path.name)
 
 
 def cache_folder():

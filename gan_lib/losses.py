@@ -1,28 +1,19 @@
 """The losses of both players, as pairs of pure functions of logits, and gradient penalties. Introduced in lesson 02.
 
 A discriminator returns one logit per image, **high for real**: D(x) = sigmoid(logit). Each loss takes `real_logits` and
-`fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar. The relativistic ones pair real with
-fake, and raise `UserError` if the two shapes differ.
-
-Logarithms are written with softplus(a) = log(1 + exp(a)): -log sigmoid(a) = softplus(-a) and -log(1 - sigmoid(a)) = softplus(a).
-This is exact, with a full gradient, where log(sigmoid(a)) underflows.
+`fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar. With softplus(a) = log(1 + exp(a)),
+-log sigmoid(a) = softplus(-a) and -log(1 - sigmoid(a)) = softplus(a): exact, also where log(sigmoid(a)) underflows.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections import namedtuple
 
 import torch
 from torch.nn.functional import relu, softplus
 
 from gan_lib import UserError
 
-
-class Loss(NamedTuple):
-    """The losses of D and G; `paired`: the generator's depends on the real logits too."""
-
-    discriminator: Callable
-    generator: Callable
-    paired: bool = False
+# Two functions. `paired`: the generator's loss pairs real with fake, so it needs real logits as well.
+Loss = namedtuple("Loss", ["discriminator", "generator", "paired"], defaults=[False])
 
 
 def cross_entropy_d(real_logits, fake_logits):

@@ -84,10 +84,7 @@ def dcgan_discriminator(width=32):
 
 
 def mapped_generator(latent_dim=64, width=32):
-    """A DCGAN's generator behind a mapping network (Karras et al. 2018, arXiv 1812.04948) of one layer.
-
-    It can bend the latent space, so that fewer z lie between two digits.
-    """
+    """A DCGAN's generator behind one layer that maps z, the shortest mapping network (Karras et al. 2018, arXiv 1812.04948)."""
     return nn.Sequential(  #                                  z [N, latent_dim]
         nn.Linear(latent_dim, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.2),  # [N, 128]
         *dcgan_generator(128, width),  #                        [N, 1, 28, 28] in [-1, 1]
@@ -95,10 +92,7 @@ def mapped_generator(latent_dim=64, width=32):
 
 
 def plain_discriminator(width=32, channels=1):
-    """Convolutions without BatchNorm, so that each image has its own input gradient: gradient penalties need that.
-
-    The hidden layer combines the patches that the convolutions see; without it the logit is a sum over patches.
-    """
+    """No BatchNorm, as gradient penalties need it. Without the hidden layer the logit would be a sum over patches."""
     return nn.Sequential(  #                                                              x [N, channels, 28, 28]
         nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #           [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #          [N, 2 width, 7, 7]

@@ -27,10 +27,7 @@ class Clip(nn.Module):
 
 
 def generator(latent_dim=64, width=32):
-    """z → images, with a residual block at each size. In train mode pixels may lie beyond [-1, 1].
-
-    With a tanh, and no normalisation, all pixels saturate at black within a hundred iterations: a vanishing gradient.
-    """
+    """z → images, with a residual block at each size. A tanh in place of `Clip` would saturate: nothing here is normalised."""
     return nn.Sequential(  #                                                              z [N, latent_dim]
         nn.Linear(latent_dim, 16 * 4 * width), nn.Unflatten(1, (4 * width, 4, 4)),  #       [N, 4 width, 4, 4]
         Residual(4 * width),  #                                                             [N, 4 width, 4, 4]
