@@ -151,13 +151,19 @@ def write_set(cache, images, write_idx):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist"])
+@pytest.mark.parametrize("name", FOLDERS)
 def test_other_sets_are_read_from_files(name, packed, write_set, images):
-    write_set(name, packed=packed)
+    labels = list(range(10))
+    if name == "emnist-letters":  # its letters are transposed, and labelled from 1
+        labels = [0, 25] * 5
+        write_set(name, [1, 26] * 5, images.mT.contiguous(), packed=packed)
+    else:
+        write_set(name, labels, packed=packed)
     train, test = data.load(name), data.load(name, train=False)
     assert train.images.equal(images[:10])
+    assert train.images.is_contiguous()
     assert test.images.equal(images[20:30])
-    assert train.labels.tolist() == test.labels.tolist() == list(range(10))
+    assert train.labels.tolist() == test.labels.tolist() == labels
     assert test.labels.dtype == torch.int64
 
 
@@ -170,15 +176,6 @@ def test_fashion_mnist_is_found_in_debians_package(cache, tmp_path, monkeypatch,
         data.load("kmnist")  # its files have the same names
     write_idx(cache / "FashionMNIST" / "raw" / MNIST_FILES[2], images[30:40])  # the cache folder has priority
     assert data.load("fashion-mnist", train=False).images.equal(images[30:40])
-
-
-def test_letters_are_upright_and_labelled_from_zero(write_set, images):
-    write_set("emnist-letters", [1, 26] * 5, images.mT.contiguous())
-    train, test = data.load("emnist-letters"), data.load("emnist-letters", train=False)
-    assert train.images.equal(images[:10])
-    assert train.images.is_contiguous()
-    assert test.images.equal(images[20:30])
-    assert train.labels.tolist() == [0, 25] * 5
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -356,13 +353,10 @@ def take(k, n, *arguments, **options):
     return [(256 * each[:, 0, 0] + each[:, 0, 1]).tolist() for each in pixels]
 
 
-def test_a_batch_keeps_the_range(images):
+def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch(images):
     batch = next(data.batches(images, 8))
     assert (batch.shape, batch.dtype) == ((8, 1, 28, 28), torch.float32)
     assert -1 <= batch.min() < batch.max() <= 1
-
-
-def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch():
     indices = take(6, 300, 100)
     for epoch in (indices[:3], indices[3:]):
         assert sorted(itertools.chain.from_iterable(epoch)) == list(range(300))

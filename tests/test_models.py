@@ -153,17 +153,11 @@ def test_a_residual_block_starts_as_the_identity_and_adds_f_of_x():
     torch.testing.assert_close(block(x), x + leaky(leaky(x) + 1), atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (nn.Linear(64, 900), (64,)),
-        (nn.Conv2d(32, 64, 4, 2), (32, 20, 20)),
-        (nn.ConvTranspose2d(32, 64, 4, 2), (32, 20, 20)),
-        (nn.ConvTranspose2d(32, 64, 3, 2), (32, 20, 20)),
-    ],
-)
-def test_an_even_start_keeps_the_variance(layer, shape):
+@pytest.mark.parametrize("kind", [nn.Linear, nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_an_even_start_keeps_the_variance(kind, kernel):
     torch.manual_seed(0)
+    layer, shape = (kind(64, 900), (64,)) if kind is nn.Linear else (kind(32, 64, kernel, 2), (32, 20, 20))
     with torch.no_grad():
         out = layer.apply(residual.even_init)(torch.randn(20, *shape))
     assert out.std().item() == pytest.approx(1, abs=0.08)  # the edges of a transposed convolution have fewer inputs
@@ -279,40 +273,43 @@ class Does(nn.Module):
 
     def __init__(self, function):
         super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
+        self.forward = function
 
 
-def tutorial(size=64):
-    """A generator as in PyTorch's DCGAN tutorial: z is an image of one pixel, and the images have 64 × 64."""
-    return nn.Sequential(nn.ConvTranspose2d(5, 1, size), nn.Tanh())
+IMAGE = nn.Unflatten(1, (1, 28, 28))
+
+
+def tutorial(size, *start):
+    """A generator as in PyTorch's DCGAN tutorial, which takes z as images of one pixel and makes images of `size` × `size`."""
+    return nn.Sequential(*start, nn.ConvTranspose2d(5, 1, size), nn.Tanh())
+
+
+def pixel(size):
+    """The same, which takes z [N, 5]."""
+    return tutorial(size, nn.Unflatten(1, (5, 1, 1)))
 
 
 def flat(*end):
-    """A generator in the style of many first GANs: a row of 784 numbers."""
+    """A generator as in many first GANs, whose images are rows of 784 numbers."""
     return nn.Sequential(nn.Linear(5, 784), *end)
+
+
+def row(function):
+    return flat(nn.Tanh(), Does(function))
+
+
+def image(function):
+    return flat(nn.Tanh(), IMAGE, Does(function))
 
 
 def fail(z):
     raise AttributeError("no such thing\nand more")
 
 
-def pixel(size):
-    return nn.Sequential(nn.Unflatten(1, (5, 1, 1)), *tutorial(size))
-
-
-IMAGE = nn.Unflatten(1, (1, 28, 28))
-
-
 @pytest.mark.parametrize(
     ("generator", "message"),
     [
-        (
-            tutorial(28),
-            "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator) in its place.",
-        ),
+        (tutorial(28), "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator)"),
         (pixel(64), "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Upsample"),
         (pixel(32), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
         (flat(nn.Tanh()), "makes images [N, 784], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Flatten"),
@@ -334,14 +331,6 @@ def test_sigmoid_pixels_fit_in_place_of_a_sigmoid():
     with pytest.raises(UserError, match=message):
         models.Sampler(flat(nn.Sigmoid(), IMAGE), 5)
     models.Sampler(flat(models.SigmoidPixels(), IMAGE), 5)
-
-
-def row(function):
-    return flat(nn.Tanh(), Does(function))
-
-
-def image(function):
-    return flat(nn.Tanh(), IMAGE, Does(function))
 
 
 CANT = r"can't take z of the shape \[N, 5\]: "
