@@ -40,7 +40,7 @@ def load(name="mnist", *, train=True, device="cpu"):
 
     `name` is one of `SETS`. MNIST is read from the package, the others from the cache folder, into which torchvision downloads
     them; Fashion-MNIST also from Debian's package. Raises `UserError` for an unknown name or a damaged file, and
-    `FileNotFoundError`, which says what to put where, if the files are missing and the download fails.
+    `FileNotFoundError`, which names the files to put into the cache folder, if they are missing and the download fails.
     """
     if name not in SETS:
         raise UserError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
@@ -97,7 +97,7 @@ def cache_folder():
 
 
 def unpack(folder):
-    """Write the four MNIST files, uncompressed, into `folder`, unless they are there and sound. Safe in several processes."""
+    """Write the four MNIST files, uncompressed, into `folder`, unless they are there undamaged. Safe in parallel processes."""
     for stem in (f"{part}-{end}" for part in SETS["mnist"][3] for end in ENDS):
         content = gzip.decompress(bundled_mnist(stem))
         if not (folder / stem).exists() or (folder / stem).read_bytes() != content:
@@ -105,7 +105,7 @@ def unpack(folder):
 
 
 def subset(digits, per_class, seed=0):
-    """`per_class` random images of each class as `Digits`, or all images of a class with fewer; at least 0."""
+    """`per_class` (at least 0) images of each class, drawn with `seed`, as `Digits`: all images of a class that has fewer."""
     if per_class < 0:
         raise UserError(f"per_class must be at least 0, not {per_class}.")
     order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
@@ -124,17 +124,17 @@ def check_images(images, ndim=4, clipped=False):
         raise UserError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
     if not images.numel():
         return
-    low, high = torch.stack(images.detach().aminmax()).tolist()  # the only wait for the device
+    low, high = torch.stack(images.detach().aminmax()).tolist()  # one wait for the device
     if not math.isfinite(high - low):
         raise UserError("The images hold NaN or infinity: the generator has diverged.")
     if 0 <= low < 0.5 < high or (not clipped and max(-low, high) > 1.5):
-        raise UserError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
+        raise UserError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: use 2 * x - 1 for [0, 1].")
 
 
 def to_range(images):
-    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1], x / 127.5 - 1: the range of every net. Else `UserError`."""
+    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1], x / 127.5 - 1, the range of all nets. `UserError` for others."""
     if images.dtype != torch.uint8:
-        raise UserError(f"The images must be uint8, 0 to 255, not {images.dtype}: they are brought to [-1, 1] here.")
+        raise UserError(f"The images must be uint8, 0 to 255, not {images.dtype}: to_range scales them to [-1, 1].")
     return images.unsqueeze(-3).float().div_(127.5).sub_(1)
 
 

@@ -54,7 +54,7 @@ def bundled_mnist(stem):
 
 
 def read_bundled(folder, name, sha256):
-    """The bytes of a file that comes with the package. Raises `UserError` if its SHA-256 is another."""
+    """The bytes of a file that comes with the package. Raises `UserError` if its SHA-256 differs."""
     content = (resources.files("gan_lib") / folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"The bundled file {name} is damaged: install gan_lib once more.")

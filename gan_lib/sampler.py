@@ -115,7 +115,7 @@ def first_images(net, z, y):
         try:
             images = net(z if shape == (d,) else z.new_zeros(n, *shape), *y)
             if isinstance(images, torch.Tensor) and images.shape[:1] != (n,):
-                raise UserError(f"for {n} of them it makes {list(images.shape)}")
+                raise UserError(f"for {n} z it returns {list(images.shape)}")
             break
         except Exception as error:  # a net from elsewhere may fail in any way
             problems.append(str(error).strip().split("\n")[0])

@@ -315,7 +315,7 @@ ENTRIES = CLIP | {
 }
 REFUSED = {  # images, and the message
     "uint8": (data.to_uint8(ramp()).unsqueeze(1), "uint8"),
-    "in [0, 1]": ((ramp() + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: 2 \* x - 1"),
+    "in [0, 1]": ((ramp() + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: use 2 \* x - 1"),
     "of a sigmoid": (0.4 + (ramp() + 1) / 10, "not 0.40 to 0.60"),
     "in [0, 255]": ((ramp() + 1) * 127.5, "not 0.00 to 255.00"),
     "NaN": (ramp().where(ramp() < 0.9, torch.nan), "the generator has diverged"),
