@@ -3,14 +3,12 @@
 Functions of a `models.Sampler` and of latent vectors z, float [N, latent_dim]; nothing here draws or holds state.
 """
 
-import itertools
 import math
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
-from gan_lib import UserError, data, models
+from gan_lib import UserError, data
 from gan_lib.attributes import ATTRIBUTES
 
 
@@ -36,7 +34,7 @@ def slerp(a, b, t):
 
 def loop(anchors, n):
     """A closed `slerp` walk z [n, latent_dim] through `anchors` [K, latent_dim], which are scaled to sqrt(latent_dim) first."""
-    anchors = nn.functional.normalize(anchors, dim=1) * math.sqrt(anchors.shape[1])
+    anchors = torch.nn.functional.normalize(anchors, dim=1) * math.sqrt(anchors.shape[1])
     at = torch.arange(n, device=anchors.device) * len(anchors) / n  # 2.5: halfway from the third to the fourth
     legs = zip(anchors, anchors.roll(-1, 0), strict=True)
     return torch.cat([slerp(a, b, at[at.long() == i] - i) for i, (a, b) in enumerate(legs)])
@@ -113,7 +111,7 @@ def effects(sampler, directions, attributes=ATTRIBUTES, n=1000, seed=1):
         raise UserError(f"Directions must be named after the attributes, which are: {', '.join(names)}.")
     samples = sampler.sample(1000, seed + 1)
     spread = {name: measure(samples).std() for name, measure in attributes.items()}
-    units = nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
+    units = torch.nn.functional.normalize(sampler.noise(100, seed + 2), dim=1)
 
     def change(vector, z, names):
         after, before = sampler.turns(z + vector / 2), sampler.turns(z - vector / 2)
@@ -139,48 +137,3 @@ def steer(z, directions=(), strengths=(), norm=None):
 def render(sampler, z, directions=(), strengths=(), norm=None):
     """The picture beside the sliders: G(`steer`(z, …)), uint8 [28, 28]. `z` is float [latent_dim]."""
     return data.to_uint8(sampler(steer(z, directions, strengths, norm).unsqueeze(0)))[0]
-
-
-def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
-    """GAN inversion by optimisation: a z whose image is close to `target` [1, 28, 28] in [-1, 1].
-
-    Adam refines the eight best of `candidates` random points, and the `encoder`'s z if there is one, with a penalty that keeps
-    them near the sphere where training noise lies. Returns the best z [latent_dim] and its mean squared error.
-    """
-    data.check_images(target, ndim=3)
-    target = target.to(sampler.device)
-    errors = lambda z: (sampler(z) - target).square().mean((1, 2, 3))
-    with torch.no_grad():
-        noise = sampler.noise(candidates, seed)
-        best = torch.cat([errors(part) for part in noise.split(500)]).topk(min(8, candidates), largest=False).indices
-        z = noise[best] if encoder is None else torch.cat([noise[best], encoder(target.unsqueeze(0))])
-    z = z.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([z], 0.1)
-    for _ in range(steps):
-        off_the_sphere = (z.norm(dim=1) / math.sqrt(sampler.latent_dim) - 1).square()
-        loss = (errors(z) + 0.1 * off_the_sphere).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    error = errors(z)
-    return z[error.argmin()].detach(), error.min().item()
-
-
-def learn_encoder(sampler, images, steps=1000, seed=0):
-    """GAN inversion by an encoder: a function from images [N, 1, 28, 28] in [-1, 1] to z [N, latent_dim] on the sphere.
-
-    Trained on uint8 `images` [M, 28, 28] as an autoencoder whose decoder is the frozen generator. It is fast, and gives
-    `invert` a start: the hybrid of Zhu et al. 2016 (arXiv 1609.03552).
-    """
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
-        net = models.encoder(sampler.latent_dim).to(sampler.device)
-    encode = lambda x: math.sqrt(sampler.latent_dim) * nn.functional.normalize(net(x.to(sampler.device)), dim=1)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    for x in itertools.islice(data.batches(images.to(sampler.device), min(64, len(images)), seed=seed), steps):
-        error = (sampler(encode(x)) - x).square().mean()
-        optimizer.zero_grad()
-        error.backward()
-        optimizer.step()
-    net.requires_grad_(False)
-    return encode

@@ -118,14 +118,6 @@ def normal_init(layer):
         nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
-def encoder(latent_dim):
-    """An encoder, from images to z, for GAN inversion with `latent.learn_encoder`. Lesson 05."""
-    return nn.Sequential(  #                                                          x [N, 1, 28, 28] in [-1, 1]
-        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(),  #                                [N, 256]
-        nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, latent_dim),  #                  [N, latent_dim]
-    )  # fmt: skip
-
-
 def digit_classifier():
     """Images [N, 1, 28, 28] in [-1, 1] → 10 logits. evaluation.py uses the input of the last layer as features."""
     return nn.Sequential(  #                                                          x [N, 1, 28, 28]

@@ -5,6 +5,7 @@ import math
 import ipywidgets as widgets
 
 from gan_lib import UserError, data, latent, pictures
+from gan_lib.studies import inversion
 from gan_lib.widgets.explorer import STYLE, Explorer, Shell, button, row, seed_field, wide
 from gan_lib.widgets.html import figures, img
 
@@ -31,7 +32,7 @@ class Rewinder(Shell):
 
 
 class Inverter(Shell):
-    """From one of `images`, uint8 [M, 28, 28], or a picture file to its z, by `latent.invert`; `explorer` begins there."""
+    """From one of `images`, uint8 [M, 28, 28], or a picture file to its z, by `inversion.invert`; `explorer` begins there."""
 
     def __init__(self, sampler, images, directions=None, *, encoder=None, size=140):
         if len(images) == 0:
@@ -59,7 +60,7 @@ class Inverter(Shell):
         """Search for the z of target [1, 28, 28]; show both images and their difference. Returns the error in words."""
         image = data.to_uint8(target).cpu().numpy()
         self.image.value, self.status.value = figures({name: image}, self.size), "looking for its z …"
-        z, error = latent.invert(self.sampler, target, encoder=self.encoder)
+        z, error = inversion.invert(self.sampler, target, encoder=self.encoder)
         found = latent.render(self.sampler, z).cpu().numpy()
         difference = abs(image.astype(int) - found).astype("uint8")
         self.image.value = figures({name: image, "G(z)": found, "difference": difference}, self.size)

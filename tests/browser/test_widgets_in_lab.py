@@ -8,10 +8,10 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
-from tests.widgets.test_html import decode_all
 
 from gan_lib import data, latent, pictures, recipes
 from tests.browser.lab import ask, open_and_run
+from tests.widgets.test_html import decode_all
 from tools.lessons import NOTEBOOK_METADATA
 
 CELLS = [

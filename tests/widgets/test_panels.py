@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from gan_lib import data, latent, models, pictures, widgets
+from gan_lib.studies import inversion
 from gan_lib.training import Record
 from gan_lib.widgets import panels
 from tests.widgets.test_explorer import directions
@@ -46,8 +47,8 @@ def test_nothing_to_show_is_an_error(sampler, images):
 
 
 def check(shown, sampler, target, name):
-    """An inverter shows what `latent.invert` finds for a target."""
-    z, error = latent.invert(sampler, target)
+    """An inverter shows what `inversion.invert` finds for a target."""
+    z, error = inversion.invert(sampler, target)
     image, found = data.to_uint8(target).numpy(), latent.render(sampler, z).numpy()
     assert np.array_equal(decode_all(shown.image.value), [image, found, abs(image.astype(int) - found)])
     assert shown.status.value == f"mean squared error {error:.4f}"
@@ -105,7 +106,7 @@ def test_during_the_search_no_earlier_result_is_shown(sampler, images, monkeypat
         seen.append((decode_all(shown.image.value), shown.status.value))
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(latent, "invert", invert)
+    monkeypatch.setattr(inversion, "invert", invert)
     shown.number.value = 3
     ((found, status),) = seen
     assert np.array_equal(found, images[3:4])
