@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -172,21 +171,24 @@ def run(device, seeds, out):
     usual, ours = courses(found)
     ax = plotting.race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
     plotting.save_figure(ax, out / "bench.png", close=True)
-    where = f"Every figure is in {out / 'bench.json'}, and the distances over time are drawn in {out / 'bench.png'}"
-    return f"{table(found)}\n{where}"
+    return (
+        f"{table(found)}\nAll figures are in {out / 'bench.json'}; {out / 'bench.png'} shows the distances over time."
+    )
 
 
 def machine(device="cpu"):
     """The device, the system and the versions that are measured."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    cuda = torch.device(device).type == "cuda"
-    chip = torch.cuda.get_device_name(device) if cuda else capabilities.get("cpu_name") or platform.machine()
-    git = ["git", "-C", Path(__file__).parent, "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()  # empty where this is no checkout
+    cpu = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.machine()
+    git = ["git", "-C", gan_lib.__path__[0], "describe", "--always", "--dirty"]
     return {
-        "device": chip, "threads": torch.get_num_threads(), "system": platform.system(), "commit": commit,
-        "python": platform.python_version(), "torch": torch.__version__, "gan_lib": gan_lib.__version__,
-    }  # fmt: skip
+        "device": torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else cpu,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),  # empty outside a checkout
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "gan_lib": gan_lib.__version__,
+    }
 
 
 def courses(found):
@@ -219,30 +221,28 @@ def time_to_quality(found):
 def table(found):
     """What `figures` gave, as a table in Markdown: the median, the least and the greatest."""
     rows = []
+
+    def add(work, values, unit):
+        rows.append([work, f"{statistics.median(values):.3g} {unit}", f"{min(values):.3g} to {max(values):.3g}"])
+
     for name in (CLASSIC, "dcgan"):
         times, recipe = found[name], recipes.get(name)
         macs = times["a_step"] * recipe.steps / recipe.epochs
-        rows.append((f"`{name}`, an epoch by the usual loop", times["usual"], "s"))
-        rows.append(("— by a tidy one, with one batch of fakes, detached", times["tidy"], "s"))
+        add(f"`{name}`, an epoch by the usual loop", times["usual"], "s")
+        add("— by a tidy one, with one batch of fakes, detached", times["tidy"], "s")
         for dtype, rates in times["rates"].items():
-            usual, tidy, shares = [], [], []
-            for a, b, ours, rate in zip(times["usual"], times["tidy"], times[dtype], rates, strict=True):
-                usual.append(a / ours), tidy.append(b / ours), shares.append(100 * macs / ours / rate)
-            rows.append((f"`{name}`, an epoch by ours, in {dtype}", times[dtype], "s"))
-            rows.append(("— faster than the usual loop", usual, "×"))
-            rows.append(("— faster than the tidy one", tidy, "×"))
-            rows.append((f"— of this machine's multiply-accumulates per second in {dtype}", shares, "%"))
+            rounds = list(zip(times["usual"], times["tidy"], times[dtype], rates, strict=True))
+            add(f"`{name}`, an epoch by ours, in {dtype}", times[dtype], "s")
+            add("— faster than the usual loop", [usual / ours for usual, _, ours, _ in rounds], "×")
+            add("— faster than the tidy one", [tidy / ours for _, tidy, ours, _ in rounds], "×")
+            shares = [100 * macs / ours / rate for *_, ours, rate in rounds]
+            add(f"— of this machine's multiply-accumulates per second in {dtype}", shares, "%")
     if reached := time_to_quality(found):
         step, seconds, usual = reached
-        goal = f"`{QUICK}`, to the Fréchet distance of `{CLASSIC}` after 200 epochs: iteration {step}"
-        rows.append((goal, seconds, "s"))
-        rows.append((f"— faster than the usual loop's {usual:,.0f} s", [usual / ours for ours in seconds], "×"))
+        add(f"`{QUICK}`, to the Fréchet distance of `{CLASSIC}` after 200 epochs: iteration {step}", seconds, "s")
+        add(f"— faster than the usual loop's {usual:,.0f} s", [usual / ours for ours in seconds], "×")
     torchs, *memory = (value for name, value in found.items() if name.startswith("memory of"))
-    rows.append(("memory above PyTorch's, each recipe", [(value - torchs) / 1e6 for value in memory], "MB"))
+    add("memory above PyTorch's, each recipe", [(value - torchs) / 1e6 for value in memory], "MB")
     imports = [max(0.0, seconds) for seconds in found["imports"]]  # a difference of two noisy times
-    rows.append(("`import gan_lib.recipes`, above `import torch`", imports, "s"))
-    cells = [
-        [work, f"{statistics.median(values):.3g} {unit}", f"{min(values):.3g} to {max(values):.3g}"]
-        for work, values, unit in rows
-    ]
-    return tables.markdown("lrr", ["work", "median", "least to most"], cells)
+    add("`import gan_lib.recipes`, above `import torch`", imports, "s")
+    return tables.markdown("lrr", ["work", "median", "least to most"], rows)
