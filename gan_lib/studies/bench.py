@@ -157,8 +157,7 @@ def figures(device="cpu", seeds=10, rounds=5):
     for name in recipes.RECIPES:
         yield f"memory of {name}", run_program(f"{start}({name!r}).game(), data.load(), 30))")
     program = lambda module: measure_seconds(lambda: run_program(f"import {module}"))
-    pairs = [(program("torch"), program("gan_lib.recipes")) for _ in range(rounds)]
-    yield "imports", [ours - torchs for torchs, ours in pairs]
+    yield "imports", [-program("torch") + program("gan_lib.recipes") for _ in range(rounds)]
 
 
 def run(device, seeds, out):
@@ -171,9 +170,7 @@ def run(device, seeds, out):
     usual, ours = courses(found)
     ax = plotting.race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
     plotting.save_figure(ax, out / "bench.png", close=True)
-    return (
-        f"{table(found)}\nAll figures are in {out / 'bench.json'}; {out / 'bench.png'} shows the distances over time."
-    )
+    return f"{table(found)}\nAll figures: {out / 'bench.json'}. Their picture: {out / 'bench.png'}"
 
 
 def machine(device="cpu"):
@@ -193,12 +190,9 @@ def machine(device="cpu"):
 
 def courses(found):
     """What `plotting.race` draws: runs of (seconds, distance), of the classic setting in the usual loop and of `QUICK`."""
-    epoch, recipe, rows = (
-        statistics.median(found[CLASSIC]["usual"]),
-        recipes.get(CLASSIC),
-        reference.results()["classic"],
-    )
-    seconds = [step * recipe.epochs / recipe.steps * epoch for step, _ in rows]
+    recipe, rows = recipes.get(CLASSIC), reference.results()["classic"]
+    iteration = statistics.median(found[CLASSIC]["usual"]) * recipe.epochs / recipe.steps
+    seconds = [step * iteration for step, _ in rows]
     usual = [list(zip(seconds, run, strict=True)) for run in zip(*(distances for _, distances in rows), strict=True)]
     quick = [[point[1:] for point in course] for name, course in found.items() if name.startswith("course")]
     return usual, quick
@@ -215,7 +209,6 @@ def time_to_quality(found):
         seconds, distances = zip(*moment, strict=True)
         if p_lower(distances, goal) < 0.01:
             return step, seconds, end
-    return None
 
 
 def table(found):
@@ -243,6 +236,5 @@ def table(found):
         add(f"— faster than the usual loop's {usual:,.0f} s", [usual / ours for ours in seconds], "×")
     torchs, *memory = (value for name, value in found.items() if name.startswith("memory of"))
     add("memory above PyTorch's, each recipe", [(value - torchs) / 1e6 for value in memory], "MB")
-    imports = [max(0.0, seconds) for seconds in found["imports"]]  # a difference of two noisy times
-    add("`import gan_lib.recipes`, above `import torch`", imports, "s")
+    add("`import gan_lib.recipes`, above `import torch`", [max(0.0, seconds) for seconds in found["imports"]], "s")
     return tables.markdown("lrr", ["work", "median", "least to most"], rows)

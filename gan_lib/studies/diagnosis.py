@@ -78,6 +78,9 @@ def symptoms(means, causes_excluded=False):
         yield Remark("D is sure", f"d_loss falls to {min(sure):.4f}, so G learns little from D", ORDER + causes)
 
 
+# Each check returns a `Remark` or None. A fault is checked before the effects that it has on later checks.
+
+
 def check_inputs(trial):
     """Noise, real images, and the weights before the iteration."""
     for fault, batch, later in trial.inputs:
@@ -159,11 +162,9 @@ def check_outputs(trial):
     width, reach, sign = high - low, top - bottom, f"real pixels lie in [{low:.2f}, {high:.2f}], and G's "
     beyond = low < bottom - 0.05 * reach or high > top + 0.05 * reach
     if beyond or (reach < 10 * width and (low > bottom + 0.25 * reach or high < top - 0.25 * reach)):
-        sign += f"can lie in [{bottom:.2f}, {top:.2f}]"
-        return Remark("range", sign, "bring both to [-1, 1] (data.to_range, tanh)")
+        return Remark("range", f"{sign}can lie in [{bottom:.2f}, {top:.2f}]", "use [-1, 1] for both: to_range, tanh")
     if reach > 10 * width and (least < low - width / 2 or most > high + width / 2):
-        sign += f"in [{least:.2f}, {most:.2f}], without a bound"
-        return Remark("unbounded pixels", sign, "end G with tanh")
+        return Remark("unbounded pixels", f"{sign}in [{least:.2f}, {most:.2f}], without a bound", "end G with tanh")
 
 
 def check_results(trial, means):
