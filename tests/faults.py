@@ -158,7 +158,7 @@ FAULTS = {
     "both rates nothing": (rates(1e-30, 1e-30), "learning rate", "raise it"),
     "G's rate tiny": (rates(g=1e-6), "learning rate", "the weights of G"),
     "D's rate tiny": (rates(d=1e-6), "learning rate", "the weights of D"),
-    "D's rate huge": (rates(d=0.1), "learning rate", "that of D is 0.1; lower it"),
+    "D's rate huge": (rates(d=0.1), "learning rate", "D learns at 0.1; lower it"),
     "G's rate huge": (rates(g=0.1), "collapse", "the learning rates"),
     "D never clears": (step("D", clear=None), "stale gradients", "D's"),
     "G never clears": (step("G", clear=None), "stale gradients", "G's"),

@@ -182,7 +182,7 @@ def check_results(trial, means):
     for player, rate, optimizer in zip("GD", game.rates, (game.g_optimizer, game.d_optimizer), strict=True):
         lr, change = optimizer.param_groups[0]["lr"], trial.change.get(player)
         if "high d_loss" in remarks and rate > HIGH:
-            return Remark("learning rate", f"{remarks['high d_loss'].sign}; that of {player} is {lr:.2g}", "lower it")
+            return Remark("learning rate", f"{remarks['high d_loss'].sign}; {player} learns at {lr:.2g}", "lower it")
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed
         if change is not None and game.step >= SPAN and (change > MOST or (change < LEAST and rate < LOW)):
             sign = f"one iteration at {lr:.2g} changes the weights of {player} by {100 * change:.2g} %"

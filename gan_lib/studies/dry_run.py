@@ -51,7 +51,10 @@ class Trial:
             self.inputs.append(("data", self.real, later))
         training.set_learning_rates(game)
         self.fake, self.average = game.generate(z, self.y), flat(game.average.parameters())
-        self.uphill, self.change = {}, {}  # by player: does its step raise its loss? change of its weights / their norm
+        self.uphill, self.change = (
+            {},
+            {},
+        )  # of a player: is it worse off after its step? change of its weights / their norm
 
     def expected_gradient(self, player, weights):
         """The gradient of a player's loss as one tensor [n]; None where the loss doesn't depend on its weights."""
