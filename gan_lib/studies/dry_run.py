@@ -51,10 +51,8 @@ class Trial:
             self.inputs.append(("data", self.real, later))
         training.set_learning_rates(game)
         self.fake, self.average = game.generate(z, self.y), flat(game.average.parameters())
-        self.uphill, self.change = (
-            {},
-            {},
-        )  # of a player: is it worse off after its step? change of its weights / their norm
+        self.uphill = {}  # is a player worse off after its step?
+        self.change = {}  # change of its weights, relative to their norm
 
     def expected_gradient(self, player, weights):
         """The gradient of a player's loss as one tensor [n]; None where the loss doesn't depend on its weights."""
