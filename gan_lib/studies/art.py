@@ -10,6 +10,7 @@ from gan_lib.studies import handwriting
 
 PITCH = 18  # pixels from one digit of a number to the next
 VARIATION = 0.25  # between two equal digits of a number
+LEGEND = "across: slant, down: thickness"  # of a poster; Pillow's own font has ASCII only
 A4 = (3508, 2480)  # height and width in pixels, at 300 to the inch
 
 
@@ -74,7 +75,9 @@ def arrange(sampler, number, rows, columns, n=6000, seed=0):
     right = [probabilities[:, i, int(digit)] for i, digit in enumerate(number)]
     legible = torch.stack(right).amin(0) > 0.9
     if (left := legible.sum().item()) < rows * columns:
-        raise UserError(f"{left} of {n} handwritings of {number} are legible, too few for {rows * columns} cells: raise n.")
+        raise UserError(
+            f"{left} of {n} handwritings of {number} are legible, too few for {rows * columns} cells: raise n."
+        )
     values = [measure(attribute).mean(1)[legible] for attribute in (attributes.thickness, attributes.slant)]
     ranks = torch.stack([each.argsort().argsort() / left for each in values], 1)  # in [0, 1)
     chosen = []
@@ -115,8 +118,8 @@ def poster(sampler, number="2026", rows=31, columns=12, title="", below="", size
     page = Image.new("L", (width, height), 255)
     page.paste(Image.fromarray(head), (margin, margin))
     page.paste(Image.fromarray(grid), (margin, start))
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(width // 50)  # it has ASCII only
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(width // 50)
     draw.text((margin, line), title, 0, font, "lm")
     draw.text((margin, height - margin), below, 0, font, "ls")
-    draw.text((width - margin, line), "across: slant, down: thickness", 0, font, "rm")
+    draw.text((width - margin, line), LEGEND, 0, font, "rm")
     return np.asarray(page)
