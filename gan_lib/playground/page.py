@@ -19,6 +19,7 @@ from torch import nn
 from gan_lib import UserError, attributes, checkpoint, data, files, latent, models, recipes
 
 SLIDERS = {name: attributes.ATTRIBUTES[name] for name in ("slant", "thickness", "width", "height")}
+FOLDER = resources.files("gan_lib.playground")
 MOMENTS = 9  # checkpoints of a run, at most: each has its own weights, and 9 pictures fit under a slider
 
 
@@ -54,14 +55,14 @@ def read_source(source):
     paths = checkpoint.files_of(source)
     if not paths:
         return source, [Moment(None, recipes.pretrained(source), None)]
-    last = len(paths) - 1
     moments = []
-    for i in sorted({round(i * last / (MOMENTS - 1)) for i in range(MOMENTS)}):
+    for i in sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}):
         saved = checkpoint.read(paths[i])
         game, dataset = saved.game(), saved.header["notes"].get("data", "mnist")
         moments.append(Moment(game.step, game.sampler(), game.discriminator.eval(), dataset))
-    single = f"{saved.recipe.name} at step {game.step}"
-    return Path(source).resolve().name if Path(source).is_dir() else single, moments
+    if Path(source).is_dir():
+        return Path(source).resolve().name, moments
+    return f"{saved.recipe.name} at step {game.step}", moments
 
 
 def page(generators):
@@ -70,13 +71,9 @@ def page(generators):
     examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
     facts = json.dumps({"generators": generators, "digits": encode(examples)}, separators=(",", ":"))
     facts = facts.replace("<", "\\u003c")  # so that no name can end the <script> element
-    parts = {"nets": read_text("page_nets.js"), "screen": read_text("page.js"), "facts": facts}
-    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read_text("page.html"))
-
-
-def read_text(name):
-    """The text of a file beside this one."""
-    return (resources.files("gan_lib.playground") / name).read_text(encoding="utf-8")
+    html, nets, screen = ((FOLDER / name).read_text("utf-8") for name in ("page.html", "page_nets.js", "page.js"))
+    parts = {"nets": nets, "screen": screen, "facts": facts}
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], html)
 
 
 def generator(moments, bits=12):
@@ -84,13 +81,9 @@ def generator(moments, bits=12):
     last = moments[-1].sampler
     sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
     directions = latent.orthogonal(latent.find_directions(last, sliders))
-    return {
-        "latent_dim": last.latent_dim,
-        "classes": last.classes,
-        "truncation": last.truncation,
-        "directions": [{"name": each.name, "vector": to_list(each.vector)} for each in directions],
-        "moments": [describe(moment, bits) for moment in moments],
-    }
+    about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
+    about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
+    return about | {"moments": [describe(moment, bits) for moment in moments]}
 
 
 @torch.no_grad()
