@@ -1,7 +1,6 @@
 """Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05.
 
-Computed here: each net as a short list of layers, the sliders' directions, and the digits to copy.
-Computed in the browser: everything else, in page_nets.js and page.js.
+Computed here: the nets as lists of layers, the sliders' directions, the digits to copy. The rest is computed in the browser.
 """
 
 import base64
@@ -135,8 +134,10 @@ def layers(net, shape):
             continue
         y = layer(x)
         step = describe_layer(layer, x, y)
-        if step and step["kind"] == "scale" and steps and steps[-1]["kind"] in ("up", "down"):
-            fold(step, steps[-1])
+        if step and step["kind"] == "scale" and steps and "weight" in steps[-1]:
+            last, s = steps[-1], step["scale"]  # fold it: s (W x + b) + t = (s W) x + (s b + t)
+            last["weight"] = last["weight"] * (s if last["kind"] == "up" else s[:, None, None, None])
+            last["bias"] = last["bias"] * s + step["bias"]
         elif step:
             steps.append(step)
         x = y
@@ -182,18 +183,8 @@ def linear(kind, small, big, layer, weight):
             "weight": weight.detach(), "bias": bias.detach()}  # fmt: skip
 
 
-def fold(scale, step):
-    """Fold a BatchNorm into the linear layer before it: s (W x + b) + t = (s W) x + (s b + t)."""
-    s = scale["scale"]
-    step["weight"] = step["weight"] * (s if step["kind"] == "up" else s[:, None, None, None])
-    step["bias"] = step["bias"] * s + scale["bias"]
-
-
 def serialise(steps, bits=12):
-    """What `layers` returns as JSON: each tensor as base64 of float32, a weight as `quantise` packs it.
-
-    Raises `UserError` where a tensor holds NaN or infinity.
-    """
+    """What `layers` returns as JSON: base64 of its tensors, weights as `quantise` packs them. `UserError` for NaN or infinity."""
     result = []
     for step in steps:
         tensors = {key: value for key, value in step.items() if isinstance(value, torch.Tensor)}

@@ -64,10 +64,7 @@ def fit(net, batches, steps, jittered=False):
 
 
 def classifier(*sources, jittered=False, steps=STEPS, seed=0):
-    """A `models.digit_classifier` trained for `steps` on `mixed` batches of 64, in eval mode.
-
-    The number of steps does not depend on the sources, so every classifier costs the same.
-    """
+    """A `models.digit_classifier` in eval mode, after so many steps on `mixed` batches of 64, whatever the sources."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = models.digit_classifier().to(sources[0].images.device)
@@ -83,17 +80,14 @@ def accuracy(net, digits):
 
 
 def novelty(images, digits):
-    """The median distance of images [N, 1, 28, 28] to their nearest of `digits`, relative to test digits.
-
-    Copies give 0, new digits about 1.
-    """
+    """The median distance of images [N, 1, 28, 28] to their nearest of `digits`, over that of test digits; copies have 0."""
     test = evaluation.real_digits(images.device).images
     ours, theirs = (evaluation.nearest(each[:1000], digits.images)[0].median() for each in (images, test))
     return (ours / theirs).item()
 
 
 def by_count(field, *arms):
-    """{real digits a class: [field, for each seed]} of these arms in augmentation.json; tools/make_augmentation.py makes it.
+    """{real digits a class: [field, for each seed]} of these `ARMS` in augmentation.json.
 
     Fields: "plain" and "jitter", the accuracy without and with data augmentation. For "own" and "synthetic" also the
     generator's "frechet", "novelty" (see `novelty`) and "as_asked", the share of its digits that are read as their label.

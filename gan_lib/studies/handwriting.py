@@ -25,10 +25,7 @@ def write(sampler, text, z, variation=0.0):
 
 
 def line(images, gap=3):
-    """Digits [N, 1, 28, 28] in [-1, 1] side by side: uint8 [28, width], `gap` columns between the ink of neighbours.
-
-    A digit without ink keeps all its 28 columns.
-    """
+    """Digits [N, 1, 28, 28] in [-1, 1] side by side: uint8 [28, width], with `gap` columns between the ink of neighbours."""
     parts = [np.zeros((28, gap), np.uint8)]
     for picture in data.to_uint8(images).cpu().numpy():
         inked = np.flatnonzero(picture.max(0) > 64)

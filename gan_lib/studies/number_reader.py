@@ -36,10 +36,7 @@ def write(digits, gap=4, noise=0.0, rng=None):
 
 
 def segment(strip, split=False):
-    """The connected components of a strip above Otsu's threshold, from left to right: bool [28, width] each.
-
-    With `split`, a component too wide for one digit is cut in two at its thinnest column.
-    """
+    """Connected components above Otsu's threshold, bool [28, width] each, left to right; with `split`, wide ones are `cut`."""
     labels = measure.label(strip > filters.threshold_otsu(strip), connectivity=2)
     regions = sorted(measure.regionprops(labels), key=lambda region: region.bbox[1])
     pieces = [labels[:, region.slice[1]] == region.label for region in regions if region.area >= SPECK]
@@ -47,7 +44,7 @@ def segment(strip, split=False):
 
 
 def cut(piece):
-    """The piece in parts no wider than a digit, cut where its middle half has the least ink."""
+    """The parts of a piece, none wider than a digit: cut where its middle half has the least ink."""
     width = piece.shape[1]
     if width <= WIDEST:
         return [piece]
@@ -118,7 +115,7 @@ class Tally(NamedTuple):
 
     @property
     def rate(self):
-        """The error rate, in [0, 1]."""
+        """The error rate, in [0, 1]; NaN where nothing was tested."""
         return self.wrong / self.of if self.of else np.nan
 
     def interval(self):

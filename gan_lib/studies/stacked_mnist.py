@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional as F
 
 from gan_lib import data, evaluation
 from gan_lib.recipes import Recipe
@@ -74,4 +73,4 @@ def atlas(codes, classes=10):
     share = counts * classes**3 / len(codes)  # 1 if uniform
     light = torch.where(share > 0, 70 + 92 * share.clamp(max=2), 0).byte()
     cells = light.repeat_interleave(8, 1).repeat_interleave(8, 2)
-    return F.pad(cells, (4, 4, 4, 4), value=40).permute(1, 0, 2).flatten(1).numpy()
+    return torch.nn.functional.pad(cells, (4, 4, 4, 4), value=40).permute(1, 0, 2).flatten(1).numpy()
