@@ -125,9 +125,8 @@ def test_enlarged_ink_has_a_crisp_edge():
 
 def test_a_poster_has_its_size_its_margins_and_its_text(monkeypatch):
     copies = Copies()
-    monkeypatch.setattr(
-        art, "arrange", lambda sampler, number, rows, columns, n, seed: sampler.noise(rows * columns, seed)
-    )
+    arrange = lambda sampler, number, rows, columns, n, seed: sampler.noise(rows * columns, seed)
+    monkeypatch.setattr(art, "arrange", arrange)
     draw = lambda title: art.poster(copies, "41", rows=3, columns=4, title=title, size=(900, 640))
     plain, titled = draw(""), draw("A title")
     assert (plain.shape, plain.dtype) == ((900, 640), np.uint8)
@@ -140,13 +139,9 @@ def test_a_poster_has_its_size_its_margins_and_its_text(monkeypatch):
     assert len(text) > 30
     assert text[:, 1].max() < 320
     assert (draw("A title") == titled).all()
-
-
-def test_the_texts_of_a_poster_do_not_overlap(monkeypatch):
-    """The longest title, at the size of the file in samples/art, leaves room for the legend beside it."""
-    font = art.ImageFont.load_default(art.A4[1] // 50)
-    ends = [font.getlength(text) for text in ("Two thousand and twenty-six, in 372 hands", art.LEGEND)]
-    assert sum(ends) < art.A4[1] * 5 / 6 - 2 * font.size
+    font = art.ImageFont.load_default(art.A4[1] // 50)  # the longest title leaves room for the legend
+    lengths = [font.getlength(text) for text in ("Two thousand and twenty-six, in 372 hands", art.LEGEND)]
+    assert sum(lengths) < art.A4[1] * 5 / 6 - 2 * font.size
     assert art.LEGEND.isascii()  # the font has no other characters
 
 

@@ -18,14 +18,10 @@ def digits():
     return data.Digits(*(each[:2000] for each in data.load(train=False)))
 
 
-class Marked(nn.Module):
+class Marked(nn.Linear):
     """A conditional generator whose images have the label in the first pixel and z in the second."""
 
     classes = 10
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, z, labels):
         images = -torch.ones(len(z), 1, 28, 28)
@@ -46,7 +42,7 @@ def as_bytes(images):
 # Training data
 
 
-def test_a_subset_has_as_many_of_each_class_and_each_digit_once(digits):
+def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(digits):
     images, labels = data.subset(digits, 30, seed=3)
     assert labels.bincount().tolist() == [30] * 10
     known = dict(zip(as_bytes(digits.images), digits.labels.tolist(), strict=True))
@@ -54,9 +50,6 @@ def test_a_subset_has_as_many_of_each_class_and_each_digit_once(digits):
     assert len(set(as_bytes(images))) == 300
     assert data.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())  # all of a class without more
     assert len(data.subset(digits, 0).images) == 0
-
-
-def test_the_seed_decides_a_subset_and_a_larger_one_holds_the_smaller(digits):
     first, again, other = (data.subset(digits, 5, seed).images for seed in (0, 0, 1))
     assert first.equal(again)
     assert not first.equal(other)
@@ -64,9 +57,8 @@ def test_the_seed_decides_a_subset_and_a_larger_one_holds_the_smaller(digits):
 
 
 def test_generated_digits_have_the_labels_that_they_are_conditioned_on():
-    (images, labels), (again, _), (other, _) = (
-        augmentation.synthetic(models.Sampler(Marked(), 4), 23, seed) for seed in (5, 5, 6)
-    )
+    sampler = models.Sampler(Marked(4, 1), 4)
+    (images, labels), (again, _), (other, _) = (augmentation.synthetic(sampler, 23, seed) for seed in (5, 5, 6))
     assert labels.tolist() == [i % 10 for i in range(23)]
     assert images[:, 0, 0].equal((127.5 * (labels / 10 + 1)).round().byte())
     assert images.equal(again)
@@ -83,17 +75,14 @@ def test_generated_digits_are_not_truncated(new_game):
     assert (sampler.sample(300, 5) - whole).abs().max() > 2 / 127.5
 
 
-def test_a_batch_has_an_equal_share_of_each_source_with_its_labels():
+def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digits):
     real, fake = flat(255, label=3), flat(0, label=7)
     images, labels = next(augmentation.mixed(real, fake, batch_size=16))
     assert images.flatten(1).mean(1).tolist() == [1] * 8 + [-1] * 8
     assert labels.tolist() == [3] * 8 + [7] * 8
     images, labels = next(augmentation.mixed(real, batch_size=16))
     assert (images.mean(), labels.tolist()) == (1, [3] * 16)
-
-
-def test_batches_go_on_after_the_shorter_source_ends_and_the_seed_decides_them(digits):
-    few = data.subset(digits, 1)
+    few = data.subset(digits, 1)  # it ends before the other source, and starts again
     streams = [augmentation.mixed(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
     first, again, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
     assert first.equal(again)
@@ -103,7 +92,7 @@ def test_batches_go_on_after_the_shorter_source_ends_and_the_seed_decides_them(d
 # Data augmentation
 
 
-def test_jitter_keeps_range_and_shape_and_leaves_black_black(digits):
+def test_jitter_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
     images = data.to_range(digits.images[:50])
     moved = augmentation.jitter(images)
     assert moved.shape == images.shape
@@ -112,8 +101,6 @@ def test_jitter_keeps_range_and_shape_and_leaves_black_black(digits):
     black = torch.full((3, 1, 28, 28), -1.0)
     assert augmentation.jitter(black).equal(black)
 
-
-def test_jitter_moves_each_image_independently_within_its_bounds():
     dot, square = torch.full((2, 400, 1, 28, 28), -1.0)
     dot[:, :, 13:15, 13:15] = 1  # in the middle, where rotation, scale and shear do not move it
     square[:, :, 8:20, 8:20] = 1
@@ -190,14 +177,13 @@ def small_tool(tmp_path, monkeypatch, digits):
 
     Returns the list to which each classifier adds the sizes of its sources.
     """
-    monkeypatch.setattr(
-        data, "load", lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
-    )
+    few = lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
+    monkeypatch.setattr(data, "load", few)
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "augmentation.json")
     monkeypatch.setattr(tool, "PLAN", [("real", 10), ("own", 10), ("all", 10), ("synthetic", 0)])
     monkeypatch.setattr(tool, "GENERATED", 300)
     monkeypatch.setattr(tool, "quality", lambda generated, digits: {"novelty": len(digits.images)})
-    monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(), 4))
+    monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(4, 1), 4))
     train, classifier, sizes = training.train, augmentation.classifier, []
     monkeypatch.setattr(training, "train", lambda game, digits, steps: train(game, digits, 2))
 
