@@ -1,4 +1,4 @@
-"""Pictures made of generated digits: uint8 arrays [height, width], black 0 and white 255. Lesson 09."""
+"""Pictures made of generated digits: uint8 [height, width], black 0 and white 255. A `sampler` is conditional. Lesson 09."""
 
 import numpy as np
 import torch
@@ -72,12 +72,9 @@ def arrange(sampler, number, rows, columns, n=6000, seed=0):
     images = handwriting.write(sampler, number, z, VARIATION)
     measure = lambda function: function(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # [n, K, …]
     probabilities = measure(lambda images: evaluation.features_and_logits(images)[1].softmax(1))
-    right = [probabilities[:, i, int(digit)] for i, digit in enumerate(number)]
-    legible = torch.stack(right).amin(0) > 0.9
+    legible = probabilities[:, range(len(number)), [int(digit) for digit in number]].amin(1) > 0.9
     if (left := legible.sum().item()) < rows * columns:
-        raise UserError(
-            f"{left} of {n} handwritings of {number} are legible, too few for {rows * columns} cells: raise n."
-        )
+        raise UserError(f"{left} of {n} handwritings are legible, too few for {rows * columns} cells: raise n.")
     values = [measure(attribute).mean(1)[legible] for attribute in (attributes.thickness, attributes.slant)]
     ranks = torch.stack([each.argsort().argsort() / left for each in values], 1)  # in [0, 1)
     chosen = []

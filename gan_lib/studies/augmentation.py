@@ -7,9 +7,8 @@ from statistics import fmean, stdev
 import torch
 from torch.nn import functional as F
 
-from gan_lib import data, evaluation, hardware, models, plotting, recipes
+from gan_lib import data, evaluation, hardware, models, plotting, recipes, reference
 from gan_lib.pictures import FAKE, REAL, THEORY
-from gan_lib.reference import FOLDER
 
 STEPS = 500  # of every classifier: on all digits, with data augmentation, it reads more than 99 % of the test digits
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
@@ -31,11 +30,9 @@ def jitter(images):
     """Random affine maps of images [N, 1, 28, 28], one each: rotate ±12°, scale ±10 %, shear ±0.15, shift ±2 pixels."""
     draw = lambda reach, *size: reach * (torch.rand(len(images), *size) * 2 - 1)
     angle, shear, scale, shift = draw(0.21), draw(0.15), 1 + draw(0.1, 2), draw(2 / 14, 2)
-    rows = [
-        torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0]], 1),
-        torch.stack([angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1).to(images.device), images.shape, align_corners=False)
+    maps = torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0],
+                        angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1).view(-1, 2, 3)  # fmt: skip
+    grid = F.affine_grid(maps.to(images.device), images.shape, align_corners=False)
     return F.grid_sample(images + 1, grid, align_corners=False) - 1  # it pads with 0, so black must be 0 here
 
 
@@ -92,7 +89,7 @@ def by_count(field, *arms):
     Fields: "plain" and "jitter", the accuracy without and with data augmentation. For "own" and "synthetic" also the
     generator's "frechet", "novelty" (see `novelty`) and "as_asked", the share of its digits that are read as their label.
     """
-    rows = [row for row in json.loads((FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
+    rows = [row for row in json.loads((reference.FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
     counts = sorted({row["per_class"] for row in rows})
     return {count: [row[field] for row in rows if row["per_class"] == count] for count in counts}
 
