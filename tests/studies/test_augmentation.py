@@ -132,6 +132,13 @@ def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(jittered,
     assert low < augmentation.accuracy(net, digits) < high
 
 
+def test_fitting_yields_the_loss_after_each_step(digits):
+    images, labels = data.to_range(digits.images[:64]), digits.labels[:64]
+    first, *_, last = losses = list(augmentation.fit(models.digit_classifier(), [(images, labels)] * 9, steps=8))
+    assert len(losses) == 8
+    assert last < first
+
+
 def test_a_classifier_is_given_jittered_images_only_if_it_says_so(monkeypatch):
     seen = []
     monkeypatch.setattr(augmentation, "jitter", lambda images: seen.append(len(images)) or images)
