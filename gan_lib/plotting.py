@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
 from gan_lib import reference as bands

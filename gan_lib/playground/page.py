@@ -1,7 +1,6 @@
-"""The playground: generators with sliders in one HTML file, which opens by a double click. No kernel, no network.
+"""Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05.
 
-What is computed here, once: each net as a short list of layers, the directions of the sliders, the digits to draw after.
-What is computed in the browser: everything else, in page_nets.js and page.js. Lesson 05.
+Computed here: the nets as lists of layers, the sliders' directions, the digits to copy. The rest is computed in the browser.
 """
 
 import base64
@@ -16,16 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from gan_lib import UserError, checkpoint, data, latent, models, recipes
-from gan_lib.attributes import ATTRIBUTES
-from gan_lib.files import manifest, write_atomically
+from gan_lib import UserError, attributes, checkpoint, data, files, latent, models, recipes
 
-SLIDERS = {name: ATTRIBUTES[name] for name in ("slant", "thickness", "width", "height")}
-MOMENTS = 9  # of a run, at most: each has its own weights in the file, and 9 pictures fit under a slider
+SLIDERS = {name: attributes.ATTRIBUTES[name] for name in ("slant", "thickness", "width", "height")}
+FOLDER = resources.files("gan_lib.playground")
+MOMENTS = 9  # checkpoints of a run, at most: each has its own weights, and 9 pictures fit under a slider
 
 
 class Moment(NamedTuple):
-    """A generator as it was after some step, and its discriminator, where they are known."""
+    """A generator after some iteration, and its discriminator; None where unknown."""
 
     step: int | None
     sampler: models.Sampler
@@ -36,11 +34,10 @@ class Moment(NamedTuple):
 def write(path, sources=(), bits=12):
     """Write the page with a generator for each of `sources` (by default every pretrained one). Returns its size in bytes.
 
-    A source is a pretrained recipe's name, a checkpoint file or the folder of a run; a folder gives up to `MOMENTS` of its
-    checkpoints. A weight takes `bits` bits, up to 16. Raises `UserError` in one sentence where a source or a layer is none
-    that the page can take.
+    A source is a pretrained recipe's name, a checkpoint file or a run's folder, which gives up to `MOMENTS` checkpoints. A
+    weight takes `bits` bits, at most 16. Raises `UserError` for a source or a layer that the page can't take.
     """
-    sources = sources or [name for name in reversed(recipes.RECIPES) if name in manifest()]
+    sources = sources or [name for name in reversed(recipes.RECIPES) if name in recipes.pretrained_names()]
     generators = {}
     for source in sources:
         name, moments = read_source(source)
@@ -48,7 +45,7 @@ def write(path, sources=(), bits=12):
             raise UserError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
         generators[name] = generator(moments, bits)
     content = page(generators).encode()
-    write_atomically(path, content)
+    files.write_atomically(path, content)
     return len(content)
 
 
@@ -57,115 +54,105 @@ def read_source(source):
     paths = checkpoint.files_of(source)
     if not paths:
         return source, [Moment(None, recipes.pretrained(source), None)]
-    if not Path(source).is_dir():
-        saved = checkpoint.read(paths[0])
-        return f"{saved.recipe.name} at step {saved.header['step']}", [moment(saved)]
-    chosen = sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)})
-    return Path(source).resolve().name, [moment(checkpoint.read(paths[i])) for i in chosen]
-
-
-def moment(saved):
-    """The `Moment` in a `checkpoint.Checkpoint`."""
-    game = saved.game()
-    return Moment(game.step, game.sampler(), game.discriminator.eval(), saved.header["notes"].get("data", "mnist"))
-
-
-def generator(moments, bits=12):
-    """What the page is told of a generator: its moments, and the directions of the last, along which the sliders go."""
-    last = moments[-1].sampler
-    attributes = dict(list(SLIDERS.items())[: last.latent_dim])  # more can't be at right angles
-    found = latent.orthogonal(latent.find_directions(last, attributes))
-    directions = [{"name": d.name, "vector": rounded(d.vector)} for d in found]
-    about = {
-        "latent_dim": last.latent_dim,
-        "classes": last.classes,
-        "truncation": last.truncation,
-        "directions": directions,
-    }
-    return about | {"moments": [told(m, bits) for m in moments]}
-
-
-@torch.no_grad()
-def told(moment, bits=12, n=200):
-    """What the page is told of a moment; of a discriminator also its logits of n real images, and of n of its rival's.
-
-    Of a generator that is told labels: the layers for label 0, and the "biases" of the first of them for each label.
-    """
-    sampler = moment.sampler
-    asked = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
-    nets = [layers(each.generator, (sampler.latent_dim,)) for each in asked]
-    about = {"step": moment.step, "layers": packed(nets[0], bits)}
-    if sampler.classes:  # these nets differ in the bias of their first layer alone
-        about["biases"] = [encoded(steps[0]["bias"]) for steps in nets]
-    elif moment.discriminator is not None:
-        real = data.to_range(data.load(moment.dataset, train=False).images[:n])
-        piles = {"real": real, "fake": moment.sampler.sample(n)}
-        logits = {name: rounded(moment.discriminator(images).sort().values) for name, images in piles.items()}
-        about["discriminator"] = {"layers": packed(layers(moment.discriminator, (1, 28, 28)), bits), **logits}
-    return about
-
-
-def rounded(values):
-    """A tensor of numbers as a list, four decimals each."""
-    return [round(value, 4) for value in values.tolist()]
+    moments = []
+    for i in sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}):
+        saved = checkpoint.read(paths[i])
+        game, dataset = saved.game(), saved.header["notes"].get("data", "mnist")
+        moments.append(Moment(game.step, game.sampler(), game.discriminator.eval(), dataset))
+    if Path(source).is_dir():
+        return Path(source).resolve().name, moments
+    return f"{saved.recipe.name} at step {game.step}", moments
 
 
 def page(generators):
-    """The page as text. `generators` maps names to what `generator` returns."""
+    """The page as text, from {name: what `generator` returns}."""
     digits = data.load(train=False)
     examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
-    facts = json.dumps({"generators": generators, "digits": encoded(examples)}, separators=(",", ":"))
-    facts = facts.replace("<", "\\u003c")  # no name in them can end the <script> that holds them
-    parts = {"nets": own("page_nets.js"), "screen": own("page.js"), "facts": facts}
-    return re.sub(r"{{(\w+)}}", lambda hole: parts[hole[1]], own("page.html"))
+    facts = json.dumps({"generators": generators, "digits": encode(examples)}, separators=(",", ":"))
+    facts = facts.replace("<", "\\u003c")  # so that no name can end the <script> element
+    html, nets, screen = ((FOLDER / name).read_text("utf-8") for name in ("page.html", "page_nets.js", "page.js"))
+    parts = {"nets": nets, "screen": screen, "facts": facts}
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], html)
 
 
-def own(name):
-    """The text of a file that lies beside this one."""
-    return (resources.files("gan_lib.playground") / name).read_text(encoding="utf-8")
+def generator(moments, bits=12):
+    """A generator as JSON: its moments, and the sliders' directions, found with the last of them."""
+    last = moments[-1].sampler
+    sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
+    directions = latent.orthogonal(latent.find_directions(last, sliders))
+    about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
+    about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
+    return about | {"moments": [describe(moment, bits) for moment in moments]}
 
 
-def encoded(tensor):
+@torch.no_grad()
+def describe(moment, bits=12, n=200):
+    """A moment as JSON; with a discriminator also its logits for n real and n generated images, sorted.
+
+    A conditional generator has the layers for label 0, and for each label the bias of the first layer in "biases".
+    """
+    sampler = moment.sampler
+    samplers = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
+    nets = [layers(each.generator, (sampler.latent_dim,)) for each in samplers]
+    about = {"step": moment.step, "layers": serialise(nets[0], bits)}
+    if sampler.classes:  # the nets of two labels differ only in the bias of the first layer
+        about["biases"] = [encode(steps[0]["bias"]) for steps in nets]
+    elif moment.discriminator is not None:
+        real = data.to_range(data.load(moment.dataset, train=False).images[:n])
+        logits = [to_list(moment.discriminator(images).sort().values) for images in (real, sampler.sample(n))]
+        steps = serialise(layers(moment.discriminator, (1, 28, 28)), bits)
+        about["discriminator"] = {"layers": steps, "real": logits[0], "fake": logits[1]}
+    return about
+
+
+def to_list(values):
+    """A float tensor as a list, rounded to four decimals."""
+    return [round(value, 4) for value in values.tolist()]
+
+
+def encode(tensor):
     """The bytes of a tensor as base64."""
     return base64.b64encode(tensor.contiguous().numpy().tobytes()).decode()
 
 
 # Nets as lists of layers. A linear layer joins a small image to a big one by a kernel: a transposed convolution goes up
-# from the small one to the big, a convolution goes down, and an nn.Linear is a transposed convolution between single pixels.
+# from small to big, a convolution goes down, and nn.Linear is a transposed convolution between single pixels.
 
 
 @torch.no_grad()
 def layers(net, shape):
-    """A net in eval mode as a list of dicts, one for each step; `shape` is that of one input.
+    """A net in eval mode as a list of dicts, one for each layer; `shape` is that of one input. Kinds:
 
     "up" and "down": sizes small and big [height, width, channels], kernel, stride, padding; weight float [channels of small,
     kernel, kernel, channels of big], and bias. "scale": scale and bias, for a BatchNorm with no linear layer before it.
     "leaky": slope · a where a < 0. "tanh": tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width].
-    Raises `UserError` for a layer that is none of these.
+    Raises `UserError` for any other layer.
     """
     steps, x = [], torch.zeros(2, *shape)
     for name, layer in net.named_modules(remove_duplicate=False):
-        if isinstance(layer, nn.Sequential) or "parametrizations" in name:  # of which the weight is made, not the image
+        if isinstance(layer, nn.Sequential) or "parametrizations" in name:  # these make a weight, not an image
             continue
         y = layer(x)
-        step = described(layer, x, y)
-        if step and step["kind"] == "scale" and steps and steps[-1]["kind"] in ("up", "down"):
-            fold(step, steps[-1])
+        step = describe_layer(layer, x, y)
+        if step and step["kind"] == "scale" and steps and "weight" in steps[-1]:
+            last, s = steps[-1], step["scale"]  # fold it: s (W x + b) + t = (s W) x + (s b + t)
+            last["weight"] = last["weight"] * (s if last["kind"] == "up" else s[:, None, None, None])
+            last["bias"] = last["bias"] * s + step["bias"]
         elif step:
             steps.append(step)
         x = y
     return steps
 
 
-def described(layer, x, y):
-    """One layer, which makes y from x, as `layers` describes it; None where nothing moves."""
+def describe_layer(layer, x, y):
+    """One layer, with input x and output y, as in `layers`; None for one that changes nothing."""
     match layer:
         case nn.Linear():
-            return linear("up", x, y, layer.weight.T[:, None, None, :], layer.bias)
-        case nn.ConvTranspose2d() if plain(layer):
-            return linear("up", x, y, layer.weight.permute(0, 2, 3, 1), layer.bias, layer.stride, layer.padding)
-        case nn.Conv2d() if plain(layer):
-            return linear("down", y, x, layer.weight.permute(0, 2, 3, 1), layer.bias, layer.stride, layer.padding)
+            return linear("up", x, y, layer, layer.weight.T[:, None, None])
+        case nn.ConvTranspose2d() if is_plain(layer):
+            return linear("up", x, y, layer, layer.weight.permute(0, 2, 3, 1))
+        case nn.Conv2d() if is_plain(layer):
+            return linear("down", y, x, layer, layer.weight.permute(0, 2, 3, 1))
         case nn.BatchNorm1d() | nn.BatchNorm2d() if layer.track_running_stats and layer.affine:
             scale = layer.weight / (layer.running_var + layer.eps).sqrt()
             return {"kind": "scale", "scale": scale, "bias": layer.bias - scale * layer.running_mean}
@@ -175,55 +162,43 @@ def described(layer, x, y):
             return {"kind": "tanh", "gain": 1.0 if isinstance(layer, nn.Tanh) else 0.5}
         case nn.Flatten() | nn.Unflatten():
             _, channels, *size = (x if isinstance(layer, nn.Flatten) else y).shape
-            moves = channels > 1 and math.prod(size) > 1  # the page holds images channels last, torch first
+            moves = channels > 1 and math.prod(size) > 1  # the page has channels last, PyTorch first
             return {"kind": type(layer).__name__.lower(), "shape": [channels, *size]} if moves else None
     name = str(layer).splitlines()[0].rstrip("(")
     raise UserError(f"The page can't compute the layer {name}: gan_lib/playground/page.py lists those that it can.")
 
 
-def plain(layer):
-    """Whether a convolution is what the page's is: square, of one group, without holes, zeros around the image."""
+def is_plain(layer):
+    """Whether a convolution is square, with one group, no dilation, and zero padding."""
     square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
     return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
 
 
-def linear(kind, small, big, weight, bias, stride=(1, 1), padding=(0, 0)):
-    """A linear layer as `layers` describes it, between the images `small` and `big`, [N, C, H, W] or [N, C] each."""
+def linear(kind, small, big, layer, weight):
+    """A linear layer as in `layers`, between the images `small` and `big`, [N, C, H, W] or [N, C] each."""
     small, big = ([*(image.shape[2:] or (1, 1)), image.shape[1]] for image in (small, big))
-    bias = torch.zeros((big if kind == "up" else small)[2]) if bias is None else bias
-    return {"kind": kind, "small": small, "big": big, "kernel": weight.shape[1], "stride": stride[0],
-            "padding": padding[0], "weight": weight.detach(), "bias": bias.detach()}  # fmt: skip
+    bias = torch.zeros((big if kind == "up" else small)[2]) if layer.bias is None else layer.bias
+    stride, padding = getattr(layer, "stride", [1])[0], getattr(layer, "padding", [0])[0]
+    return {"kind": kind, "small": small, "big": big, "kernel": weight.shape[1], "stride": stride, "padding": padding,
+            "weight": weight.detach(), "bias": bias.detach()}  # fmt: skip
 
 
-def fold(scale, step):
-    """Take a BatchNorm into the linear layer before it: s (W x + b) + t = (s W) x + (s b + t)."""
-    s = scale["scale"]
-    step["weight"] = step["weight"] * (s if step["kind"] == "up" else s[:, None, None, None])
-    step["bias"] = step["bias"] * s + scale["bias"]
-
-
-def packed(steps, bits=12):
-    """What `layers` gave, as text: weights as in `quantised`, and base64 of the bytes of every tensor.
-
-    Raises `UserError` where one holds no numbers.
-    """
-    told = []
+def serialise(steps, bits=12):
+    """What `layers` returns as JSON: base64 of its tensors, weights as `quantise` packs them. `UserError` for NaN or infinity."""
+    result = []
     for step in steps:
         tensors = {key: value for key, value in step.items() if isinstance(value, torch.Tensor)}
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise UserError("The net has diverged: its weights are no numbers.")
+            raise UserError("The net has diverged: its weights hold NaN or infinity.")
         if "weight" in step:
-            tensors |= quantised(step, bits)
+            tensors |= quantise(step, bits)
             step = step | {"bits": bits}
-        told.append(step | {key: encoded(tensor) for key, tensor in tensors.items()})
-    return told
+        result.append(step | {key: encode(tensor) for key, tensor in tensors.items()})
+    return result
 
 
-def quantised(step, bits):
-    """A weight as integers of `bits` bits, packed with the highest bit first, and the unit of each output channel.
-
-    The integer 2^(bits - 1) stands for 0.
-    """
+def quantise(step, bits):
+    """A weight as integers of `bits` bits, highest bit first, where 2^(bits - 1) is 0; and the unit of each output channel."""
     weight, inner = step["weight"], (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)
     zero = 2 ** (bits - 1)
     unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / (zero - 1)  # float [1, 1, 1, C] or [C, 1, 1, 1]

@@ -1,7 +1,4 @@
-"""Do generated digits help a classifier? Few real digits, generated ones, and a classifier trained on either or both.
-
-Introduced in lesson 09.
-"""
+"""Do generated digits help a classifier? Train it on few real digits, on generated ones, or on both. Lesson 09."""
 
 import dataclasses
 import json
@@ -10,13 +7,12 @@ from statistics import fmean, stdev
 import torch
 from torch.nn import functional as F
 
-from gan_lib import data, evaluation, hardware, models, plotting, recipes
+from gan_lib import data, evaluation, hardware, models, plotting, recipes, reference
 from gan_lib.pictures import FAKE, REAL, THEORY
-from gan_lib.reference import FOLDER
 
-STEPS = 500  # of every classifier: with jitter, and all digits, it reads more than 99 % of the test digits
+STEPS = 500  # of every classifier: on all digits, with data augmentation, it reads more than 99 % of the test digits
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
-ARMS = {  # what the classifiers of tools/make_augmentation.py learn from
+ARMS = {  # the training data of the classifiers in tools/make_augmentation.py
     "real": "real digits",
     "own": "+ a generator of these",
     "all": "+ the generator of all 60,000",
@@ -25,86 +21,81 @@ ARMS = {  # what the classifiers of tools/make_augmentation.py learn from
 
 
 def synthetic(sampler, n, seed=0):
-    """n generated digits with the labels that they were made for, as `data.Digits`: as many of each class, without truncation,
-    for training data should vary.
-    """
+    """n generated digits with their labels, as `data.Digits`: as many of each class, and for variety without truncation."""
     images = data.to_uint8(sampler.sample(n, seed, truncation=1.0))
     return data.Digits(images, torch.arange(n, device=sampler.device) % sampler.classes)
 
 
 def jitter(images):
-    """Rotate by ±12°, scale by ±10 %, shear by ±0.15, shift by ±2 pixels, each of the images [N, 1, 28, 28] on its own."""
-    n = len(images)
-    angle, shear = (torch.rand(n) * 2 - 1) * 0.21, (torch.rand(n) * 2 - 1) * 0.15
-    scale, shift = 1 + (torch.rand(n, 2) * 2 - 1) * 0.1, (torch.rand(n, 2) * 2 - 1) * (2 / 14)
-    rows = [
-        torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0]], 1),
-        torch.stack([angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1).to(images.device), images.shape, align_corners=False)
-    return F.grid_sample(images + 1, grid, align_corners=False) - 1  # outside is 0, so black must be 0 meanwhile
+    """Random affine maps of images [N, 1, 28, 28], one each: rotate ±12°, scale ±10 %, shear ±0.15, shift ±2 pixels."""
+    draw = lambda reach, *size: reach * (torch.rand(len(images), *size) * 2 - 1)
+    angle, shear, scale, shift = draw(0.21), draw(0.15), 1 + draw(0.1, 2), draw(2 / 14, 2)
+    maps = torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0],
+                        angle.sin(), scale[:, 1] * angle.cos(), shift[:, 1]], 1).view(-1, 2, 3)  # fmt: skip
+    grid = F.affine_grid(maps.to(images.device), images.shape, align_corners=False)
+    return F.grid_sample(images + 1, grid, align_corners=False) - 1  # it pads with 0, so black must be 0 here
 
 
 def mixed(*sources, batch_size=64, seed=0):
-    """Yield (images, labels) without end, an equal share of each batch from each of the sources, which are `data.Digits`."""
+    """Yield (images, labels) without end, with an equal share of each batch from each source, a `data.Digits`."""
     streams = [data.labelled_batches(source, batch_size // len(sources), seed=seed) for source in sources]
     for parts in zip(*streams, strict=True):
         yield tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
-def classifier(*sources, jittered=False, steps=STEPS, seed=0):
-    """A `models.digit_classifier` after so many steps on `mixed` sources, real or generated, in eval mode.
-
-    The steps and their 64 images are the same for any sources, so that none has more work put into it.
-    """
-    device = sources[0].images.device
+def fit(net, batches, steps, jittered=False):
+    """Train a `models.digit_classifier` on `steps` of the batches, (images, labels) each. Yields the loss after each step."""
+    device = next(net.parameters()).device
     dtype = hardware.fast_dtype(device)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+    for _, (images, labels) in zip(range(steps), batches, strict=False):
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = net(jitter(images) if jittered else images).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        yield loss.detach()
+
+
+def classifier(*sources, jittered=False, steps=STEPS, seed=0):
+    """A `models.digit_classifier` in eval mode, after so many steps on `mixed` batches of 64, whatever the sources."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        net = models.digit_classifier().to(device)
-        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-        for _, (images, labels) in zip(range(steps), mixed(*sources, seed=seed), strict=False):
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = net(jitter(images) if jittered else images).float()
-            loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        net = models.digit_classifier().to(sources[0].images.device)
+        for _ in fit(net, mixed(*sources, seed=seed), steps, jittered):
+            pass
     return net.eval()
 
 
 def accuracy(net, digits):
-    """The share of `digits` that the classifier reads as their labels say."""
+    """The share of `digits` that the classifier reads as their labels."""
     logits = evaluation.features_and_logits(data.to_range(digits.images), net)[1]
     return (logits.argmax(1) == digits.labels).double().mean().item()
 
 
 def novelty(images, digits):
-    """The median distance of images [N, 1, 28, 28] to the nearest of `digits`, as a multiple of that of test digits.
-
-    Copies get 0, and new digits about 1.
-    """
+    """The median distance of images [N, 1, 28, 28] to their nearest of `digits`, over that of test digits; copies have 0."""
     test = evaluation.real_digits(images.device).images
     ours, theirs = (evaluation.nearest(each[:1000], digits.images)[0].median() for each in (images, test))
     return (ours / theirs).item()
 
 
 def by_count(field, *arms):
-    """{real digits a class: [a field for each seed]} of these arms in augmentation.json, which tools/make_augmentation.py makes.
+    """{real digits a class: [field, for each seed]} of these `ARMS` in augmentation.json.
 
-    Fields: "plain" and "jitter", the shares of the test digits that a classifier reads, trained without and with data
-    augmentation. Of "own" and "synthetic" also what the generator makes: "frechet", its distance, "novelty", as `novelty`
-    here, and "as_asked", the share of its digits that show the label.
+    Fields: "plain" and "jitter", the accuracy without and with data augmentation. For "own" and "synthetic" also the
+    generator's "frechet", "novelty" (see `novelty`) and "as_asked", the share of its digits that are read as their label.
     """
-    rows = [row for row in json.loads((FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
+    rows = [row for row in json.loads((reference.FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
     counts = sorted({row["per_class"] for row in rows})
     return {count: [row[field] for row in rows if row["per_class"] == count] for count in counts}
 
 
 def errors(how, *arms):
-    """{real digits a class: [the share of test digits read wrongly, in %, for each seed]}; how is "plain" or "jitter"."""
+    """{real digits a class: [error rate on the test digits in %, for each seed]}; how is "plain" or "jitter"."""
     return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
 
 

@@ -1,31 +1,31 @@
-"""Numbers on request, each in one handwriting: the same z for all its digits. Lesson 08.
-
-All of it takes a `models.Sampler` that is told labels; nothing here draws or holds state.
-"""
+"""Numbers in one handwriting: the same z for every digit, and the digit as the label. Lesson 08."""
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from gan_lib import UserError, data
 
 
-def write(sampler, text, z):
-    """The digits of `text` in each of the handwritings z [N, latent_dim]: float [N, len(text), 1, 28, 28] in [-1, 1].
+def write(sampler, text, z, variation=0.0):
+    """The digits of `text` in the handwriting of each z [N, latent_dim]: float [N, len(text), 1, 28, 28] in [-1, 1].
 
-    Raises `UserError` where `text` has another character, or none.
+    `sampler` is conditional. With a `variation` above 0, a digit that occurs again looks different: its k-th repetition uses
+    z + k · variation · (z reversed), scaled to the length of z. Raises `UserError` where `text` is not one or more digits.
     """
     if not (text.isascii() and text.isdecimal()):
         raise UserError(f"What is to be written must be digits from 0 to 9, not {text!r}.")
     labels = torch.tensor([int(digit) for digit in text])
-    images = sampler(z.repeat_interleave(len(labels), 0), labels.repeat(len(z)))
-    return images.unflatten(0, (len(z), len(labels)))
+    repetition = torch.tensor([[text[:i].count(digit)] for i, digit in enumerate(text)], device=z.device)  # [K, 1]
+    varied = z.unsqueeze(1) + variation * repetition * z.flip(1).unsqueeze(1)  # [N, K, latent_dim]
+    if variation:
+        varied = F.normalize(varied, dim=2) * z.norm(dim=1).view(-1, 1, 1)
+    parts = zip(varied.flatten(0, 1).split(1000), labels.repeat(len(z)).split(1000), strict=True)
+    return torch.cat([sampler(*part) for part in parts]).unflatten(0, (len(z), len(labels)))
 
 
 def line(images, gap=3):
-    """Digits [N, 1, 28, 28] in [-1, 1] side by side as one writes them, `gap` pixels apart: uint8 [28, width].
-
-    Apart are the columns with ink; a digit without any keeps all of its own.
-    """
+    """Digits [N, 1, 28, 28] in [-1, 1] side by side: uint8 [28, width], with `gap` columns between the ink of neighbours."""
     parts = [np.zeros((28, gap), np.uint8)]
     for picture in data.to_uint8(images).cpu().numpy():
         inked = np.flatnonzero(picture.max(0) > 64)
@@ -34,6 +34,6 @@ def line(images, gap=3):
 
 
 def stack(lines):
-    """Lines, uint8 [28, width] each, under each other, and all as wide as the widest: uint8 [28 N, width]."""
+    """Lines, uint8 [28, width] each, one below the other, padded to the widest: uint8 [28 N, width]."""
     widest = max(line.shape[1] for line in lines)
     return np.concatenate([np.pad(line, ((0, 0), (0, widest - line.shape[1]))) for line in lines])

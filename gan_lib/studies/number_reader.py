@@ -1,7 +1,7 @@
-"""A pipeline that reads handwritten numbers, and a bench that finds the conditions in which it fails. Introduced in lesson 09.
+"""A pipeline that reads handwritten numbers, and a robustness test that finds where it fails. Lesson 09.
 
-A strip is a picture of a number, numpy float [28, width], paper 0 and ink 1; a piece is what is taken for one of its digits.
-The only module that imports scikit-image, which is not among what the package needs: `pip install scikit-image`.
+A strip is an image of a number, numpy float [28, width], background 0 and ink 1. A piece is the part of it taken for one digit.
+Needs scikit-image, which is no dependency of gan_lib: `pip install scikit-image`.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from skimage import filters, measure, morphology, transform
 
 from gan_lib import attributes, evaluation
 
-SPECK = 12  # pixels; a smaller spot of ink is dirt
+SPECK = 12  # pixels; a smaller component is dirt
 WIDEST = 22  # pixels; no digit of MNIST is wider than 20
 ANY = (-np.inf, np.inf)
 
@@ -21,7 +21,7 @@ ANY = (-np.inf, np.inf)
 def write(digits, gap=4, noise=0.0, rng=None):
     """Digits [K, 1, 28, 28] in [-1, 1] as a strip, `gap` empty columns between the ink of neighbours; below 0 they overlap.
 
-    On it comes normal noise of standard deviation `noise` from a numpy generator, cut off at 0 and 1 as in a file.
+    `rng`, a numpy generator, adds normal noise with standard deviation `noise`; the sum is clipped to [0, 1].
     """
     inks = []
     for digit in (digits.squeeze(1).cpu().numpy() + 1) / 2:
@@ -36,18 +36,15 @@ def write(digits, gap=4, noise=0.0, rng=None):
 
 
 def segment(strip, split=False):
-    """The pieces of a strip from left to right, bool [28, width] each: what hangs together above Otsu's threshold.
-
-    With `split`, what is too wide for one digit is cut in two, where its middle half has least ink.
-    """
-    blots = measure.label(strip > filters.threshold_otsu(strip), connectivity=2)
-    found = sorted(measure.regionprops(blots), key=lambda blot: blot.bbox[1])
-    pieces = [blots[:, blot.slice[1]] == blot.label for blot in found if blot.area >= SPECK]
+    """Connected components above Otsu's threshold, bool [28, width] each, left to right; with `split`, wide ones are `cut`."""
+    labels = measure.label(strip > filters.threshold_otsu(strip), connectivity=2)
+    regions = sorted(measure.regionprops(labels), key=lambda region: region.bbox[1])
+    pieces = [labels[:, region.slice[1]] == region.label for region in regions if region.area >= SPECK]
     return [part for piece in pieces for part in cut(piece)] if split else pieces
 
 
 def cut(piece):
-    """The piece, or what is left and right of its thinnest columns, none of it wider than a digit."""
+    """The parts of a piece, none wider than a digit: cut where its middle half has the least ink."""
     width = piece.shape[1]
     if width <= WIDEST:
         return [piece]
@@ -56,36 +53,36 @@ def cut(piece):
 
 
 def deskew(piece):
-    """The piece sheared upright, float [28, 28] with the centre of its ink in the middle: x loses cov(x, y) / var(y) · y."""
+    """The piece sheared upright by x - cov(x, y) / var(y) · y and centred on its ink: float [28, 28]."""
     y, x = np.nonzero(piece)
-    lean = np.cov(x, y)[0, 1] / max(y.var(ddof=1), 1e-6)
+    shear = np.cov(x, y)[0, 1] / max(y.var(ddof=1), 1e-6)
     x0, y0 = x.mean() - 13.5, y.mean() - 13.5
-    back = np.array([[1, lean, x0 - 13.5 * lean], [0, 1, y0], [0, 0, 1]])  # from a new place to the old one
-    return transform.warp(piece.astype(float), back, output_shape=(28, 28))
+    inverse = np.array([[1, shear, x0 - 13.5 * shear], [0, 1, y0], [0, 0, 1]])  # from a new place to the old one
+    return transform.warp(piece.astype(float), inverse, output_shape=(28, 28))
 
 
 def thin(piece):
-    """A piece [28, 28] drawn anew along the middle of its strokes, as if all were written with one pen: float in [0, 1]."""
+    """The skeleton of a piece [28, 28], drawn with one stroke width: float in [0, 1]."""
     return np.clip(2.5 * filters.gaussian(morphology.skeletonize(piece > 0.5).astype(float), 0.9), 0, 1)
 
 
 def process(strip, blur=0.7, split=False, thinned=True):
-    """The whole pipeline but the reading: a strip → one float [28, 28] in [0, 1] for each digit that it finds."""
+    """The pipeline up to the classifier: a strip → one float [28, 28] in [0, 1] for each digit that it finds."""
     pieces = [deskew(piece) for piece in segment(filters.gaussian(strip, blur), split)]
     return [thin(piece) for piece in pieces] if thinned else pieces
 
 
 def read(pieces):
-    """The classes [N] that the digit net reads in N pieces [28, 28] in [0, 1]."""
+    """The digit net's classes [N] for N pieces [28, 28] in [0, 1]."""
     images = torch.from_numpy(np.array(pieces)).float().view(-1, 1, 28, 28) * 2 - 1
     return evaluation.features_and_logits(images)[1].argmax(1)
 
 
-# The bench
+# The robustness test
 
 
 class Stock(NamedTuple):
-    """Labelled digits to write numbers with, and what they are like."""
+    """Labelled digits to write numbers with, and their attributes."""
 
     images: torch.Tensor  # [N, 1, 28, 28] in [-1, 1]
     labels: torch.Tensor  # int64 [N]
@@ -94,20 +91,17 @@ class Stock(NamedTuple):
 
 
 def stock(images, labels):
-    """The `Stock` of those digits that the digit net reads right as they are: if one is misread later, it was the pipeline.
-
-    That takes out what a generator drew badly, and the few real digits that nobody can read.
-    """
+    """The `Stock` of the digits that the digit net reads correctly before they are written: later errors are the pipeline's."""
     right = evaluation.features_and_logits(images)[1].argmax(1) == labels.to(images.device)
     images, labels = images[right].cpu(), labels.cpu()[right.cpu()]
     return Stock(images, labels, attributes.slant(images), attributes.thickness(images))
 
 
 class Condition(NamedTuple):
-    """What the numbers of a test are like."""
+    """The properties of the numbers in one test."""
 
-    slant: tuple = ANY  # degrees, from the first to below the second
-    thickness: tuple = ANY  # pixels, the same
+    slant: tuple = ANY  # degrees: at least the first and less than the second
+    thickness: tuple = ANY  # pixels, likewise
     noise: float = 0.0  # standard deviation, where ink is 1
     gap: int = 4  # columns between neighbours
     length: int = 1  # digits in a number
@@ -121,29 +115,25 @@ class Tally(NamedTuple):
 
     @property
     def rate(self):
-        """The share of the numbers, in [0, 1]."""
+        """The error rate, in [0, 1]; NaN where nothing was tested."""
         return self.wrong / self.of if self.of else np.nan
 
-    def interval(self, level=0.95):
-        """Wilson's interval for the rate, (low, high); (0, 1) where nothing was tested."""
-        return tuple(stats.binomtest(*self).proportion_ci(level, "wilson")) if self.of else (0.0, 1.0)
-
-
-def of_kind(digits, condition):
-    """The places of those digits of a `Stock` that are as slanted and as thick as the condition says: int64 [M]."""
-    inside = [(low <= of) & (of < high) for (low, high), of in zip(condition, digits[2:], strict=False)]
-    return (inside[0] & inside[1]).nonzero().squeeze(1)
+    def interval(self):
+        """The 95 % Wilson interval of the error rate, (low, high); (0, 1) where nothing was tested."""
+        return tuple(stats.binomtest(*self).proportion_ci(method="wilson")) if self.of else (0.0, 1.0)
 
 
 def test(pipeline, digits, condition, most=200, seed=0):
-    """The `Tally` of a pipeline (a strip → pieces) on at most `most` numbers of this condition, written with a `Stock`.
+    """The `Tally` of a pipeline (a strip → pieces) on at most `most` numbers of a `Condition`, written with a `Stock`.
 
-    A number is misread where one of its digits is, or where there are more or fewer pieces. No digit is used twice, so that
-    the numbers are independent.
+    A number is misread if a digit is wrong, missing or added. Each digit is used once, so the numbers are independent.
     """
     rng = np.random.default_rng(seed)
-    places = rng.permutation(of_kind(digits, condition).numpy())[: most * condition.length]
-    numbers = places[: len(places) // condition.length * condition.length].reshape(-1, condition.length)
+    fits = torch.ones(len(digits.labels), dtype=torch.bool)
+    for (low, high), values in ((condition.slant, digits.slant), (condition.thickness, digits.thickness)):
+        fits &= (low <= values) & (values < high)
+    chosen = rng.permutation(fits.nonzero().squeeze(1).numpy())[: most * condition.length]
+    numbers = chosen[: len(chosen) // condition.length * condition.length].reshape(-1, condition.length)
     found = [pipeline(write(digits.images[each], condition.gap, condition.noise, rng)) for each in numbers]
-    said = read([piece for pieces in found for piece in pieces]).split([len(pieces) for pieces in found])
-    return Tally(sum(not a.equal(digits.labels[b]) for a, b in zip(said, numbers, strict=True)), len(numbers))
+    classes = read([piece for pieces in found for piece in pieces]).split([len(pieces) for pieces in found])
+    return Tally(sum(not a.equal(digits.labels[b]) for a, b in zip(classes, numbers, strict=True)), len(numbers))

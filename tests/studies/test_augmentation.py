@@ -1,4 +1,4 @@
-"""Few real digits, generated ones, jitter, classifiers of each, and the tool that measures them over seeds."""
+"""Few real digits, generated ones, data augmentation, the classifiers trained on them, and the tool that compares them."""
 
 import json
 
@@ -19,14 +19,10 @@ def digits():
     return data.Digits(*(each[:2000] for each in data.load(train=False)))
 
 
-class Marked(nn.Module):
-    """A generator whose images say what it was given: the label in the first pixel, z in the second."""
+class Marked(nn.Linear):
+    """A conditional generator whose images have the label in the first pixel and z in the second."""
 
     classes = 10
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, z, labels):
         images = -torch.ones(len(z), 1, 28, 28)
@@ -36,121 +32,115 @@ class Marked(nn.Module):
 
 
 def flat(value, n=40, label=0):
-    """n digits of one shade and one label."""
+    """n digits of one grey and one label."""
     return data.Digits(torch.full((n, 28, 28), value, dtype=torch.uint8), torch.full((n,), label))
 
 
-# Digits to learn from
+def as_bytes(images):
+    return [image.numpy().tobytes() for image in images]
 
 
-def test_a_subset_has_as_many_of_each_class_and_each_digit_once(digits):
+# Training data
+
+
+def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(digits):
     images, labels = data.subset(digits, 30, seed=3)
     assert labels.bincount().tolist() == [30] * 10
-    known = {image.numpy().tobytes(): label.item() for image, label in zip(*digits, strict=True)}
-    assert [known[image.numpy().tobytes()] for image in images] == labels.tolist()
-    assert len(images.flatten(1).unique(dim=0)) == 300
-
-
-def test_a_subset_follows_from_its_seed_and_a_larger_one_holds_the_smaller(digits):
+    known = dict(zip(as_bytes(digits.images), digits.labels.tolist(), strict=True))
+    assert [known[image] for image in as_bytes(images)] == labels.tolist()
+    assert len(set(as_bytes(images))) == 300
+    assert data.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())  # all of a class without more
+    assert len(data.subset(digits, 0).images) == 0
     first, again, other = (data.subset(digits, 5, seed).images for seed in (0, 0, 1))
     assert first.equal(again)
     assert not first.equal(other)
-    larger = {image.numpy().tobytes() for image in data.subset(digits, 9, 0).images}
-    assert {image.numpy().tobytes() for image in first} < larger
+    assert set(as_bytes(first)) < set(as_bytes(data.subset(digits, 9, 0).images))
 
 
-def test_of_a_class_that_has_no_more_a_subset_takes_all(digits):
-    assert data.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())
-    assert len(data.subset(digits, 0).images) == 0
-
-
-def test_generated_digits_have_the_labels_that_were_asked_for():
-    images, labels = augmentation.synthetic(models.Sampler(Marked(), 4), 23, seed=5)
+def test_generated_digits_have_the_labels_that_they_are_conditioned_on():
+    sampler = models.Sampler(Marked(4, 1), 4)
+    (images, labels), (again, _), (other, _) = (augmentation.synthetic(sampler, 23, seed) for seed in (5, 5, 6))
     assert labels.tolist() == [i % 10 for i in range(23)]
     assert images[:, 0, 0].equal((127.5 * (labels / 10 + 1)).round().byte())
-    again, other = (augmentation.synthetic(models.Sampler(Marked(), 4), 23, seed).images for seed in (5, 6))
     assert images.equal(again)
     assert not images.equal(other)
 
 
-def test_generated_digits_vary_as_much_as_in_training(new_game):
+def test_generated_digits_are_not_truncated(new_game):
     game = new_game("mlp", classes=10, truncation=0.9)
     sampler = game.sampler()
     images, labels = augmentation.synthetic(sampler, 300, seed=5)
-    with torch.no_grad():  # an MLP has no BatchNorm: what differs in training is the length of z
-        trained = game.average.train()(sampler.noise(300, 5, truncation=1.0), labels)
-    assert (data.to_range(images) - trained).abs().max() < 0.5 / 127.5 + 1e-4
-    assert (sampler.sample(300, 5) - trained).abs().max() > 2 / 127.5
+    with torch.no_grad():
+        whole = game.average(sampler.noise(300, 5, truncation=1.0), labels)
+    assert (data.to_range(images) - whole).abs().max() < 0.5 / 127.5 + 1e-4
+    assert (sampler.sample(300, 5) - whole).abs().max() > 2 / 127.5
 
 
-def test_a_batch_has_an_equal_share_of_each_source_with_its_labels():
+def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digits):
     real, fake = flat(255, label=3), flat(0, label=7)
     images, labels = next(augmentation.mixed(real, fake, batch_size=16))
     assert images.flatten(1).mean(1).tolist() == [1] * 8 + [-1] * 8
     assert labels.tolist() == [3] * 8 + [7] * 8
     images, labels = next(augmentation.mixed(real, batch_size=16))
     assert (images.mean(), labels.tolist()) == (1, [3] * 16)
-
-
-def test_batches_go_on_after_the_shorter_source_ends_and_follow_from_the_seed(digits):
-    few = data.subset(digits, 1)
+    few = data.subset(digits, 1)  # it ends before the other source, and starts again
     streams = [augmentation.mixed(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = ([next(stream) for _ in range(4)] for stream in streams)
-    assert all(a[0].equal(b[0]) for a, b in zip(first, again, strict=True))
-    assert not first[3][0].equal(other[3][0])
+    first, again, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
+    assert first.equal(again)
+    assert not first[3].equal(other[3])
 
 
-# Jitter
+# Data augmentation
 
 
-def test_jitter_keeps_the_range_and_the_shape_and_leaves_black_black(digits):
+def test_jitter_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
     images = data.to_range(digits.images[:50])
     moved = augmentation.jitter(images)
     assert moved.shape == images.shape
     assert moved.min() >= -1
     assert moved.max() <= 1 + 1e-6
-    assert augmentation.jitter(torch.full((3, 1, 28, 28), -1.0)).equal(torch.full((3, 1, 28, 28), -1.0))
+    black = torch.full((3, 1, 28, 28), -1.0)
+    assert augmentation.jitter(black).equal(black)
 
-
-def test_jitter_moves_each_image_on_its_own_and_no_farther_than_it_says():
-    dot = torch.full((400, 1, 28, 28), -1.0)
-    dot[:, :, 13:15, 13:15] = 1  # in the middle, where neither turns nor stretches move it
+    dot, square = torch.full((2, 400, 1, 28, 28), -1.0)
+    dot[:, :, 13:15, 13:15] = 1  # in the middle, where rotation, scale and shear do not move it
+    square[:, :, 8:20, 8:20] = 1
     ink = augmentation.jitter(dot)[:, 0] + 1
     along = torch.arange(28) - 13.5
-    across, down = ((ink.sum(axis) * along).sum(1) / ink.sum((1, 2)) for axis in (1, 2))
-    farthest = max(across.abs().max(), down.abs().max())
-    assert 2 < farthest < 2.6  # shifts of 2 pixels, of an image that is up to a tenth smaller, and sheared
-    assert across.std() > 0.8
-    assert down.std() > 0.8
-    square = torch.full((400, 1, 28, 28), -1.0)
-    square[:, :, 8:20, 8:20] = 1
+    shifts = torch.stack([(ink.sum(axis) * along).sum(1) / ink.sum((1, 2)) for axis in (1, 2)])
+    assert 2 < shifts.abs().max() < 2.6  # of 2 pixels, in an image up to a tenth smaller, and sheared
+    assert (shifts.std(1) > 0.8).all()
     areas = (augmentation.jitter(square) + 1).sum((1, 2, 3)) / (2 * 144)
-    assert 0.05 < areas.std() < 0.11  # two stretches of up to a tenth, each of deviation 0.058, make 0.082
+    assert 0.05 < areas.std() < 0.11  # two scales of ±10 %, a deviation of 0.058 each: 0.082
 
 
-def test_the_digit_net_is_trained_with_this_jitter():
+def test_the_digit_net_is_trained_with_the_same_jitter():
     assert make_digit_net.jitter is augmentation.jitter
 
 
 # Classifiers
 
 
-@pytest.mark.parametrize("jittered", [False, True])
-def test_a_classifier_learns_what_it_is_shown(jittered, digits):
-    few = data.subset(data.load(), 20)
-    net = augmentation.classifier(few, jittered=jittered, steps=60)
-    assert not net.training
-    assert augmentation.accuracy(net, digits) > 0.7
-
-
-def test_of_shuffled_labels_it_learns_nothing(digits):
+@pytest.mark.parametrize(("jittered", "shuffled", "low", "high"), [
+    (False, False, 0.7, 1), (True, False, 0.7, 1), (False, True, 0.02, 0.25),
+])  # fmt: skip
+def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(jittered, shuffled, low, high, digits):
     images, labels = data.subset(data.load(), 20)
-    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-    net = augmentation.classifier(data.Digits(images, labels[order]), steps=60)
-    assert 0.02 < augmentation.accuracy(net, digits) < 0.25
+    if shuffled:
+        labels = labels[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
+    net = augmentation.classifier(data.Digits(images, labels), jittered=jittered, steps=60)
+    assert not net.training
+    assert low < augmentation.accuracy(net, digits) < high
 
 
-def test_only_a_jittered_classifier_sees_moved_digits(monkeypatch):
+def test_fitting_yields_the_loss_after_each_step(digits):
+    images, labels = data.to_range(digits.images[:64]), digits.labels[:64]
+    first, *_, last = losses = list(augmentation.fit(models.digit_classifier(), [(images, labels)] * 9, steps=8))
+    assert len(losses) == 8
+    assert last < first
+
+
+def test_a_classifier_is_given_jittered_images_only_if_it_says_so(monkeypatch):
     seen = []
     monkeypatch.setattr(augmentation, "jitter", lambda images: seen.append(len(images)) or images)
     augmentation.classifier(flat(0, 80), steps=2)
@@ -159,30 +149,30 @@ def test_only_a_jittered_classifier_sees_moved_digits(monkeypatch):
     assert seen == [64, 64]
 
 
-def test_a_classifier_follows_from_its_seed_and_leaves_the_random_state_alone(digits):
-    few, found = data.subset(digits, 7), []
+def test_the_seed_decides_a_classifier_and_the_global_random_state_is_kept(digits):
+    few, weights = data.subset(digits, 7), []
     for seed in (0, 0, 1):
-        torch.rand(1)  # wherever the state stands
+        torch.rand(1)  # from any state
         state = torch.get_rng_state()
-        found.append(augmentation.classifier(few, jittered=True, steps=2, seed=seed)[-1].weight)
+        weights.append(augmentation.classifier(few, jittered=True, steps=2, seed=seed)[-1].weight)
         assert torch.get_rng_state().equal(state)
-    assert found[0].equal(found[1])
-    assert not torch.allclose(found[0], found[2])
+    assert weights[0].equal(weights[1])
+    assert not torch.allclose(weights[0], weights[2])
 
 
-def test_accuracy_is_the_share_that_is_read_as_labelled():
+def test_accuracy_is_the_share_of_digits_read_as_their_labels():
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     nn.init.zeros_(net[1].weight)
-    net[1].bias.data = torch.eye(10)[4]  # it reads a 4 everywhere
+    net[1].bias.data = torch.eye(10)[4]  # it reads every image as a 4
     images = torch.zeros(8, 28, 28, dtype=torch.uint8)
     assert augmentation.accuracy(net, data.Digits(images, torch.tensor([4, 4, 4, 1, 2, 3, 5, 6]))) == 3 / 8
 
 
-def test_copies_are_not_new_and_other_digits_are(digits):
+def test_the_novelty_of_copies_is_0_and_of_other_digits_about_1(digits):
     train = data.load()
     few = data.subset(train, 50)
     assert augmentation.novelty(data.to_range(few.images), few) == 0
-    assert augmentation.novelty(data.to_range(digits.images), few) == 1  # these are what it compares with
+    assert augmentation.novelty(data.to_range(digits.images), few) == 1  # the digits that it compares with
     assert 0.9 < augmentation.novelty(data.to_range(train.images[:1000]), few) < 1.1
 
 
@@ -190,80 +180,71 @@ def test_copies_are_not_new_and_other_digits_are(digits):
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch, digits):
-    """The tool with a short plan, few digits, two steps for each net, and its file in a temporary folder.
+def small_tool(tmp_path, monkeypatch, digits):
+    """The tool with four arms, few digits, two steps for each net, and its file in a temporary folder.
 
-    It returns the numbers of digits that each classifier was shown, of each source, in the order of the classifiers.
+    Returns the list to which each classifier adds the sizes of its sources.
     """
-    monkeypatch.setattr(
-        data, "load", lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
-    )
+    few = lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
+    monkeypatch.setattr(data, "load", few)
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "augmentation.json")
     monkeypatch.setattr(tool, "PLAN", [("real", 10), ("own", 10), ("all", 10), ("synthetic", 0)])
     monkeypatch.setattr(tool, "GENERATED", 300)
     monkeypatch.setattr(tool, "quality", lambda generated, digits: {"novelty": len(digits.images)})
-    monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(), 4))
-    train, classifier = training.train, augmentation.classifier
+    monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(4, 1), 4))
+    train, classifier, sizes = training.train, augmentation.classifier, []
     monkeypatch.setattr(training, "train", lambda game, digits, steps: train(game, digits, 2))
-    shown = []
 
-    def short(*sources, **how):
-        shown.append([len(source.images) for source in sources])
-        return classifier(*sources, steps=2, **how)
+    def short(*sources, **options):
+        sizes.append([len(source.images) for source in sources])
+        return classifier(*sources, steps=2, **options)
 
     monkeypatch.setattr(augmentation, "classifier", short)
-    return shown
+    return sizes
 
 
-def run_tool(monkeypatch, *seeds):
-    monkeypatch.setattr("sys.argv", ["augment.py", "--seeds", *map(str, seeds)])
+def test_the_tool_measures_each_arm_once_and_resumes(small_tool, monkeypatch):
+    seeds, synthetic = [], augmentation.synthetic
+    monkeypatch.setattr(augmentation, "synthetic", lambda g, n, seed: seeds.append(seed) or synthetic(g, n, seed))
+    monkeypatch.setattr("sys.argv", ["make_augmentation.py", "--seeds", "0", "1"])
     tool.main()
-    return json.loads(tool.RESULTS.read_text())
-
-
-def test_the_tool_measures_each_arm_once_and_goes_on_where_it_was(house, monkeypatch):
-    noises, synthetic = [], augmentation.synthetic
-    monkeypatch.setattr(augmentation, "synthetic", lambda g, n, seed: noises.append(seed) or synthetic(g, n, seed))
-    rows = run_tool(monkeypatch, 0, 1)
-    assert noises == 3 * [tool.NOISE] + 3 * [tool.NOISE + 1]
-    assert [(row["arm"], row["per_class"], row["seed"]) for row in rows] == [
-        (*arm, seed) for seed in (0, 1) for arm in tool.PLAN
-    ]
-    assert house == 2 * (2 * [[100]] + 4 * [[100, 300]] + 2 * [[300]])
+    rows = json.loads(tool.RESULTS.read_text())
+    assert seeds == 3 * [tool.NOISE] + 3 * [tool.NOISE + 1]
+    arms = [(*arm, seed) for seed in (0, 1) for arm in tool.PLAN]
+    assert [(row["arm"], row["per_class"], row["seed"]) for row in rows] == arms
+    assert small_tool == 2 * (2 * [[100]] + 4 * [[100, 300]] + 2 * [[300]])
     assert [row.get("novelty") for row in rows[:4]] == [None, 100, None, 900]
     assert all(0 <= row[how] <= 1 for row in rows for how in ("plain", "jitter"))
 
     tool.RESULTS.write_text(json.dumps(rows[:5]))
-    del house[:]
-    again = run_tool(monkeypatch, 0, 1)
-    assert len(house) == 6
-    assert again == rows
+    del small_tool[:]
+    tool.main()
+    assert len(small_tool) == 6
+    assert json.loads(tool.RESULTS.read_text()) == rows
 
 
-def test_the_whole_plan_has_every_arm_but_those_that_are_another():
+def test_the_plan_has_every_arm_once():
     assert len(tool.PLAN) == len(set(tool.PLAN)) == 15
     assert {arm for arm, _ in tool.PLAN} == set(augmentation.ARMS)
-    for arm in ("real", "all"):
-        assert [n for name, n in tool.PLAN if name == arm] == [10, 50, 100, 500, 6000]
-    assert [n for name, n in tool.PLAN if name == "own"] == [10, 50, 100, 500]  # of all digits, it is "all"
+    counts = {arm: [n for name, n in tool.PLAN if name == arm] for arm in ("real", "all", "own")}
+    assert counts["real"] == counts["all"] == [10, 50, 100, 500, 6000]
+    assert counts["own"] == [10, 50, 100, 500]  # with all digits it is "all"
 
 
-def test_the_own_generator_sees_its_own_digits_only(digits, monkeypatch):
+def test_the_own_generator_is_trained_on_its_digits_only(digits, monkeypatch):
     seen = []
     monkeypatch.setattr(training, "train", lambda game, digits, steps: seen.append((digits, steps)) or [])
     few = data.subset(digits, 10)
-    sampler = tool.trained_on(few, seed=1)
+    assert tool.trained_on(few, seed=1).classes == 10
     assert seen == [(few, augmentation.OWN.steps)]
-    assert sampler.classes == 10
 
 
-def test_copies_are_as_asked_not_new_and_near_the_real_digits():
+def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
     few = data.subset(data.load(), 100)
     copies = tool.quality(few, few)
     assert copies["novelty"] == 0
     assert copies["as_asked"] > 0.98
-    others = data.Digits(255 - few.images, (few.labels + 1) % 10)
-    wrong = tool.quality(others, few)
+    wrong = tool.quality(data.Digits(255 - few.images, (few.labels + 1) % 10), few)
     assert wrong["as_asked"] < 0.3
     assert wrong["novelty"] > 1
     assert wrong["frechet"] > 10 * copies["frechet"]

@@ -1,9 +1,10 @@
-"""Numbers in one handwriting: which z, which label, and how the digits stand beside each other."""
+"""Numbers in one handwriting: z, labels, repeated digits, and how the digits stand beside each other."""
 
 import numpy as np
 import pytest
 import torch
 
+from gan_lib import UserError
 from gan_lib.studies import handwriting
 
 
@@ -11,15 +12,30 @@ def test_all_digits_of_a_number_have_the_same_z(told):
     z = told.noise(3)
     written = handwriting.write(told, "404", z)
     assert written.shape == (3, 3, 1, 28, 28)
-    for i in range(3):
-        for j, digit in enumerate((4, 0, 4)):
-            assert torch.allclose(written[i, j], told.of(digit)(z[i : i + 1])[0], atol=1e-6)
+    for j, digit in enumerate((4, 0, 4)):
+        torch.testing.assert_close(written[:, j], told.of(digit)(z))
     assert written[0, 0].equal(written[0, 2])
 
 
+def test_with_variation_a_repeated_digit_looks_different(told):
+    z = told.noise(4)
+    first, zero, second, _ = handwriting.write(told, "2026", z, variation=0.25).unbind(1)
+    torch.testing.assert_close(first, told.of(2)(z))
+    torch.testing.assert_close(zero, told.of(0)(z))
+    moved = z + 0.25 * z.flip(1)
+    torch.testing.assert_close(
+        second, told.of(2)(moved * z.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
+    )
+    assert (first - second).abs().mean() > 1e-3
+    torch.testing.assert_close(handwriting.write(told, "2026", z[2:3], 0.25)[0, 2], second[2])  # alone as among others
+    many = told.noise(600)
+    written = handwriting.write(told, "17", many)  # more than fit into one batch
+    torch.testing.assert_close(written[:, 1], told.of(7)(many))
+
+
 @pytest.mark.parametrize("text", ["", "2o26", "-1", "²", "٣", "1 2"])
-def test_what_is_no_number_is_refused(text, told):
-    with pytest.raises(ValueError, match="must be digits from 0 to 9, not "):
+def test_anything_but_digits_is_refused(text, told):
+    with pytest.raises(UserError, match="must be digits from 0 to 9, not "):
         handwriting.write(told, text, told.noise(1))
 
 
@@ -28,12 +44,11 @@ def test_a_line_sets_the_ink_of_its_digits_a_gap_apart():
     images[0, 0, 5:20, 3:9] = 1.0  # 6 columns of ink, the third digit 2, the second none
     images[2, 0, 5:20, 20:22] = 1.0
     line = handwriting.line(images, gap=4)
-    inked = (line.max(0) > 0).nonzero()[0].tolist()
     assert line.shape == (28, 4 + 6 + 4 + 28 + 4 + 2 + 4)
-    assert inked == [*range(4, 10), *range(46, 48)]
+    assert (line.max(0) > 0).nonzero()[0].tolist() == [*range(4, 10), *range(46, 48)]
 
 
-def test_lines_are_stacked_as_wide_as_the_widest():
+def test_lines_are_padded_to_the_widest():
     short, long = np.full((28, 5), 9, np.uint8), np.full((28, 8), 7, np.uint8)
     picture = handwriting.stack([short, long])
     assert picture.shape == (56, 8)

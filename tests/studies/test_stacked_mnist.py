@@ -1,4 +1,4 @@
-"""Stacked digits: what a stack is, what is read in it, how modes are counted, and the tool that counts long runs."""
+"""Stacked digits: sampling, codes, mode counts, recipes, and the tool that counts the modes of long runs."""
 
 import dataclasses
 import json
@@ -22,48 +22,42 @@ def draw(world, n, seed=0):
     return world.sample(n, torch.Generator().manual_seed(seed))
 
 
-# The world
+# Stacked digits
 
 
-@pytest.mark.parametrize(("classes", "channels", "modes"), [(10, 3, 1000), (5, 3, 125), (10, 2, 100)])
-def test_a_stack_is_that_many_digits_of_those_classes(classes, channels, modes):
-    world = stacked_mnist.StackedDigits(classes, channels, train=False)
+@pytest.mark.parametrize(("classes", "modes"), [(10, 1000), (5, 125)])
+def test_a_stack_is_three_independent_digits_of_the_first_classes(classes, modes):
+    world = stacked_mnist.StackedDigits(classes, train=False)
     images, labels = data.load(train=False)
     stacks = draw(world, 40)
-    assert (stacks.shape, stacks.dtype, world.modes) == ((40, channels, 28, 28), torch.float32, modes)
+    assert (stacks.shape, stacks.dtype, world.modes) == ((40, 3, 28, 28), torch.float32, modes)
     assert (stacks.min(), stacks.max()) == (-1, 1)
     known = {image.numpy().tobytes(): label.item() for image, label in zip(images, labels, strict=True)}
-    shown = [[known[data.to_uint8(c[None]).numpy().tobytes()] for c in stack] for stack in stacks]
+    shown = [[known[data.to_uint8(channel[None]).numpy().tobytes()] for channel in stack] for stack in stacks]
     assert {digit for stack in shown for digit in stack} == set(range(classes))
-    for one in range(channels):  # each channel is drawn by itself, and nearly always another digit than the next
-        for other in range(one):
-            assert sum(stack[one] == stack[other] for stack in shown) < 20
-    codes = [sum(digit * 10 ** (channels - 1 - i) for i, digit in enumerate(stack)) for stack in shown]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert sum(stack[one] == stack[other] for stack in shown) < 20
+    codes = [100 * a + 10 * b + c for a, b, c in shown]
     read = world.codes(stacks).tolist()
     assert sum(a == b for a, b in zip(codes, read, strict=True)) >= 38  # the digit net misreads one digit in 250
 
 
-def test_what_is_drawn_follows_from_the_generator_of_numbers(world):
+def test_the_random_generator_decides_the_stacks(world):
     assert draw(world, 9).equal(draw(world, 9))
     assert not draw(world, 9).equal(draw(world, 9, seed=1))
     rng = torch.Generator().manual_seed(0)
     assert not world.sample(9, rng).equal(world.sample(9, rng))
 
 
-def test_a_code_is_read_from_the_first_channel_to_the_last(world):
+def test_a_code_is_read_from_the_first_channel_to_the_last_among_the_classes(world):
     images, labels = data.load(train=False)
     three, zero, seven = (data.to_range(images[labels == digit][:1]) for digit in (3, 0, 7))
-    assert world.codes(torch.cat([three, zero, seven], 1)).tolist() == [307]
-    assert world.codes(torch.cat([zero, zero, seven], 1)).tolist() == [7]
+    assert world.codes(torch.cat([three, zero, seven, zero, zero, seven], 1).view(2, 3, 28, 28)).tolist() == [307, 7]
+    nines = data.to_range(images[labels == 9][:30]).view(10, 3, 28, 28)
+    assert stacked_mnist.StackedDigits(classes=5, train=False).codes(nines).max() <= 444
 
 
-def test_only_the_classes_of_the_world_are_read():
-    nines = data.load(train=False).images[data.load(train=False).labels == 9][:30]
-    world = stacked_mnist.StackedDigits(classes=5, train=False)
-    assert world.codes(data.to_range(nines).view(10, 3, 28, 28)).max() <= 444
-
-
-# The count
+# Counting
 
 
 def test_modes_and_kl_are_those_of_the_formula():
@@ -71,21 +65,18 @@ def test_modes_and_kl_are_those_of_the_formula():
     shares = [2 / 6, 1 / 6, 0, 3 / 6]
     assert found == 3
     assert kl == pytest.approx(sum(p * math.log(p / (1 / 4)) for p in shares if p), abs=1e-6)
-
-
-def test_the_ends_of_the_scale():
     assert stacked_mnist.count(torch.arange(1000), 1000) == (1000, pytest.approx(0, abs=1e-5))
     assert stacked_mnist.count(torch.full((500,), 17), 1000) == (1, pytest.approx(math.log(1000), abs=1e-5))
 
 
-def test_real_digits_meet_nearly_all_modes_and_their_kl_is_that_of_chance(world):
-    """Of n even draws the KL is (modes - 1) / 2 n on average, and the classes of the digits are nearly even."""
+def test_real_digits_cover_the_expected_modes_at_the_expected_kl(world):
+    """n uniform draws have a KL of (modes - 1) / 2 n on average, and the classes of the digits are nearly uniform."""
     found, kl = stacked_mnist.count(world.codes(draw(world, 3000)), 1000)
     assert 930 < found < 970  # 1000 (1 - e^-3) = 950
     assert kl == pytest.approx(999 / 6000, abs=0.04)
 
 
-def test_the_atlas_has_a_cell_for_each_mode_that_says_how_often_it_was_met():
+def test_the_atlas_has_a_cell_for_each_mode_with_its_share():
     codes = torch.tensor([307] * 3 + [12] * 1 + [999] * 996)
     picture = stacked_mnist.atlas(codes)
     assert (picture.shape, picture.dtype) == ((88, 880), "uint8")
@@ -98,10 +89,10 @@ def test_the_atlas_has_a_cell_for_each_mode_that_says_how_often_it_was_met():
     assert small[4 + 8 * 4, 48 * 2 + 4 + 8 * 1] == 254
 
 
-# The game
+# Recipes
 
 
-def test_the_recipes_differ_in_nothing_but_what_their_names_say():
+def test_the_recipes_differ_only_in_what_their_names_say():
     for name, recipe in stacked_mnist.RECIPES.items():
         expected = {"name": name, "loss": "relativistic" if "relativistic" in name else "non-saturating"}
         expected |= {"gamma": 1.0, "penalty_every": 4} if "penalised" in name else {}
@@ -111,12 +102,9 @@ def test_the_recipes_differ_in_nothing_but_what_their_names_say():
 
 
 @pytest.mark.parametrize("name", stacked_mnist.RECIPES)
-def test_a_step_moves_every_weight_of_both_players(name, world):
+def test_an_iteration_changes_every_weight_of_both_nets(name, world):
     game = stacked_mnist.RECIPES[name].game()
-    *weights, _last_bias = [
-        *game.generator.parameters(),
-        *game.discriminator.parameters(),
-    ]  # of which a pair sees nothing
+    *weights, _ = [*game.generator.parameters(), *game.discriminator.parameters()]  # a difference has no last bias
     before = [each.clone() for each in weights]
     [record] = training.train(game, world, 1)
     assert not any(a.equal(b) for a, b in zip(weights, before, strict=True))
@@ -128,69 +116,64 @@ def test_a_step_moves_every_weight_of_both_players(name, world):
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
-    """The tool in a temporary folder, with 60 samples to count and a world of a few digits."""
+def run_tool(tmp_path, monkeypatch):
+    """Run the tool in a temporary folder for `steps` of "vanilla", counting 60 samples; returns the rows of its file."""
     monkeypatch.setattr(tool, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "stacked.json")
     monkeypatch.setattr(stacked_mnist, "SAMPLES", 60)
-    return tmp_path
+
+    def run(*seeds, keep=None):
+        if keep is not None:
+            results = json.loads(tool.RESULTS.read_text())
+            tool.RESULTS.write_text(json.dumps(results | {"runs": results["runs"][:keep]}))
+        arguments = ["make_stacked.py", "--steps", "6", "--recipes", "vanilla", "--seeds", *map(str, seeds)]
+        monkeypatch.setattr("sys.argv", arguments)
+        tool.main()
+        return json.loads(tool.RESULTS.read_text())["runs"]
+
+    return run
 
 
-def run_tool(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["stacked.py", *arguments])
-    tool.main()
-
-
-def test_the_tool_counts_a_run_at_three_moments_and_no_moment_twice(house, monkeypatch, capsys, state_of, differences):
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
-    rows = json.loads((house / "stacked.json").read_text())["runs"]
+def test_the_tool_counts_three_moments_of_a_run_once(run_tool, monkeypatch, capsys, state_of, differences):
+    rows = run_tool(3)
     assert [(row["recipe"], row["seed"], row["step"]) for row in rows] == [("vanilla", 3, step) for step in (1, 3, 6)]
-    game = stacked_mnist.VANILLA.game(3)
-    list(training.train(game, stacked_mnist.StackedDigits(), 6))
-    kept = checkpoint.load(stacked_mnist.VANILLA.game(3), house / "runs" / "vanilla-3" / "step_0000006.safetensors")
-    assert differences(state_of(game), state_of(kept)) == []  # as if it had never stopped
-    world = stacked_mnist.StackedDigits()
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    game, world = stacked_mnist.VANILLA.game(3), stacked_mnist.StackedDigits()
+    list(training.train(game, world, 6))
+    kept = checkpoint.load(stacked_mnist.VANILLA.game(3), tool.RUNS / "vanilla-3" / "step_0000006.safetensors")
+    assert differences(state_of(game), state_of(kept)) == []  # as without the stops
     counted = stacked_mnist.count(world.codes(game.sampler().sample(60, tool.SEED)), 1000)
     assert (rows[-1]["found"], rows[-1]["kl"]) == (counted.found, pytest.approx(counted.kl))
-    assert len(capsys.readouterr().out.splitlines()) == 3
 
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "2", "--recipes", "vanilla")
+    run_tool(2)
     monkeypatch.setattr(training, "train", None)  # nothing is trained again
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "2", "--recipes", "vanilla")
-    found = json.loads((house / "stacked.json").read_text())["runs"]
+    found = run_tool(3, 2)
     assert [row["seed"] for row in found] == [2, 2, 2, 3, 3, 3]
     assert found[3:] == rows
 
 
-def test_an_interrupted_run_goes_on_from_its_last_moment(house, monkeypatch):
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
-    whole = (house / "stacked.json").read_text()
-    (house / "runs" / "vanilla-3" / "step_0000006.safetensors").unlink()
-    rows = json.loads(whole)
-    (house / "stacked.json").write_text(json.dumps(rows | {"runs": rows["runs"][:2]}))
+def test_an_interrupted_run_resumes_from_its_last_moment(run_tool, monkeypatch):
+    rows = run_tool(3)
+    (tool.RUNS / "vanilla-3" / "step_0000006.safetensors").unlink()
     lengths, train = [], training.train
-    monkeypatch.setattr(
-        training, "train", lambda game, world, steps: lengths.append(steps) or train(game, world, steps)
-    )
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
+    spy = lambda game, world, steps: lengths.append(steps) or train(game, world, steps)
+    monkeypatch.setattr(training, "train", spy)
+    again = run_tool(3, keep=2)
     assert lengths == [3]
-    again = json.loads((house / "stacked.json").read_text())["runs"]
-    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows["runs"]]
-
-    (house / "stacked.json").write_text(json.dumps(rows | {"runs": rows["runs"][:2]}))
-    run_tool(monkeypatch, "--steps", "6", "--seeds", "3", "--recipes", "vanilla")
-    assert lengths == [3]  # it was played, and is counted only
+    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
+    run_tool(3, keep=2)
+    assert lengths == [3]  # trained before, and only counted
 
 
-def test_the_table_shows_the_last_moments_beside_what_was_published(tmp_path, monkeypatch):
+def test_the_table_has_the_last_common_step_and_the_published_numbers(tmp_path, monkeypatch):
     row = {"recipe": "vanilla", "seed": 1, "step": 4000, "seconds": 60, "threads": 1, "found": 200, "kl": 3.0}
     runs = [
         row,
         row | {"step": 8000, "found": 300, "kl": 2.0},
         row | {"seed": 2, "step": 8000, "found": 310, "kl": 2.5},
+        row | {"step": 16000, "found": 900},  # a step that the other seed has not reached
+        row | {"recipe": "relativistic", "step": 8000, "found": 1000, "kl": 0.25},
     ]
-    runs.append(row | {"step": 16000, "found": 900})  # which the other has not reached
-    runs.append(row | {"recipe": "relativistic", "step": 8000, "found": 1000, "kl": 0.25})
     (tmp_path / "stacked.json").write_text(json.dumps({"floor": {"found": 1000, "kl": 0.0234}, "runs": runs}))
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
     lines = make_reference.stacked_table().splitlines()
