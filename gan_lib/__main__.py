@@ -41,7 +41,7 @@ def train(options):
     chosen = {name: getattr(options, name) for name in ("device", "seed", "epochs", "steps", "resume", "quiet")}
     run = runs.train(recipe, out, dataset=options.data, **chosen)
     game = run.game
-    if game.team.first and run.finished:
+    if game.team.first and game.step >= run.steps:
         print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
         if run.remark:
             print(f"The run shows a fault. {run.remark}")

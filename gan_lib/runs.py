@@ -10,32 +10,25 @@ import signal
 from pathlib import Path
 
 import filelock
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan_lib import UserError, checkpoint, data, hardware, pictures, plotting, recipes, reference, training
-from gan_lib.files import write_atomically
+from gan_lib import UserError, checkpoint, data, files, hardware, pictures, plotting, recipes, reference, training
 from gan_lib.studies.diagnosis import diagnose
 
 
 class Run:
-    """A training run and its folder. `steps` is its planned length, `saved` its last checkpoint."""
+    """A training run and its folder. `steps` is its planned length, `remark` what the diagnosis finds at the end."""
 
-    remark = None  # what the diagnosis finds at the end
+    remark = None
 
-    def __init__(self, folder, game, recipe, steps, notes, saved=None, keep=True):
+    def __init__(self, folder, game, recipe, steps, notes, temporary=None):
         self.folder, self.game, self.recipe, self.steps, self.notes = folder, game, recipe, steps, notes
-        self.saved, self.keep = saved, keep
+        self.temporary = temporary  # the last checkpoint, if the next one replaces it
         self.records = [r for r in checkpoint.load_records(folder / "records.csv") if r.step <= game.step]
 
-    @property
-    def finished(self):
-        """Whether the run has reached its planned length; False if Ctrl-C stopped it."""
-        return self.game.step >= self.steps
-
     def save(self, epoch, keep):
-        """Write samples, records and a checkpoint, and delete the previous checkpoint unless that one was saved with `keep`.
+        """Write samples, records and a checkpoint; without `keep` the next checkpoint replaces it.
 
         Raises `training.Diverged`, and writes nothing, if a number of the game is not finite.
         """
@@ -46,15 +39,15 @@ class Run:
         pictures.save_picture(samples, self.folder / "samples" / f"epoch_{epoch}.png")
         checkpoint.save_records(self.records, self.folder / "records.csv")
         path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
-        write_atomically(path, content)
-        if self.saved not in (None, path) and not self.keep:
-            self.saved.unlink()
-        self.saved, self.keep = path, keep
+        files.write_atomically(path, content)
+        if self.temporary not in (None, path):
+            self.temporary.unlink()
+        self.temporary = None if keep else path
 
     def frames(self, n):
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
-        epochs = [epochs[i] for i in sorted({round(i) for i in np.linspace(0, len(epochs) - 1, n)})]
+        epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n)})
         grids = [pictures.load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
         return [pictures.untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
 
@@ -88,9 +81,7 @@ def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, s
     check_folder(out, resume)  # before the lock, so that a refused command leaves no file behind
     with lock(out, team, device):
         check_folder(out, resume)
-        run, digits = start(recipe, out, team, device, dataset, seed, epochs, steps, resume)
-        follow(run, digits, quiet)
-        return run
+        return follow(*start(recipe, out, team, device, dataset, seed, epochs, steps, resume), quiet)
 
 
 def check_folder(out, resume):
@@ -99,16 +90,14 @@ def check_folder(out, resume):
     if last and not resume:
         raise UserError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
     if resume and not last:
-        raise UserError(
-            f"{out} holds no checkpoint to resume: leave out --resume, or give the run's folder with --out."
-        )
+        raise UserError(f"{out} holds no checkpoint: leave out --resume, or give the folder of a run with --out.")
 
 
 @contextlib.contextmanager
 def lock(out, team, device="cpu"):
-    """Keep other processes from training into the folder `out`. Raises `UserError` if one already does.
+    """Keep other processes from training into the folder `out`, or raise `UserError` if one already does.
 
-    The operating system releases the lock when the process ends, however it ends. Does nothing on a file system without locks.
+    The operating system releases the lock when the process ends, however it ends.
     """
     out.mkdir(parents=True, exist_ok=True)
     mine, taken = filelock.FileLock(out / ".lock"), False
@@ -118,7 +107,7 @@ def lock(out, team, device="cpu"):
     except filelock.Timeout:
         taken = True
     except (OSError, NotImplementedError):
-        pass
+        pass  # a file system without locks
     try:
         if in_any_process(taken, team, device):
             raise UserError(f"Another process is training into {out}: wait for it to end, or choose another --out.")
@@ -133,15 +122,16 @@ def in_any_process(flag, team, device):
 
 
 def start(recipe, out, team, device, dataset, seed, epochs, steps, resume):
-    """The `Run` that `train` continues, at step 0 or as the last checkpoint in `out` has it, and its images."""
-    game, planned, saved, keep = None, [], None, True
+    """The `Run` that `train` follows, from step 0 or from the last checkpoint in `out`, and its images."""
+    game, planned, temporary = None, [], None
     if resume:
-        saved, found, _ = last = checkpoint.read(checkpoint.latest(out))
-        old = last.recipe.name, found["notes"].get("data", dataset), found["seed"]
-        if old != (recipe.name, dataset, old[2] if seed is None else seed):
-            raise UserError(f"{out} holds a run of {old[0]} on {old[1]} with seed {old[2]}: resume it with these.")
+        last = checkpoint.read(checkpoint.latest(out))
+        notes, old_seed = last.header["notes"], last.header["seed"]
+        old = last.recipe.name, notes.get("data", dataset), old_seed
+        if old != (recipe.name, dataset, old_seed if seed is None else seed):
+            raise UserError(f"{out} holds a run of {old[0]} on {old[1]} with seed {old_seed}: resume it with these.")
         recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
-        planned, keep = found["notes"].get("planned", []), found["notes"].get("keep", True)
+        planned, temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
     digits = data.load(dataset, device=device)
     per_epoch = len(digits.images) // recipe.batch_size
     if per_epoch == 0:
@@ -153,11 +143,11 @@ def start(recipe, out, team, device, dataset, seed, epochs, steps, resume):
     game = game or recipe.game(seed or 0, device, horizon=steps)
     game.horizon = steps if recipe.anneal else game.horizon
     hardware.join(game, team)
-    return Run(out, game, recipe, steps, {"data": dataset, "planned": planned}, saved, keep), digits
+    return Run(out, game, recipe, steps, {"data": dataset, "planned": planned}, temporary), digits
 
 
 def follow(run, digits, quiet):
-    """Train `run` on `digits` to its end, and write its files."""
+    """Train `run` on `digits` to its end, and write its files. Returns it."""
     game, team, steps, per_epoch = run.game, run.game.team, run.steps, len(digits.images) // run.recipe.batch_size
     epochs = -(-steps // per_epoch)
     in_any_process(False, team, game.device)  # waits until every process has passed `check_folder`
@@ -174,10 +164,8 @@ def follow(run, digits, quiet):
                 for record in training.train(game, digits, end - game.step):
                     run.records.append(record)
                     bar.update(record.step - bar.n)
-                    bar.set_postfix_str(
-                        f"epoch {epoch}/{epochs}, d_loss {record.d_loss:.3f}, g_loss {record.g_loss:.3f}, "
-                        f"D(x) {record.d_real:.2f}, D(G(z)) {record.d_fake:.2f}"
-                    )
+                    means = [f"{label} {getattr(record, field):.3f}" for field, label in reference.LABELS.items()]
+                    bar.set_postfix_str(", ".join([f"epoch {epoch}/{epochs}", *means]))
                     if stop := in_any_process(bool(requests), team, game.device):
                         break
                 run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)
@@ -186,6 +174,7 @@ def follow(run, digits, quiet):
     if team.first:
         run.draw()
         run.remark = diagnose(run.records, game, digits)
+    return run
 
 
 @contextlib.contextmanager
