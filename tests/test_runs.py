@@ -198,12 +198,13 @@ def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, di
     assert (longer.game.step, longer.game.horizon) == (16, 16)
 
 
-def test_a_decaying_run_of_another_length_is_not_compared_with_the_reference_runs(train, compared, monkeypatch):
+def test_a_decaying_run_is_compared_with_the_reference_runs_if_it_has_their_length(train, compared, monkeypatch):
     mnist = dataclasses.replace(DECAYING, epochs=1)  # the reference: 600 iterations
     monkeypatch.setitem(recipes.RECIPES, "tiny", mnist)
-    train("short", mnist, steps=2)
-    train("whole", mnist, steps=600)
-    assert compared == [None, "tiny"]
+    run = train("short", mnist, steps=2)
+    for planned, name in (([2], None), ([600], "tiny"), ([2, 600], None)):
+        run.notes["planned"] = planned
+        assert run.reference() == name
 
 
 # Ctrl-C
