@@ -79,16 +79,13 @@ def remark(records, recipe):
                 break
     if exits:
         return "This run leaves the band of {} about step {}: {}.".format(recipe, *min(exits))
-    if not rows:
-        return f"This run is too short to compare with the band of {recipe}."
-    return f"This run stays inside the band of {recipe}."
+    return f"This run {'stays inside' if rows else 'is too short to compare with'} the band of {recipe}."
 
 
 def results():
     """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}, "floor_by_class"}.
 
-    `about` is {seeds, parameters, steps, ms_a_step, "scores": [score …], "effects": [[effect …] …]}, with an entry for each
-    run, and "by_class": [[score of a digit …] …] if the recipe is conditional. "classic" holds the distances of `mlp` during
-    training, without EMA.
+    `about` is {seeds, parameters, steps, ms_a_step, "scores", "effects", "by_class" of a conditional recipe}: the last three have
+    an entry for each run. "classic" holds the distances of `mlp` during training, without EMA.
     """
     return json.loads((FOLDER / "results.json").read_text())

@@ -195,7 +195,7 @@ def test_errors_are_percentages_by_the_number_of_real_digits(augmented):
 
 def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):
     arms = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "as asked"]
+    heads = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "right label"]
     check_table(
         make_reference.augmentation_table(),
         f"| {' | '.join(heads)} |",

@@ -1,6 +1,6 @@
 """Write samples/playground.html: the pretrained generators, best first, and a small training run.
 
-    python tools/make_playground.py      # a minute or two: the run is trained anew
+    python tools/make_playground.py      # a minute or two: the run is trained again
 
 The nets of the run are small, so that the page has room for several moments of it, each with its discriminator.
 """

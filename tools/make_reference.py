@@ -221,7 +221,7 @@ def augmentation_table():
     columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
     columns += [augmentation.by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
     labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "as asked"]
+    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "right label"]
     rows = []
     for count in sorted(columns[2], key=lambda count: count or math.inf):
         known = [each.get(count) for each in columns]
@@ -245,7 +245,7 @@ def main():
     parser.add_argument(
         "--untruncated", action="store_true", help="measure bundled generators at ψ = 1, and train nothing"
     )
-    parser.add_argument("--time", action="store_true", help="time a step anew; the machine must be idle")
+    parser.add_argument("--time", action="store_true", help="time a step again; the machine must be idle")
     arguments = parser.parse_args()
     chosen = [recipes.get(name) for name in arguments.recipes]
     if arguments.train_only:
