@@ -10,8 +10,8 @@ export PYTHONUNBUFFERED := 1
 .DEFAULT_GOAL := help
 .PHONY: setup run lab test outcomes lint refresh bench links reference clean help
 
-# The last line of the set-up writes READY. A .venv without it is an unfinished set-up, and is begun anew;
-# one with an older READY is brought up to date.
+# The last line of the set-up writes READY. A .venv without READY is an unfinished set-up and is made again;
+# a .venv with an older READY is updated.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This needs Python 3.11 or newer, and " \
 	  "$(PYTHON) is %s. Name another one: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)  ## install everything into .venv (the other targets do this by themselves, once)
 
-run: $(READY)  ## run all lessons, copies and samples go to runs/ (LESSONS="03 06" for some)
+run: $(READY)  ## run all lessons; copies and samples go to runs/ (LESSONS="03 06" for some)
 	$(BIN)/python tools/lessons.py run $(LESSONS)
 
 lab: $(READY)  ## open JupyterLab at lesson 01
@@ -32,7 +32,7 @@ lab: $(READY)  ## open JupyterLab at lesson 01
 test: $(READY)  ## run everything that must pass
 	$(BIN)/python -m pytest
 
-outcomes: $(READY)  ## run every lesson with its defaults and hold it to what it promises
+outcomes: $(READY)  ## run every lesson with its defaults and check its outcomes
 	$(BIN)/python tools/lessons.py outcomes all
 
 lint: $(READY)  ## check style and formatting, of notebooks too
@@ -52,8 +52,8 @@ links: $(READY)  ## point every link at your repository: make links REPO=owner/n
 	$(BIN)/python tools/links.py $(REPO)
 
 # For maintainers, after a change to a net or a recipe. make_weights.py writes gan_lib/weights/RECIPE.safetensors from
-# a finished run, and its entry in manifest.json.
-reference: $(READY)  ## make the reference runs, the results and the bundled generators anew (many hours; goes on)
+# a finished run, and an entry in manifest.json.
+reference: $(READY)  ## repeat the reference runs, the results and the bundled generators (many hours; continues)
 	$(BIN)/python tools/make_stacked.py
 	$(BIN)/python tools/make_reference.py mlp-quick dcgan-quick
 	$(BIN)/python tools/make_reference.py mlp --seeds 0 1 2 3 4

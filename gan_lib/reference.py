@@ -1,13 +1,13 @@
-"""Runs to hold yours against: what several seeds of each recipe gave. Introduced in lesson 02.
+"""Reference runs to compare a run with: several seeds of each recipe, from tools/make_reference.py. Introduced in lesson 02.
 
-`python tools/make_reference.py` makes the files in gan_lib/reference/: RECIPE.csv, the course of each run in up to 60 rows of
-means, results.json, the scores of the finished generators, and README's tables of them.
+gan_lib/reference/ holds RECIPE.csv, up to 60 rows of means for each seed, and results.json, scores of the finished generators.
 """
 
 import csv
 import json
 import math
 from importlib import resources
+from itertools import pairwise
 from statistics import fmean, variance
 from typing import NamedTuple
 
@@ -15,12 +15,12 @@ from gan_lib import UserError
 
 FOLDER = resources.files("gan_lib") / "reference"
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
-REACH = 4  # standard deviations from the mean of the seeds to the edge of the band
-PATIENCE = 3  # rows in a row outside it, and a run has left it
+DEVIATIONS = 4  # standard deviations from the mean of the seeds to the edge of the band
+PATIENCE = 3  # a run has left the band after so many rows outside it, one after another
 
 
 class Band(NamedTuple):
-    """Between which values the reference runs went, row by row."""
+    """The values to expect of a run, row by row."""
 
     steps: list  # the last step of each row
     low: list
@@ -33,9 +33,9 @@ def names():
 
 
 def band(recipe, field):
-    """The mean of the seeds ± 4 standard deviations, of d_loss, g_loss, d_real or d_fake.
+    """The mean over the seeds ± 4 standard deviations, of d_loss, g_loss, d_real or d_fake.
 
-    Five seeds tell little of a deviation, so that of a row is pooled with the five rows before it and after it.
+    Five seeds give a poor estimate of a deviation, so each row's is pooled with those of five rows to either side.
     """
     if recipe not in names():
         raise UserError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
@@ -43,10 +43,11 @@ def band(recipe, field):
     with (FOLDER / f"{recipe}.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             by_step.setdefault(int(row["step"]), []).append(float(row[field]))
-    rows = list(by_step.values())
-    spreads = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
-    low = [fmean(row) - REACH * spread for row, spread in zip(rows, spreads, strict=True)]
-    high = [fmean(row) + REACH * spread for row, spread in zip(rows, spreads, strict=True)]
+    rows, low, high = list(by_step.values()), [], []
+    for i, row in enumerate(rows):
+        reach = DEVIATIONS * math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6])))
+        low.append(fmean(row) - reach)
+        high.append(fmean(row) + reach)
     return Band(list(by_step), low, high)
 
 
@@ -54,43 +55,37 @@ def means_until(records, field, steps):
     """The mean of a field of `records` from each of `steps` to the next, as far as the records reach."""
     means, start = [], 0
     for end in steps:
-        inside, before = [], start
-        for record in records:
-            if start < record.step <= end:
-                inside += [getattr(record, field)] * (record.step - before)  # a record is a mean over the steps since
-                before = record.step
-        if before < end:
+        inside = [record for record in records if start < record.step <= end]
+        ends = [start, *(record.step for record in inside)]
+        if ends[-1] < end:
             break
-        means.append(fmean(inside))
+        covered = [b - a for a, b in pairwise(ends)]  # a record is a mean over the steps since the one before
+        means.append(fmean([getattr(record, field) for record in inside], covered))
         start = end
     return means
 
 
 def remark(records, recipe):
-    """A sentence that says where the run of `records` first left the band of `recipe`, or that it did not."""
-    left = []
+    """A sentence that says where the run of `records` first leaves the band of `recipe`, or that it stays inside."""
+    exits = []
     for field, label in LABELS.items():
         edges = band(recipe, field)
-        means = means_until(records, field, edges.steps)
-        outside = [not low <= mean <= high for mean, low, high in zip(means, edges.low, edges.high, strict=False)]
-        for i in range(len(outside) - PATIENCE + 1):
-            if all(outside[i : i + PATIENCE]):
-                side = "above" if means[i] > edges.high[i] else "below"
-                here = f"{label} is {means[i]:.2f}, {side} the {edges.low[i]:.2f} to {edges.high[i]:.2f} of the band"
-                left.append((edges.steps[i], here))
+        rows = list(zip(*edges, means_until(records, field, edges.steps), strict=False))
+        outside = [not low <= mean <= high for _, low, high, mean in rows]
+        for i, (step, low, high, mean) in enumerate(rows):
+            if sum(outside[i : i + PATIENCE]) == PATIENCE:
+                side = "above" if mean > high else "below"
+                exits.append((step, f"{label} is {mean:.2f}, {side} the {low:.2f} to {high:.2f} of the band"))
                 break
-    if left:
-        step, here = min(left)
-        return f"This run leaves the band of {recipe} about step {step}: {here}."
-    if not means:
-        return f"This run is too short to be held against the band of {recipe}."
-    return f"This run stays inside the band of {recipe}."
+    if exits:
+        return "This run leaves the band of {} about step {}: {}.".format(recipe, *min(exits))
+    return f"This run {'stays inside' if rows else 'is too short to compare with'} the band of {recipe}."
 
 
 def results():
-    """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}}, where about is
-    {seeds, parameters, steps, ms_a_step, "scores": [score …], "effects": [[effect …] …]}, one of each for a run; "by_class":
-    [[score of a digit …] …] where labels are told, and "floor_by_class" beside "floor". Classic is `mlp` without its moving
-    average, as it trains.
+    """results.json: {"classic": [[step, [distance …]] …], "floor": [score …], "recipes": {name: about}, "floor_by_class"}.
+
+    `about` is {seeds, parameters, steps, ms_a_step, "scores", "effects", "by_class" of a conditional recipe}: the last three have
+    an entry for each run. "classic" holds the distances of `mlp` during training, without EMA.
     """
     return json.loads((FOLDER / "results.json").read_text())

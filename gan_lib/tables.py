@@ -8,15 +8,15 @@ from gan_lib.reference import FOLDER
 
 MEANINGS = {field: hint.__metadata__[0] for field, hint in get_type_hints(Score, include_extras=True).items()}
 EFFECTS = """\
-explained: R² of a linear fit of the attribute on z. own: what the step does to its attribute. leak: to the others, root mean
-square. random: what a random direction of that length does to it."""
+R²: of a linear fit of the attribute on z. own: the effect of one step on its attribute. leak: on the others, root mean square.
+random: the effect of a random direction of that length on the attribute."""
 BY_CLASS = """\
-read as it: share that the digit net reads as the digit asked for. The others compare the samples of a class with the test
-digits of that class; in brackets, what as many training digits get."""
+read as it: share of the samples of a label that the digit net reads as that digit. The others compare the samples of a label
+with the test digits of that label; in brackets, what as many training digits get."""
 
 
 def scores(found, floor):
-    """`evaluation.Score`s of samples beside those of real digits, a line for each number."""
+    """A line for each number of `evaluation.Score`: of samples, and beside them of real digits."""
     lines = [f"{'':12}{'samples':>20}{'training digits':>20}"]
     for field, meaning in MEANINGS.items():
         columns = [mean_and_deviation([getattr(score, field) for score in each]) for each in (found, floor)]
@@ -25,9 +25,9 @@ def scores(found, floor):
 
 
 def class_scores(found, floor):
-    """`evaluation.ClassScore`s, ten for each set of samples, beside those of real digits: a line for each digit."""
+    """A line for each label: means of `evaluation.ClassScore`s, ten for each set of samples, and beside them of real digits."""
     fields = ("precision", "recall", "density", "coverage")
-    lines = [f"{'asked for':>9}{'read as it':>12}" + "".join(f"{field:>20}" for field in fields)]
+    lines = [f"{'label':>9}{'read as it':>12}" + "".join(f"{field:>20}" for field in fields)]
     for label, (ours, real) in enumerate(zip(zip(*found, strict=True), zip(*floor, strict=True), strict=True)):
         line = f"{label:9}{fmean(score.right for score in ours):12.1%}"
         for field in fields:
@@ -38,21 +38,21 @@ def class_scores(found, floor):
 
 
 def effects(found):
-    """`latent.Effect`s, a line for each direction."""
-    lines = [f"{'':12}{'explained':>10}{'own':>8}{'leak':>8}{'random':>8}"]
+    """A line for each direction: its `latent.Effect`."""
+    lines = [f"{'':12}{'R²':>10}{'own':>8}{'leak':>8}{'random':>8}"]
     lines += [f"{e.name:12}{e.explained:10.0%}{e.own:8.2f}{e.leak:8.2f}{e.random:8.2f}" for e in found]
     return "\n".join([*lines, EFFECTS])
 
 
 def markdown(sides, heads, rows):
-    """A Markdown table of cells that are text; `sides` aligns each column, "llr" say."""
+    """A Markdown table of cells that are text; `sides` aligns the columns, as "llr" does three of them."""
     lines = [heads, [{"l": "---", "r": "---:"}[side] for side in sides], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def mean_and_deviation(values, mean=".3g", deviation=".2g", zeros=False):
-    """Mean ± standard deviation as text, in these formats. The deviation of one value is left out; so is one that rounds to 0,
-    unless `zeros`.
+    """Mean ± standard deviation as text, in these formats. One value has no deviation; one that rounds to 0 is left out, unless
+    `zeros`.
     """
     spread = format(stdev(values), deviation) if len(values) > 1 else ""
     return format(fmean(values), mean) + (f" ± {spread}" if spread and (zeros or float(spread)) else "")
@@ -64,7 +64,7 @@ def bundled(name="results"):
 
 
 def plain(found):
-    """Named tuples, however deep in lists and dicts, as JSON takes them."""
+    """Named tuples, also within lists and dicts, as dicts for JSON."""
     if isinstance(found, dict):
         return {key: plain(value) for key, value in found.items()}
     return found._asdict() if hasattr(found, "_asdict") else [plain(each) for each in found]

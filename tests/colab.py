@@ -1,6 +1,6 @@
-"""Colab's widgets and kernel (colab.txt) in a folder of their own, which Python is told to look into before .venv.
+"""Colab's widgets and kernel (colab.txt) in a folder of their own, which comes before .venv on the path of Python.
 
-`make setup` runs this file; without it, the first test that needs the folder does.
+`make setup` runs this file; otherwise the first test that needs the folder installs it.
 """
 
 import os
@@ -15,20 +15,20 @@ FOLDER = ROOT / ".colab"
 
 
 def install(pins=PINS, folder=FOLDER):
-    """Install `pins` into `folder`, unless that is done: what is unfinished, or of another list, is begun anew.
+    """Install `pins` into `folder`, unless that is done. An unfinished folder, or one of another list, is deleted first.
 
-    Raises `RuntimeError` where pip can't.
+    Raises `RuntimeError` if pip fails.
     """
     done = folder / "installed.txt"  # the list, written last
     if done.is_file() and done.read_text() == pins.read_text():
         return
     shutil.rmtree(folder, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
-    told = subprocess.run([*pip, "--target", folder, "-r", pins], capture_output=True, text=True)
-    if told.returncode:
+    ended = subprocess.run([*pip, "--target", folder, "-r", pins], capture_output=True, text=True)
+    if ended.returncode:
         raise RuntimeError(
-            f"Colab's widgets could not be installed from {pins.name}, so nothing tells whether ours work there; "
-            f"connect this machine to a package index and run `make test` again. pip says: {told.stderr.strip()[-300:]}"
+            f"Colab's widgets could not be installed from {pins.name}, so ours can't be tested with them; "
+            f"connect this machine to a package index and run `make test` again. pip says: {ended.stderr.strip()[-300:]}"
         )
     shutil.copy(pins, done)
 

@@ -1,6 +1,7 @@
 """The ground that the lessons stand on: what is installed, the make targets, the links."""
 
 import ast
+import contextlib
 import functools
 import os
 import re
@@ -20,11 +21,18 @@ from packaging.utils import canonicalize_name
 import gan_lib
 from tools import links
 
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DEV = PROJECT["optional-dependencies"]["dev"]
-DECLARED = [Requirement(line) for line in [*PROJECT["dependencies"], *DEV]]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PYPROJECT, MAKEFILE = tomllib.loads(read("pyproject.toml")), read("Makefile")
+DEPENDENCIES, DEV = PYPROJECT["project"]["dependencies"], PYPROJECT["project"]["optional-dependencies"]["dev"]
+DECLARED = [Requirement(line) for line in [*DEPENDENCIES, *DEV]]
+PINS = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
+TARGETS = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)
 
 
 @functools.cache
@@ -35,46 +43,34 @@ def tracked():
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     texts = {}
-    for path in (ROOT / name for name in names if name):
-        try:
-            texts[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
-        except (
-            UnicodeDecodeError,
-            FileNotFoundError,
-            IsADirectoryError,
-        ):  # a picture, or deleted and not yet committed
-            continue
+    for name in filter(None, names):
+        with contextlib.suppress(UnicodeDecodeError, FileNotFoundError, IsADirectoryError):  # a picture, or deleted
+            texts[name] = read(name)
     return texts
 
 
 # What is installed
 
 
-def constraints():
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def canonical(requirements):
+    return [canonicalize_name(Requirement(line).name) for line in requirements]
 
 
-def test_constraints_are_exact_versions_and_nothing_else():
-    assert [line for line in constraints() if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
-    names = [canonicalize_name(line.split("==")[0]) for line in constraints()]
-    assert len(names) == len(set(names))
+def test_constraints_are_exact_versions_and_nothing_is_listed_twice():
+    assert [line for line in PINS if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    for names in (canonical(PINS), canonical([*DEPENDENCIES, *DEV])):
+        assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("requirement", DECLARED, ids=lambda requirement: requirement.name)
-def test_each_dependency_is_pinned_within_its_range(requirement):
-    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in constraints())}
-    assert requirement.specifier, "a range, please"
-    assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
-
-
-def test_no_dependency_is_declared_twice():
-    names = [canonicalize_name(requirement.name) for requirement in DECLARED]
-    assert len(names) == len(set(names))
+def test_each_dependency_is_a_range_that_holds_its_pinned_version(requirement):
+    [version] = [line.split("==")[1] for line in PINS if canonical([line]) == canonical([requirement.name])]
+    assert requirement.specifier
+    assert requirement.specifier.contains(version)
 
 
 def third_party_imports(folder):
-    """The distributions that the Python files of a folder import, but for the standard library and our own."""
+    """The distributions that the Python files of a folder import, without the standard library and our own."""
     modules = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -93,27 +89,23 @@ def third_party_imports(folder):
     ids=["gan_lib", "tools", "tests"],
 )
 def test_each_import_is_declared(folder, declared):
-    names = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *declared]}
-    assert third_party_imports(ROOT / folder) <= names
+    assert third_party_imports(ROOT / folder) <= set(canonical([*DEPENDENCIES, *declared]))
 
 
 def test_environment_installs_this_package_with_the_constraints_and_nothing_twice():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    *conda, pip = environment["dependencies"]
+    *conda, pip = yaml.safe_load(read("environment.yml"))["dependencies"]
     assert [re.match(r"\w+", line).group() for line in conda] == ["python", "pip"]
     assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
     python = SpecifierSet(conda[0].removeprefix("python"))
     supported = [f"3.{minor}" for minor in range(8, 30) if f"3.{minor}" in python]
     assert supported
-    assert all(version in SpecifierSet(PROJECT["requires-python"]) for version in supported)
+    assert all(version in SpecifierSet(PYPROJECT["project"]["requires-python"]) for version in supported)
 
 
 def test_the_package_has_one_version_and_its_data():
     assert metadata.version("gan-lib") == gan_lib.__version__
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
-        "package-data"
-    ]
-    packed = {path for pattern in patterns["gan_lib"] for path in (ROOT / "gan_lib").glob(pattern)}
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["gan_lib"]
+    packed = {path for pattern in patterns for path in (ROOT / "gan_lib").glob(pattern)}
     files = {path for path in (ROOT / "gan_lib").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert {path for path in files if path.suffix != ".py"} == packed
 
@@ -135,17 +127,16 @@ def test_no_file_names_a_machine_or_a_registry(pattern):
 # The make targets
 
 
-def test_every_file_that_a_docstring_or_a_comment_cites_is_there():
-    """A name such as models.py, or a path such as tools/make_reference.py; what a run makes is not cited by its name alone."""
-    names = {part for name in tracked() for part in (name, name.split("/")[-1])}
-    made = {"bench.json", "records.csv", "lab.log", "x.html", "playground.html"}
-    missing = set()
-    for name, text in tracked().items():
-        if name.endswith(".py"):
-            docs = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, DOCUMENTED)]
-            for cited in re.findall(r"[\w./-]+\.(?:py|md|json|toml|html|js|yaml)\b", "\n".join(docs)):
-                if cited not in names and cited.split("/")[-1] not in names | made:
-                    missing.add((name, cited))
+def test_every_file_that_a_docstring_cites_exists():
+    """A name such as models.py, or a path such as tools/make_reference.py."""
+    made = {"bench.json", "records.csv", "lab.log", "x.html", "playground.html"}  # by runs
+    known, missing = made | {part for name in tracked() for part in (name, name.split("/")[-1])}, set()
+    for name in tracked():
+        nodes = ast.walk(ast.parse(tracked()[name])) if name.endswith(".py") else ()
+        nodes = [node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+        docs = "\n".join(ast.get_docstring(node) or "" for node in nodes)
+        cited = re.findall(r"[\w./-]+\.(?:py|md|json|toml|html|js|yaml)\b", docs)
+        missing |= {(name, file) for file in cited if not known & {file, file.split("/")[-1]}}
     assert missing == set()
 
 
@@ -154,20 +145,14 @@ def make(*arguments, cwd=ROOT):
     return subprocess.run(["make", *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def targets():
-    return re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-
-
 def test_every_target_is_documented_and_every_documented_one_exists():
-    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"`make ([a-z]+)", contributing)) == set(targets())
-    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE).group(1)
-    assert phony.split() == targets()
-    assert set(re.findall(r"^  make ([a-z]+)", make("help").stdout, re.MULTILINE)) == set(targets())
+    assert set(re.findall(r"`make ([a-z]+)", read("CONTRIBUTING.md"))) == set(TARGETS)
+    assert re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE).group(1).split() == TARGETS
+    assert set(re.findall(r"^  make ([a-z]+)", make("help").stdout, re.MULTILINE)) == set(TARGETS)
 
 
-@pytest.mark.parametrize("target", targets())
-def test_every_target_expands_to_commands_that_are_there(target):
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_expands_to_commands_that_exist(target):
     expanded = make("--dry-run", "--always-make", target)
     assert expanded.returncode == 0, expanded.stderr
     for script in re.findall(r"\S+\.(?:py|ipynb)\b", expanded.stdout):
@@ -189,50 +174,48 @@ def house(tmp_path):
     return tmp_path
 
 
-def test_an_interrupted_setup_is_begun_anew_and_a_finished_one_is_kept(house):
-    calls, ready = house / "calls", house / ".venv" / ".installed"
+def test_an_interrupted_setup_starts_again_and_a_finished_one_is_kept(house):
+    calls, ready, half = house / "calls", house / ".venv" / ".installed", house / ".venv" / "half-installed"
 
     def setup():
         calls.write_text("")
         return make("setup", "PYTHON=./python", cwd=house).returncode, calls.read_text()
 
+    def change(name):
+        later = ready.stat().st_mtime + 1
+        os.utime(house / name, (later, later))
+
     (house / "offline").touch()
     assert setup()[0] != 0
     assert not ready.exists()
-    (house / ".venv" / "half-installed").touch()
+    half.touch()
 
     (house / "offline").unlink()
     code, called = setup()
     assert code == 0
     assert "-m venv --clear .venv" in called
     assert called.index("-m pip install -c constraints.txt -e .[dev]") < called.index("tests/colab.py")
-    assert ready.exists()
-    assert not (house / ".venv" / "half-installed").exists()
-
+    assert ready.exists() and not half.exists()
     assert setup() == (0, "")
 
-    for changed in ("pyproject.toml", "constraints.txt"):
-        later = ready.stat().st_mtime + 1
-        os.utime(house / changed, (later, later))
-        os.utime(ready, (later - 1, later - 1))
+    for name in ("pyproject.toml", "constraints.txt"):
+        change(name)
         code, called = setup()
         assert code == 0
-        assert "pip install" in called
-        assert "--clear" not in called
-        os.utime(house / changed, (0, 0))
+        assert "pip install" in called and "--clear" not in called
+        os.utime(house / name, (0, 0))
 
-    later = ready.stat().st_mtime + 1
-    os.utime(house / "constraints.txt", (later, later))
+    change("constraints.txt")
     (house / "offline").touch()
     assert setup()[0] != 0
     assert not ready.exists()
 
 
-def test_an_old_python_is_told_so(house):
+def test_an_old_python_is_refused(house):
     (house / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9); $2"\n')
-    told = make("setup", "PYTHON=./python", cwd=house)
-    assert told.returncode != 0
-    assert "needs Python 3.11 or newer, and ./python is 3." in told.stderr
+    ended = make("setup", "PYTHON=./python", cwd=house)
+    assert ended.returncode != 0
+    assert "needs Python 3.11 or newer, and ./python is 3." in ended.stderr
     assert not (house / ".venv").exists()
 
 

@@ -1,49 +1,56 @@
-"""The tools that run the lessons and rewrite the links, on tiny lessons in a temporary folder."""
+"""The tools that run the lessons and rewrite links, on tiny lessons; and those that measure and train, on tiny recipes."""
 
+import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import lessons, links
+from gan_lib import checkpoint, data, evaluation, files, latent, recipes, runs
+from tools import lessons, links, make_digit_net, make_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# The links
+# Links
 
 
-def test_links_leave_other_repositories_alone(tmp_path):
+@pytest.fixture
+def project(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/ada/digits"\n')
-    (tmp_path / "README.md").write_text("ada/digits.git ada/digits/blob x-ada/digits ada/digits-2 [ada/digits]")
-    assert {path.name for path in links.rewrite(tmp_path, "bob/numbers")} == {"pyproject.toml", "README.md"}
-    text = (tmp_path / "README.md").read_text()
+    return tmp_path
+
+
+def test_links_to_other_repositories_stay(project):
+    (project / "README.md").write_text("ada/digits.git ada/digits/blob x-ada/digits ada/digits-2 [ada/digits]")
+    assert {path.name for path in links.rewrite(project, "bob/numbers")} == {"pyproject.toml", "README.md"}
+    text = (project / "README.md").read_text()
     assert text == "bob/numbers.git bob/numbers/blob x-ada/digits ada/digits-2 [bob/numbers]"
 
 
 @pytest.mark.parametrize("name", ["", "digits", "https://github.com/ada/digits", "ada/digits/x", "a b/c", "ada/"])
-def test_a_wrong_repository_changes_nothing(name, tmp_path):
-    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/ada/digits"\n')
+def test_a_wrong_repository_changes_nothing(name, project):
     with pytest.raises(ValueError, match="owner/name"):
-        links.rewrite(tmp_path, name)
-    assert links.current(tmp_path) == "ada/digits"
+        links.rewrite(project, name)
+    assert links.current(project) == "ada/digits"
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"]])
-def test_links_say_what_they_want(arguments):
-    command = [sys.executable, ROOT / "tools" / "links.py", *arguments]
-    told = subprocess.run(command, capture_output=True, text=True)
-    assert told.returncode != 0
-    assert "make links REPO=ada/digits" in told.stderr
+def test_the_tool_for_links_says_what_it_needs(arguments):
+    ended = subprocess.run([sys.executable, ROOT / "tools" / "links.py", *arguments], capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "make links REPO=ada/digits" in ended.stderr
 
 
-# Running the lessons: one run of four tiny ones, then what each command makes of it
+# Lessons: one run of four tiny ones, which the commands then work on
 
 GOOD = [
     'import os\nassert "inline" in os.environ["MPLBACKEND"]',
@@ -54,11 +61,17 @@ GOOD = [
 PRINTS = 'print(\'{"coverage": 9, "ok": true}\')'
 
 
+def make_root(root):
+    """The folders that the tool needs in `root`."""
+    (root / "notebooks").mkdir()
+    (root / "tests" / "notebooks").mkdir(parents=True)
+    return root
+
+
 def write_lesson(root, name, *sources, outcome=PRINTS):
-    cells = [new_markdown_cell("# A lesson"), *map(new_code_cell, sources)]
+    cells = [new_markdown_cell("# A lesson", metadata={"collapsed": True}), *map(new_code_cell, sources)]
     if outcome:
         cells.append(new_code_cell(outcome, metadata={"tags": ["outcome"]}))
-    cells[0].metadata = {"collapsed": True}
     nbformat.write(new_notebook(cells=cells), root / "notebooks" / f"{name}.ipynb")
 
 
@@ -68,10 +81,8 @@ def write_bounds(root, text):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A house with four lessons after `run all`: root, exit status, what it printed."""
-    root = tmp_path_factory.mktemp("house")
-    (root / "notebooks").mkdir()
-    (root / "tests" / "notebooks").mkdir(parents=True)
+    """A folder with four lessons after `run all`: the folder, the exit status, what was printed."""
+    root = make_root(tmp_path_factory.mktemp("root"))
     write_lesson(root, "01_good", *GOOD)
     write_lesson(root, "02_raises", "1", '"before"\nraise RuntimeError("the oven\\nis cold")')
     write_lesson(root, "03_silent", "2", outcome=None)
@@ -83,7 +94,7 @@ def ran(tmp_path_factory):
     return root, done.returncode, done.stdout
 
 
-def test_a_run_goes_on_after_a_failure_and_says_what_failed_where(ran):
+def test_a_run_continues_after_a_failure_and_says_what_failed_where(ran):
     root, code, printed = ran
     assert code == 1
     lines = [line.split() for line in printed.splitlines()]
@@ -100,7 +111,7 @@ def test_a_run_goes_on_after_a_failure_and_says_what_failed_where(ran):
     ]  # fmt: skip
 
 
-def test_a_run_leaves_what_a_lesson_makes_under_runs_only(ran):
+def test_the_files_of_a_lesson_are_in_runs_only(ran):
     root, _, _ = ran
     assert (root / "runs" / "lesson_01" / "hero.png").read_bytes() == b"a picture"
     assert not (root / "runs" / "lesson_02" / "hero.png").exists()
@@ -116,7 +127,7 @@ def test_lessons_are_found_by_number_in_order(ran, numbers, names):
     assert [path.stem for path in lessons.find(ran[0], numbers)] == names
 
 
-def test_a_lesson_that_is_not_there_is_named(ran, tmp_path, capsys):
+def test_a_lesson_that_does_not_exist_is_an_error(ran, tmp_path, capsys):
     with pytest.raises(SystemExit):
         lessons.main(["run", "07", "--root", str(ran[0])])
     assert "You asked for 07; the lessons are: 01 02 03 04." in capsys.readouterr().err
@@ -175,7 +186,7 @@ def results_of(root):
     ]
 
 
-def test_refresh_copies_back_only_if_all_succeeded(ran):
+def test_refresh_copies_back_only_if_every_lesson_succeeded(ran):
     root = ran[0]
     before = {path: path.read_bytes() for path in (root / "notebooks").iterdir()}
     results = results_of(root)
@@ -200,28 +211,20 @@ def test_refresh_copies_back_only_if_all_succeeded(ran):
     nbformat.validate(refreshed)
 
 
-def test_seeds_run_a_lesson_once_for_each_and_note_what_it_printed(tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "tests" / "notebooks").mkdir(parents=True)
-    noted = tmp_path / "tests" / "notebooks" / "seeds.json"
+def test_seeds_run_a_lesson_once_for_each_and_note_its_outcomes(tmp_path):
+    root = make_root(tmp_path)
+    noted, lesson = root / "tests" / "notebooks" / "seeds.json", root / "notebooks" / "01_seeded.ipynb"
     noted.write_text('{"02_other": {"a": [1]}, "01_seeded": {"a": [1]}}')
-    cells = [
-        new_code_cell("seed = 7", metadata={"tags": ["parameters"]}),
-        new_code_cell("print('{\"twice\": %d}' % (2 * seed))", metadata={"tags": ["outcome"]}),
-    ]
-    nbformat.write(
-        new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), tmp_path / "notebooks" / "01_seeded.ipynb"
-    )
-    lessons.run_seeds(lessons.find(tmp_path, ["01"]), tmp_path, 60, range(2))
-    assert json.loads(noted.read_text()) == {"02_other": {"a": [1]}, "01_seeded": {"twice": [0, 2]}}
-
-    cells[1].source = "raise OSError"
-    nbformat.write(
-        new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), tmp_path / "notebooks" / "01_seeded.ipynb"
-    )
-    before = noted.read_text()
-    assert lessons.run_seeds(lessons.find(tmp_path, ["01"]), tmp_path, 60, range(1))[0].errors
-    assert noted.read_text() == before
+    expected = {"02_other": {"a": [1]}, "01_seeded": {"twice": [0, 2]}}
+    for outcome, seeds in (("print('{\"twice\": %d}' % (2 * seed))", 2), ("raise OSError", 1)):
+        cells = [
+            new_code_cell(source, metadata={"tags": [tag]})
+            for tag, source in (("parameters", "seed = 7"), ("outcome", outcome))
+        ]
+        nbformat.write(new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), lesson)
+        results = lessons.run_seeds(lessons.find(root, ["01"]), root, 60, range(seeds))
+        assert bool(results[0].errors) == (outcome == "raise OSError")
+        assert json.loads(noted.read_text()) == expected  # after an error, as it was before
 
 
 def test_refresh_refuses_paths_of_this_machine(ran):
@@ -232,3 +235,65 @@ def test_refresh_refuses_paths_of_this_machine(ran):
     nbformat.write(copy, results[0].copy)
     lessons.renew(results, root)
     assert results[0].errors == [f"shows a path of this machine, {root}."]
+
+
+# Tools that measure and train
+
+
+def test_make_reference_trains_measures_and_writes(tmp_path, monkeypatch, images, capsys):
+    """With 400 images for MNIST, and scores that take no time."""
+    recipe = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=4, epochs=1, classes=10, truncation=0.9)
+    many, effect = images.repeat(9, 1, 1)[:400], latent.Effect("slant", 0.123456, 1.0, 0.2, 0.3)
+    real = SimpleNamespace(gaussian=None, shares=torch.ones(10) / 10)
+    monkeypatch.setattr(recipes.Recipe, "steps", 100)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
+    monkeypatch.setattr(sys, "argv", ["make_reference.py", "tiny", "--seeds", "1", "2", "3"])
+    for module, name, value in (
+        (make_reference, "FOLDER", tmp_path),
+        (make_reference, "RUNS", tmp_path / "runs"),
+        (make_reference, "SAMPLES", 20),
+        (make_reference, "manifest", lambda: ["tiny"]),
+        (make_reference, "ms_a_step", lambda _: 1.5),
+        (make_reference, "write_tables", lambda: None),
+        (data, "load", lambda *_, **__: data.Digits(many, torch.arange(400) % 10)),
+        (evaluation, "score", lambda images: evaluation.Score(*[images.mean().item()] * 11)),
+        (evaluation, "class_scores", lambda *_: [evaluation.ClassScore(*[0.123456] * 5)] * 10),
+        (evaluation, "class_floor", lambda *_: [evaluation.ClassScore(*[0.123456] * 5)] * 10),
+        (evaluation, "real_digits", lambda _: real),
+        (evaluation, "frechet_distance", lambda *_: 2.5),
+        (latent, "find_directions", lambda sampler: "directions"),
+        (latent, "effects", lambda *_: [effect]),
+    ):
+        monkeypatch.setattr(module, name, value)
+    for _ in range(2):
+        make_reference.main()
+        assert capsys.readouterr().out.endswith("tiny: measured over 3 runs\n")
+        monkeypatch.setattr(runs, "train", None)  # a finished run is not repeated
+    entry = json.loads((tmp_path / "results.json").read_text())["recipes"]["tiny"]
+    sampler = checkpoint.sampler(tmp_path / "runs" / "tiny-2")
+    assert (entry["seeds"], entry["steps"], entry["ms_a_step"], entry["truncation"]) == ([1, 2, 3], 100, 1.5, 0.9)
+    assert entry["parameters"] == sum(weights.numel() for weights in recipe.game().generator.parameters())
+    assert entry["scores"][1] == evaluation.score(sampler.sample(20, 1000))._asdict()
+    assert entry["untruncated"][1] == evaluation.score(sampler.sample(20, 1000, truncation=1.0))._asdict()
+    assert entry["by_class"][2][9]["recall"] == entry["effects"][0][0]["explained"] == 0.1235
+    with (tmp_path / "tiny.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["step"], row["frechet"]) for row in rows] == [(i, "100", "2.500") for i in "123"]
+    record = checkpoint.load_records(tmp_path / "runs" / "tiny-3" / "records.csv")[-1]
+    assert float(rows[2]["d_loss"]) == pytest.approx(record.d_loss, abs=1e-4)
+
+
+def test_make_digit_net_trains_and_writes_the_average(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import make_weights
+
+    calls, digits = [], data.Digits(torch.zeros(256, 28, 28, dtype=torch.uint8), torch.arange(256) % 10)
+    monkeypatch.setattr(make_weights, "save", lambda *words, **about: calls.append((*words, about)) or 1e6)
+    monkeypatch.setattr(data, "load", lambda **_: digits)
+    monkeypatch.setattr(sys, "argv", ["make_digit_net.py", "--epochs", "1"])
+    make_digit_net.main()
+    assert "1.0 MB written" in capsys.readouterr().out
+    [(name, tensors, about)] = calls
+    assert (name, about["epochs"], about["seed"]) == ("digit-net", 1, 0)
+    bundled, _ = files.bundled_weights(name)
+    assert {key: value.shape for key, value in tensors.items()} == {key: value.shape for key, value in bundled.items()}

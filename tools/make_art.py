@@ -1,4 +1,4 @@
-"""Make the pictures in samples/art/ with the pretrained generator that is told labels: some minutes on one core.
+"""Make the pictures in samples/art/ with the pretrained conditional generator: some minutes on one core.
 
     python tools/make_art.py
 
@@ -17,6 +17,7 @@ BEATS = [0.5, 0.5, 0.25, 0.25, 0.5] * 2  # seconds from one digit to the next
 
 
 def main(sampler, folder=FOLDER):
+    """Write mosaic.png, poster.png, poster.pdf and count.mp4 into `folder`."""
     photo = (255 * color.rgb2gray(data.cat())).astype("uint8")
     mosaic = art.mosaic(photo, sampler.sample(6000), columns=120)
     pictures.save_picture(mosaic // 17 * 17, folder / "mosaic.png")  # 16 greys: half the file

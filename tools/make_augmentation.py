@@ -4,8 +4,8 @@
     python tools/make_reference.py                            # then the table in README.md
 
 The seed of a run decides its real digits, the generator that is trained on those alone (the arm "own"), the generated
-digits and the classifiers. The generator of all 60,000 digits is the bundled one in every run. What the file holds is not
-measured again, and all runs of a seed come before those of the next.
+digits and the classifiers. The generator of all 60,000 digits is the bundled one in every run. Rows that the file already
+holds are not measured again; all runs of a seed come before those of the next.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def trained_on(digits, seed):
 
 
 def quality(generated, digits):
-    """What the generator of `digits` makes: its distance, how new its digits are, and how many show what was asked for."""
+    """How good the generated digits are: Fréchet distance, novelty, and the share that the digit net reads as its label."""
     images = data.to_range(generated.images[:10_000])
     return {
         "frechet": round(evaluation.frechet(images), 3),
@@ -46,8 +46,8 @@ def quality(generated, digits):
     }
 
 
-def measured(arm, per_class, seed, train, test):
-    """The row of one arm: how many of `test` each of its two classifiers reads."""
+def measure(arm, per_class, seed, train, test):
+    """The row of one arm: the share of `test` that its classifiers read correctly, without and with data augmentation."""
     row = {"arm": arm, "per_class": per_class, "seed": seed}
     real = data.subset(train, per_class, seed)
     sources = [real] if per_class else []
@@ -70,7 +70,7 @@ def main():
     for seed, (arm, per_class) in itertools.product(arguments.seeds, PLAN):
         if (arm, per_class, seed) in [(row["arm"], row["per_class"], row["seed"]) for row in results]:
             continue
-        results.append(measured(arm, per_class, seed, train, test))
+        results.append(measure(arm, per_class, seed, train, test))
         write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
         print(*results[-1].values(), flush=True)
 

@@ -1,8 +1,8 @@
-"""Train the digit classifier whose features `gan_lib.evaluation` measures with, and write it into gan_lib/weights/.
+"""Train the digit classifier of `gan_lib.evaluation`, whose features the scores compare, and write it into gan_lib/weights/.
 
     python tools/make_digit_net.py            # about 8 minutes on two CPU cores
 
-Small random rotations, scalings, shears and shifts stand in for more data; a moving average is what is kept.
+Data augmentation: small random rotations, scalings, shears and shifts. The EMA of the weights is written.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from gan_lib.studies.augmentation import jitter
 
 
 def main():
-    import make_weights  # here, for only a script finds what lies beside it
+    import make_weights  # here, because only a script finds a file beside it
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=15)

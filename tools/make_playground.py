@@ -1,8 +1,8 @@
-"""Write samples/playground.html: the pretrained generators, best first, and a small one that is seen learning.
+"""Write samples/playground.html: the pretrained generators, best first, and a small training run.
 
-    python tools/make_playground.py      # a minute or two: the small one is trained anew
+    python tools/make_playground.py      # a minute or two: the run is trained again
 
-It is small, so that every moment of it finds room in the page; its discriminator comes with it.
+The nets of the run are small, so that the page has room for several moments of it, each with its discriminator.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ from gan_lib.playground import page
 OUT = Path(__file__).resolve().parents[1] / "samples" / "playground.html"
 NAME = "watch it learn"
 RECIPE = dataclasses.replace(recipes.get("dcgan-quick"), name=NAME, latent_dim=16, width=16, d_width=10)
-STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of what can be seen happens early
+STEPS = (0, 30, 60, 150, 500, 1500, 4000)  # most of the visible change happens early
 PRETRAINED = ("cgan", "best", "dcgan", "mlp")
-BITS = 9  # of a weight: the page is to stay below 3 MB, and 12 bits would take 3.7
+BITS = 9  # for a weight: the page should stay below 3 MB, and 12 bits would need 3.7
 
 
 def learn(folder):
-    """Train `RECIPE`, and keep a checkpoint of each of `STEPS` in `folder`."""
+    """Train `RECIPE`, and write a checkpoint at each of `STEPS` into `folder`."""
     game, images = RECIPE.game(), data.load().images
     for step in STEPS:
         list(training.train(game, images, step - game.step))

@@ -4,8 +4,8 @@
     python tools/make_reference.py best --seeds 0 1 2        # more than an hour
     python tools/make_reference.py                           # nothing but the tables
 
-A run lies in runs/reference/RECIPE-SEED; one that is finished is not run again, and one that was interrupted goes on.
-The lessons' own runs have seed 0: they are held against runs of other seeds.
+A run lies in runs/reference/RECIPE-SEED. A finished run is not repeated, and an interrupted one continues. The runs of the
+lessons have seed 0, so that they are compared with runs of other seeds.
 """
 
 import argparse
@@ -43,8 +43,8 @@ PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that 
 )
 
 
-def finished_run(recipe, seed):
-    """The folder of the run, trained if need be."""
+def finish_run(recipe, seed):
+    """The folder of the run, after its training has been finished."""
     folder = RUNS / f"{recipe.name}-{seed}"
     last = checkpoint.latest(folder)
     if last is None or checkpoint.header(last)["step"] < recipe.steps:
@@ -52,12 +52,8 @@ def finished_run(recipe, seed):
     return folder
 
 
-def samples_of(path):
-    return checkpoint.resume(path, hardware.pick_device()).sampler().sample(SAMPLES, SEED)
-
-
 def classic(seeds):
-    """The distances of mlp's generators as the usual loop would leave them, without an average: [[step, [distance …]] …]."""
+    """The distances of the generators of `mlp` without EMA, as in the usual loop: [[step, [distance …]] …]."""
     by_step = {}
     for seed in seeds:
         for path in (RUNS / f"mlp-{seed}" / "checkpoints").glob("*.safetensors"):
@@ -69,7 +65,7 @@ def classic(seeds):
 
 
 def course(folder, seed):
-    """The rows of one run for RECIPE.csv; each checkpoint's distance stands in the row that covers its step."""
+    """The rows of one run for RECIPE.csv; the distance of a checkpoint is in the row that covers its step."""
     records = checkpoint.load_records(folder / "records.csv")
     last = records[-1].step
     every = 100 * -(-last // 6000)  # at most 60 rows
@@ -82,7 +78,8 @@ def course(folder, seed):
         step = checkpoint.header(path)["step"]
         row = rows.get(-(-step // every) * every) or rows[steps[-1]]
         if step > 0:
-            features, logits = evaluation.features_and_logits(samples_of(path))
+            sampler = checkpoint.sampler(path, hardware.pick_device())
+            features, logits = evaluation.features_and_logits(sampler.sample(SAMPLES, SEED))
             real = evaluation.real_digits(features.device)
             row["frechet"] = f"{evaluation.frechet_distance(evaluation.gaussian(features), real.gaussian):.3f}"
             row["classes"] = evaluation.classes(evaluation.class_shares(logits), real.shares)
@@ -99,7 +96,7 @@ def write_course(recipe, seeds):
 
 
 def ms_a_step(recipe, times=10, steps=40):
-    """Milliseconds for one pair of steps on this machine: the least of ten short runs, for what else it does only adds."""
+    """Milliseconds of an iteration on this machine: the least of ten short runs, because other work can only add time."""
     game, digits, found = recipe.game(), data.load(), []
     for _ in range(times):
         start = time.perf_counter()
@@ -110,28 +107,26 @@ def ms_a_step(recipe, times=10, steps=40):
 
 def update(results, recipe, seeds, timed):
     """Train, measure and write what belongs to one recipe."""
-    folders = [finished_run(recipe, seed) for seed in seeds]
+    folders = [finish_run(recipe, seed) for seed in seeds]
+    samplers = [checkpoint.sampler(folder, hardware.pick_device()) for folder in folders]
     if len(seeds) > 2:  # fewer make no band
         write_course(recipe, seeds)
     entry = results["recipes"].setdefault(recipe.name, {})
-    generator = recipe.game().generator
     entry["seeds"] = seeds
-    entry["parameters"] = sum(parameter.numel() for parameter in generator.parameters())
+    entry["parameters"] = sum(parameter.numel() for parameter in samplers[0].generator.parameters())
     entry["steps"] = checkpoint.header(checkpoint.latest(folders[0]))["step"]
     if timed or "ms_a_step" not in entry:
         entry["ms_a_step"] = ms_a_step(recipe)
-    finals = [checkpoint.latest(folder) for folder in folders]
-    entry["scores"] = [evaluation.score(samples_of(path))._asdict() for path in finals]
+    entry["scores"] = [evaluation.score(sampler.sample(SAMPLES, SEED))._asdict() for sampler in samplers]
     if recipe.truncation < 1:
-        measure_untruncated(
-            entry, recipe, [checkpoint.resume(path, hardware.pick_device()).sampler() for path in finals]
-        )
+        measure_untruncated(entry, recipe, samplers)
     if recipe.classes:
-        asked = torch.arange(SAMPLES) % recipe.classes
-        entry["by_class"] = [plain(evaluation.class_scores(samples_of(path), asked)) for path in finals]
+        y = torch.arange(SAMPLES) % recipe.classes
+        entry["by_class"] = [plain(evaluation.class_scores(sampler.sample(SAMPLES, SEED), y)) for sampler in samplers]
         results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
-    if recipe.name in manifest():  # those whose sliders the reader meets
-        entry["effects"] = [effects_of(path) for path in finals]
+    if recipe.name in manifest():  # the bundled generators, which the lessons steer
+        effects = [latent.effects(sampler, latent.find_directions(sampler)) for sampler in samplers]
+        entry["effects"] = [plain(each) for each in effects]
 
 
 def measure_untruncated(entry, recipe, samplers):
@@ -142,19 +137,13 @@ def measure_untruncated(entry, recipe, samplers):
 
 
 def plain(scores):
-    """Scores as JSON takes them, four decimals each."""
-    return [{key: round(value, 4) for key, value in score._asdict().items()} for score in scores]
-
-
-def effects_of(path):
-    """What the directions of a checkpoint's generator do, one for each attribute."""
-    sampler = checkpoint.resume(path, hardware.pick_device()).sampler()
-    found = latent.effects(sampler, latent.find_directions(sampler))
-    return [{k: v if k == "name" else round(v, 4) for k, v in effect._asdict().items()} for effect in found]
+    """Scores or effects as JSON takes them, with four decimals."""
+    rounded = lambda value: round(value, 4) if isinstance(value, float) else value
+    return [{key: rounded(value) for key, value in score._asdict().items()} for score in scores]
 
 
 def write_tables():
-    """Put the tables between their marks in README.md, and those that lessons show into gan_lib/reference/ as well."""
+    """Write the tables between their marks in README.md, and those that lessons show into gan_lib/reference/ too."""
     text = (ROOT / "README.md").read_text()
     for name, table in build_tables().items():
         opening, closing = f"<!-- {name}: written by tools/make_reference.py -->", f"<!-- /{name} -->"
@@ -173,51 +162,51 @@ def build_tables():
 
 
 def results_table():
-    """How good the generators of each recipe are, and the floor above them: means ± standard deviations over the runs."""
+    """The scores of each recipe, below those of real digits: means ± standard deviations over the runs."""
     fields = ("frechet", "precision", "recall", "density", "coverage", "classes")
     found = reference.results()
-    rows = [["*real digits*", "", "", str(len(found["floor"])), *scored(found["floor"], fields)]]
+    rows = [["*real digits*", "", "", str(len(found["floor"])), *cells_of(found["floor"], fields)]]
     for name, about in found["recipes"].items():
         minutes = about["steps"] * about["ms_a_step"] / 60_000
         size, runs = f"{about['parameters']:,}", str(len(about["scores"]))
         each = {f"`{name}`": about["scores"]}
         if "untruncated" in about:
             each = {f"`{name}`, ψ = 1": about["untruncated"], f"`{name}`, ψ = {about['truncation']}": about["scores"]}
-        rows += [[label, size, f"{minutes:.1f}", runs, *scored(scores, fields)] for label, scores in each.items()]
+        rows += [[label, size, f"{minutes:.1f}", runs, *cells_of(scores, fields)] for label, scores in each.items()]
     heads = ["recipe", "parameters", "minutes", "runs", "Fréchet distance", *fields[1:]]
     return tables.markdown("l" + 9 * "r", heads, rows)
 
 
 def class_table(recipe="cgan"):
-    """How `recipe` answers, a row for each digit: means over the runs, and in brackets what training digits get."""
+    """The scores of a conditional recipe, a row for each label: means over the runs, and in brackets those of training digits."""
     fields = ("precision", "recall", "density", "coverage")
     found, rows = reference.results(), []
     ours, floor = (
         zip(*scores, strict=True) for scores in (found["recipes"][recipe]["by_class"], found["floor_by_class"])
     )
-    for digit, piles in enumerate(zip(ours, floor, strict=True)):  # of this digit, one score for each run
-        means = [{field: fmean(score[field] for score in pile) for field in ("right", *fields)} for pile in piles]
+    for digit, both in enumerate(zip(ours, floor, strict=True)):  # a score for each run, of this label
+        means = [{field: fmean(score[field] for score in some) for field in ("right", *fields)} for some in both]
         cells = [f"{means[0][field]:.2f} ({means[1][field]:.2f})" for field in fields]
         rows.append([str(digit), f"{means[0]['right']:.1%}", *cells])
-    return tables.markdown("lrrrrr", ["asked for", "read as it", *fields], rows)
+    return tables.markdown("lrrrrr", ["label", "read as it", *fields], rows)
 
 
 def directions_table():
     """What the directions do, a row for each attribute of each recipe: means ± standard deviations over the runs."""
     rows = []
     for recipe, about in reference.results()["recipes"].items():
-        for effects in zip(*about.get("effects", []), strict=True):  # of one attribute, one for each run
-            means = [f"{fmean(e['explained'] for e in effects):.0%}", *scored(effects, ("own", "leak", "random"))]
+        for effects in zip(*about.get("effects", []), strict=True):  # an effect for each run, of one attribute
+            means = [f"{fmean(e['explained'] for e in effects):.0%}", *cells_of(effects, ("own", "leak", "random"))]
             rows.append([f"`{recipe}`", effects[0]["name"], *means])
-    return tables.markdown("llrrrr", ["recipe", "attribute", "explained", "own", "leak", "random"], rows)
+    return tables.markdown("llrrrr", ["recipe", "attribute", "R²", "own", "leak", "random"], rows)
 
 
 def stacked_table():
-    """The modes met by the last step that all recipes reached, beside `PUBLISHED`: means ± standard deviations."""
+    """The modes covered at the last step that all recipes reached, and `PUBLISHED`: means ± standard deviations."""
     floor, runs = json.loads((reference.FOLDER / "stacked.json").read_text()).values()  # by tools/make_stacked.py
     names = dict.fromkeys(run["recipe"] for run in runs)
     last = min(max(run["step"] for run in runs if run["recipe"] == name) for name in names)
-    counted = lambda runs: [*scored(runs, ["found"], ".0f"), *scored(runs, ["kl"], ".3f")]
+    counted = lambda runs: [*cells_of(runs, ["found"], ".0f"), *cells_of(runs, ["kl"], ".3f")]
     rows = [["*real test digits*", "1", *counted([floor]), "ours"]]
     for name in names:
         ours = [run for run in runs if (run["recipe"], run["step"]) == (name, last)]
@@ -227,12 +216,12 @@ def stacked_table():
 
 
 def augmentation_table():
-    """What classifiers read wrongly, a row for each number of real digits, and how good the generators are."""
+    """Errors of classifiers, a row for each number of real digits, and how good the generators are."""
     arms = ["real"], ["own"], ["all", "synthetic"]
     columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
     columns += [augmentation.by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
     labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "as asked"]
+    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "right label"]
     rows = []
     for count in sorted(columns[2], key=lambda count: count or math.inf):
         known = [each.get(count) for each in columns]
@@ -241,8 +230,8 @@ def augmentation_table():
     return tables.markdown(9 * "r", heads, rows)
 
 
-def scored(scores, fields, places=".2f"):
-    """The cells of these fields of `scores`, a dict for each run."""
+def cells_of(scores, fields, places=".2f"):
+    """The cells of these fields: mean ± standard deviation over `scores`, a dict for each run."""
     for field in fields:
         values = [score[field] for score in scores]
         yield tables.mean_and_deviation(values, ".3g" if field == "classes" else places, places)
@@ -256,13 +245,13 @@ def main():
     parser.add_argument(
         "--untruncated", action="store_true", help="measure bundled generators at ψ = 1, and train nothing"
     )
-    parser.add_argument("--time", action="store_true", help="time a step anew; the machine must be idle")
+    parser.add_argument("--time", action="store_true", help="time a step again; the machine must be idle")
     arguments = parser.parse_args()
     chosen = [recipes.get(name) for name in arguments.recipes]
     if arguments.train_only:
         for recipe in chosen:
             for seed in arguments.seeds:
-                finished_run(recipe, seed)
+                finish_run(recipe, seed)
         return
     path = FOLDER / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {"recipes": {}}

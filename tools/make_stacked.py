@@ -1,11 +1,11 @@
-"""Train the recipes of gan_lib/studies/stacked_mnist.py on a thousand modes, count what each generator makes, and write
+"""Train the recipes of gan_lib/studies/stacked_mnist.py, count the modes that each generator covers, and write
 gan_lib/reference/stacked.json.
 
     python tools/make_stacked.py --steps 6000 --seeds 1       # six runs: half an hour on one CPU core
     python tools/make_reference.py                            # then the table in README.md
 
-A run lies in runs/stacked/RECIPE-SEED. It is counted after a sixth, a half and all of its steps. What is
-counted is not counted again, and a run that was interrupted goes on from the last of these moments.
+A run lies in runs/stacked/RECIPE-SEED. Its modes are counted after a sixth, a half and all of its steps. Rows that the file
+already holds are not counted again, and an interrupted run continues from the last of these moments.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from gan_lib.files import write_atomically
 from gan_lib.studies import stacked_mnist
 
 RUNS = Path(__file__).resolve().parents[1] / "runs" / "stacked"
-SEED = 1000  # of the noise that is counted: far from the seeds of the runs
+SEED = 1000  # of z: far from the seeds of the runs
 RESULTS = reference.FOLDER / "stacked.json"
 
 
@@ -27,8 +27,8 @@ def moments(steps):
     return [steps // 6, steps // 2, steps]
 
 
-def play(recipe, seed, step, world):
-    """The game of this recipe and seed as it stands at `step`, from the folder of the run or played on from there."""
+def train_until(step, recipe, seed, world):
+    """The game of this recipe and seed at `step`: from the folder of the run, or trained from its last checkpoint."""
     folder = RUNS / f"{recipe.name}-{seed}"
     path = folder / f"step_{step:07d}.safetensors"
     if path.exists():
@@ -42,16 +42,16 @@ def play(recipe, seed, step, world):
 
 
 def floor(seed=SEED):
-    """The modes of as many stacks of real test digits."""
+    """The modes that as many stacks of real test digits cover."""
     world = stacked_mnist.StackedDigits(train=False)
     return stacked_mnist.count(
         world.codes(world.sample(stacked_mnist.SAMPLES, torch.Generator().manual_seed(seed))), world.modes
     )
 
 
-def counted(recipe, seed, step, world):
-    """The row of one moment."""
-    game = play(recipe, seed, step, world)
+def count(recipe, seed, step, world):
+    """The row of one run at one step."""
+    game = train_until(step, recipe, seed, world)
     modes = stacked_mnist.count(world.codes(game.sampler().sample(stacked_mnist.SAMPLES, SEED)), world.modes)
     about = {"seconds": round(game.seconds), "threads": torch.get_num_threads()}
     return {"recipe": recipe.name, "seed": seed, "step": step} | about | modes._asdict()
@@ -73,7 +73,7 @@ def main():
             for name in arguments.recipes:
                 if place({"recipe": name, "seed": seed, "step": step}) in map(place, results["runs"]):
                     continue
-                row = counted(stacked_mnist.RECIPES[name], seed, step, world)
+                row = count(stacked_mnist.RECIPES[name], seed, step, world)
                 results["runs"] = sorted([*results["runs"], row], key=place)
                 write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
                 print(*row.values(), flush=True)

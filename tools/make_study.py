@@ -3,9 +3,8 @@
     python tools/make_study.py                # 200 trials: three quarters of an hour on one core
     python tools/make_study.py --trials 10
 
-The search lies in runs/study/study.db, and what came of it in gan_lib/reference/study.json. One that is finished is not made
-again, and one that was interrupted goes on.
-Lesson 10 explains each part.
+The study is in runs/study/study.db, and its results in gan_lib/reference/study.json. A finished study is not repeated, and an
+interrupted one continues. Lesson 10 explains each part.
 """
 
 import argparse
@@ -23,23 +22,23 @@ from gan_lib.studies import tuning
 
 ROOT = Path(__file__).resolve().parents[1]
 FINISHED = [TrialState.COMPLETE, TrialState.PRUNED]
-FRESH = range(10_000, 10_005)  # seeds that no trial had
+FRESH = range(10_000, 10_005)  # seeds that no trial used
 
 
-def opened(path):
-    """The study in this SQLite file, made if need be, with the default as its first trial."""
+def open_study(path):
+    """The study in this SQLite file, which is created if need be, with the default as its first trial."""
     path.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         storage=f"sqlite:///{path}", study_name="mlp-quick", load_if_exists=True, pruner=optuna.pruners.MedianPruner()
     )
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # with 0 again, it would repeat
-    if not study.get_trials(states=FINISHED):  # it is the first, also after one that was interrupted
+    if not study.get_trials(states=FINISHED):  # also if the very first trial was interrupted
         study.enqueue_trial(tuning.DEFAULT)
     return study
 
 
-def chosen(study, some=8):
-    """The numbers of the trials to run again: the default, the best, and as many others that ran to the end, by lot."""
+def choose(study, some=8):
+    """The numbers of the trials to run again: the default, the best, and as many other complete ones, at random."""
     ranked = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value)
     default = study.get_trials(states=FINISHED)[0].number
     numbers = [trial.number for trial in ranked if trial.number != default]
@@ -47,20 +46,21 @@ def chosen(study, some=8):
     return [default, *numbers[:some], *random.Random(0).sample(others, min(some, len(others)))]
 
 
-def remembered(study, name, compute):
-    """`compute()`, or what it gave when the study was asked for `name` before."""
+def remember(study, name, compute):
+    """The study's attribute `name`, which is `compute()` at the first call."""
     if name not in study.user_attrs:
         study.set_user_attr(name, compute())
     return study.user_attrs[name]
 
 
-def again(study, number, images):
+def run_again(study, number, images):
     """The distances that the settings of a trial reach with fresh seeds, on the same budget; None where a run diverged."""
     recipe = tuning.recipe_of(study.trials[number].params)
     return [last_distance(recipe, seed, images) for seed in FRESH]
 
 
 def last_distance(recipe, seed, images):
+    """The last Fréchet distance of a run on the budget of a trial; None if it diverged."""
     try:
         return [round(distance, 3) for _, distance in tuning.distances(recipe, seed, images, tuning.STEPS)][-1]
     except training.Diverged:
@@ -68,7 +68,7 @@ def last_distance(recipe, seed, images):
 
 
 def at_full_length(recipe, images, seeds=FRESH[:2]):
-    """The distances of 10,000 samples after as many steps as `mlp-quick` has, to be held against its row in README's table."""
+    """The distances of 10,000 samples after as many steps as `mlp-quick` has, to compare with its row in README's table."""
     found = []
     for seed in seeds:
         game = recipe.game(seed, images.device)
@@ -89,7 +89,7 @@ def row(trial):
 
 
 def write(found, path):
-    """A line for each trial, and for each of the others."""
+    """Write `found` as JSON, with a line for each trial and for each other entry."""
     trials = ",\n".join(json.dumps(each) for each in found["trials"])
     others = "".join(f',\n"{name}": {json.dumps(value)}' for name, value in found.items() if name != "trials")
     write_atomically(path, f'{{"trials": [\n{trials}]{others}}}\n'.encode())
@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--trials", type=int, default=200, help="how many there should be (200)")
     parser.add_argument("--root", type=Path, default=ROOT, help="where runs/ and gan_lib/ are")
     arguments = parser.parse_args()
-    images, study = data.load(device=hardware.pick_device()).images, opened(arguments.root / "runs/study/study.db")
+    images, study = data.load(device=hardware.pick_device()).images, open_study(arguments.root / "runs/study/study.db")
     missing = arguments.trials - len(study.get_trials(states=FINISHED))
     if missing > 0:
         study.optimize(functools.partial(tuning.objective, images=images, steps=tuning.STEPS), n_trials=missing)
@@ -108,11 +108,11 @@ def main():
     found = {"steps": tuning.STEPS, "trials": [row(trial) for trial in finished]}
     place = {trial.number: i for i, trial in enumerate(finished)}  # an interrupted one has its number, and no place
     found["again"] = {
-        place[n]: remembered(study, f"again {n}", lambda n=n: again(study, n, images)) for n in chosen(study)
+        place[n]: remember(study, f"again {n}", lambda n=n: run_again(study, n, images)) for n in choose(study)
     }
     best = study.best_trial
     full = lambda: at_full_length(tuning.recipe_of(best.params), images)
-    found["full"] = {"number": place[best.number], "distances": remembered(study, f"full {best.number}", full)}
+    found["full"] = {"number": place[best.number], "distances": remember(study, f"full {best.number}", full)}
     write(found, arguments.root / "gan_lib" / "reference" / "study.json")
 
 

@@ -2,7 +2,7 @@
 
     python tools/make_weights.py runs/reference/dcgan-0
 
-The generator of a run is the averaged one of its last checkpoint.
+It is the EMA of the generator in the last checkpoint of the run.
 """
 
 import argparse
@@ -31,11 +31,12 @@ def save(name, tensors, folder=FOLDER, **about):
 
 
 def export(run, folder=FOLDER):
-    """Write the averaged generator of the last checkpoint of `run`, the folder of a training run."""
+    """Write the averaged generator of the last checkpoint of `run`, the folder of a training run. Raises `ValueError`."""
     path = checkpoint.latest(Path(run))
     if path is None:
         raise ValueError(f"{run} holds no checkpoint.")
-    game, recipe = checkpoint.resume(path), checkpoint.header(path)["notes"]["recipe"]
+    saved = checkpoint.read(path)
+    game, recipe = saved.game(), saved.header["notes"]["recipe"]
     size = save(
         recipe["name"], game.average.state_dict(), folder,
         command=f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",
