@@ -197,40 +197,21 @@ def one_title(lesson, cell):
 
 @rule
 def opening(lesson):
-    """The first code cells are bootstrap, imports, parameters and derived, and no other cell has these tags."""
+    """The first code cells are the bootstrap, the same in every lesson; imports alone; parameters as plain scalars, each with a
+    comment; and what derives from them. No other cell has these tags.
+    """
     found = [next((tag for tag in OPENING if tag in tags(cell)), None) for cell in lesson.code]
     if found[: len(OPENING)] != OPENING or any(found[len(OPENING) :]):
         yield f"the code cells are tagged {found}, not {OPENING} and then without these"
-
-
-@rule_for("bootstrap")
-def bootstrap(lesson, cell):
-    """The bootstrap cell is the same in every lesson; a lesson that imports optuna installs it too."""
-    searches = any(re.search(r"^import optuna$", each.source, re.MULTILINE) for each in lesson.tagged("imports"))
-    if cell.source.strip() != BOOTSTRAP + SEARCHES * searches:
-        yield "differs from the bootstrap cell of the other lessons"
-
-
-@rule_for("imports")
-def imports(lesson, cell):
-    """The imports cell does nothing else."""
-    if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in parse(cell.source).body):
-        yield "does more than import"
-
-
-@rule_for("parameters")
-def parameters(lesson, cell):
-    """One or more lines of the form `name = 3  # why`, with a plain scalar."""
-    lines = [line for line in cell.source.splitlines() if line.strip()]
-    if not lines:
-        yield "has no parameters"
-    for line in lines:
-        match parse(line).body:
-            case [ast.Assign([ast.Name()], ast.Constant() | ast.UnaryOp(operand=ast.Constant()))]:
-                if not re.search(r"  # \S", line):
-                    yield f"has no comment in {line!r}"
-            case _:
-                yield f"assigns something else than a plain scalar: {line!r}"
+        return
+    bootstrap, imports, parameters, _ = (cell.source for cell in lesson.code[: len(OPENING)])
+    if bootstrap.strip() != BOOTSTRAP + SEARCHES * bool(re.search(r"^import optuna$", imports, re.MULTILINE)):
+        yield "the bootstrap cell differs from that of the other lessons"
+    if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in parse(imports).body):
+        yield "the imports cell does more than import"
+    for line in filter(str.strip, parameters.splitlines()) if parameters.strip() else ["(none)"]:
+        if not re.fullmatch(r"\w+ = (-?[\d._]+(e-?\d+)?|True|False|None|\"[^\"]*\")  # \S.*", line):
+            yield f"a parameter is not of the form `name = 3  # why`: {line}"
 
 
 # The body
@@ -319,20 +300,16 @@ def files_go_to_runs(lesson, cell):
 
 
 @rule
-def number_of_exercises(lesson):
-    """2 to 4 exercises, each of five cells in a row."""
+def exercises(lesson):
+    """2 to 4 exercises, each of five cells in a row. The text says how hard it is and how long it takes, the stub leaves a `...`
+    as the value to replace, the check is one call whose stored output says that the stub is not tried yet, and the stub and the
+    solution define what is checked.
+    """
     if not 2 <= len(lesson.exercises) <= 4:
         yield f"{len(lesson.exercises)} exercises, not 2 to 4"
     for tag in EXERCISE:
-        if len(lesson.tagged(tag)) != len(lesson.exercises):
+        if sum(tag in tags(cell) for cell in lesson.cells) != len(lesson.exercises):
             yield f"a cell tagged {tag!r} is not in an exercise, whose cells are tagged {EXERCISE} in this order"
-
-
-@rule
-def exercises(lesson):
-    """The text says how hard it is and how long it takes, the stub leaves a `...` as the value to replace, the check is one
-    call whose stored output says that the stub is not tried yet, and stub and solution define what is checked.
-    """
     for i, exercise in enumerate(lesson.exercises, 1):
         text, stub, solution = exercise.text.source, parse(exercise.stub.source), exercise.solution.source
         values = [node.value for node in ast.walk(stub) if isinstance(node, ast.Return | ast.Assign)]
@@ -450,20 +427,15 @@ def notebook_format(lesson):
         yield f"metadata of cells: {sorted(names)}"
     if any(cell.get("attachments") for cell in lesson.cells):
         yield "a cell has attachments"
-
-
-@rule
-def execution_counts(lesson):
-    """The code cells ran from top to bottom: 1 to n."""
     counts = [cell.execution_count for cell in lesson.code]
-    if counts != list(range(1, len(counts) + 1)):
+    if counts != list(range(1, len(counts) + 1)):  # they ran once, from top to bottom
         yield f"the execution counts are {counts}"
 
 
 @rule_for("code")
 def outputs(lesson, cell):
     """Outputs of this run without errors, stderr, widgets (without state they show as errors) and the repr of objects; PNG
-    pictures of at most 1,200 × 1,600 pixels.
+    pictures of at most 1,200 × 1,600 pixels; text to compare where nbval compares; bundled tables as they are today.
     """
     for output in cell.outputs:
         data, text = output.get("data", {}), text_of(output)
@@ -481,13 +453,13 @@ def outputs(lesson, cell):
             width, height = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).size
             if width > 1200 or height > 1600:
                 yield f"shows a picture of {width} × {height} pixels"
-
-
-@rule_for("nbval-check-output")
-def compared_outputs(lesson, cell):
-    """There is a stored text to compare with; pictures are not compared."""
-    if not any(text.strip() and not text.startswith("<Figure") for text in map(text_of, cell.outputs)):
+    compared = [text for text in map(text_of, cell.outputs) if text.strip() and not text.startswith("<Figure")]
+    if "nbval-check-output" in tags(cell) and not compared:  # pictures are not compared
         yield "stores no text to compare with"
+    shown = "".join(output.get("data", {}).get("text/markdown", "") for output in cell.outputs)
+    for name in re.findall(r"tables\.bundled\(\"?(\w*)\"?\)", cell.source):
+        if tables.bundled(name or "results") not in shown:
+            yield f"does not show today's table {name or 'results'!r}"
 
 
 @rule_for("code")
@@ -509,21 +481,13 @@ def makes_figure(statement):
             case ast.Call(func=ast.Attribute(value=ast.Name(id="plt"), attr="subplots" | "figure")):
                 count += 1
             case ast.Call(func=ast.Attribute(value=ast.Name(id="plotting"), attr=name)):
-                drawn = inspect.signature(getattr(plotting, name)).parameters
-                place = next((i for i, parameter in enumerate(drawn) if parameter in ("ax", "axes")), None)
-                given = {keyword.arg for keyword in call.keywords} & {"ax", "axes"} or len(call.args) > (place or 0)
-                draws = place is not None and drawn[list(drawn)[place]].default is None
-                count += draws and not given and not isinstance(statement, ast.For | ast.If | ast.While)
+                drawn = inspect.signature(getattr(plotting, name))
+                given = drawn.bind_partial(*call.args, **{each.arg: each for each in call.keywords}).arguments
+                free = [
+                    drawn.parameters[axes].default for axes in {"ax", "axes"} & drawn.parameters.keys() - given.keys()
+                ]
+                count += None in free and not isinstance(statement, ast.For | ast.If | ast.While)
     return count
-
-
-@rule_for("code")
-def bundled_results(lesson, cell):
-    """A cell that prints a table of bundled results shows the table as it is today."""
-    shown = "".join(output.get("data", {}).get("text/markdown", "") for output in cell.outputs)
-    for name in re.findall(r"tables\.bundled\(\"?(\w*)\"?\)", cell.source):
-        if tables.bundled(name or "results") not in shown:
-            yield f"does not show today's table {name or 'results'!r}"
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ def retag(tag, *new):
     return update(tag, metadata={"tags": list(new)})
 
 
+def annotate(**values):
+    """Set metadata of the notebook."""
+    return lambda notebook: notebook.metadata.update(values)
+
+
 def show(*outputs):
     return lambda notebook: find(notebook, "nbval-check-output").outputs.extend(outputs)
 
@@ -128,14 +133,14 @@ BROKEN = [  # (rule, part of its complaint, what to change: a function of the no
     ("opening", "tagged", swap("imports", "parameters")),
     ("opening", "tagged", retag("derived")),
     ("opening", "tagged", insert(7, code("", "imports"))),
-    ("bootstrap", "differs", append("bootstrap", " pandas")),
-    ("bootstrap", "differs", append("bootstrap", contract.SEARCHES)),
-    ("bootstrap", "differs", append("imports", "\nimport optuna")),
-    ("imports", "more than import", append("imports", "\nsheep = 7")),
-    ("parameters", "scalar", append("parameters", "\nmore = 2 * steps  # derived")),
-    ("parameters", "scalar", append("parameters", "\nmore = [1]  # a list")),
-    ("parameters", "no comment", append("parameters", "\nmore = 2")),
-    ("parameters", "no parameters", update("parameters", source="")),
+    ("opening", "differs", append("bootstrap", " pandas")),
+    ("opening", "differs", append("bootstrap", contract.SEARCHES)),
+    ("opening", "differs", append("imports", "\nimport optuna")),
+    ("opening", "more than import", append("imports", "\nsheep = 7")),
+    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = 2 * steps  # derived")),
+    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = [1]  # a list")),
+    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = 2")),
+    ("opening", "(none)", update("parameters", source="")),
     ("code_cells", "not 15 to 30", drop("compare", 8)),
     ("code_cells", "not 15 to 30", insert(8, *[text("More."), code("None")] * 20)),
     ("code_cells", "more than 25", append("outcome", "\n" * 26)),
@@ -153,7 +158,6 @@ BROKEN = [  # (rule, part of its complaint, what to change: a function of the no
     ("plain_python", "%%time", update("nbval-check-output", source="%%time\n1")),
     ("plain_python", "NBVAL_SKIP", append("outcome", "\n# NBVAL_SKIP")),
     ("prediction", "rrrrrC", drop("predict")),
-    ("prediction", "rrrrrC", retag("predict")),
     ("prediction", "PP", insert("predict", text("And seven times six?", "predict"))),
     ("prediction", "Pr", insert(-2, text("And seven times six?", "predict"))),
     ("prediction", "PC", swap("nbval-check-output", "compare")),
@@ -167,11 +171,11 @@ BROKEN = [  # (rule, part of its complaint, what to change: a function of the no
     ("static_pictures", "widgets.live(", append("derived", "\nwidgets.live(game, world, picture=picture)")),
     ("files_go_to_runs", "lesson_02", append("derived", '\nout = "runs/lesson_02"')),
     ("files_go_to_runs", "lesson_one", append("derived", '\nout = "runs/lesson_one"')),
-    ("number_of_exercises", "1 exercises", drop("exercise-text", 5)),
-    ("number_of_exercises", "5 exercises", insert("exercise-text", *3 * EXERCISE)),
-    ("number_of_exercises", "'exercise'", insert(8, *EXERCISE[:2])),
-    ("number_of_exercises", "'solution'", drop("hint")),
-    ("number_of_exercises", "'check'", swap("hint", "solution")),
+    ("exercises", "1 exercises", drop("exercise-text", 5)),
+    ("exercises", "5 exercises", insert("exercise-text", *3 * EXERCISE)),
+    ("exercises", "'exercise'", insert(8, *EXERCISE[:2])),
+    ("exercises", "'solution'", drop("hint")),
+    ("exercises", "'check'", swap("hint", "solution")),
     ("exercises", "difficulty", replace("exercise-text", "●●○○○", "●●○○")),
     ("exercises", "difficulty", replace("exercise-text", "●●○○○", "○○○○○")),
     ("exercises", "minutes", replace("exercise-text", "3 minutes", "a while")),
@@ -212,18 +216,14 @@ BROKEN = [  # (rule, part of its complaint, what to change: a function of the no
     ("pictures_and_links", "<img>", append("close", '<img src="x.png">')),
     ("pictures_and_links", "02_count_the_cows", append("close", " [02](02_count_the_cows.ipynb)")),
     ("notebook_format", "no id", remove_ids),
-    (
-        "notebook_format",
-        "kernel",
-        lambda notebook: notebook.metadata.update(kernelspec={"name": "s", "display_name": "S"}),
-    ),
+    ("notebook_format", "the kernel", annotate(kernelspec={"name": "s", "display_name": "S"})),
     ("notebook_format", "sheep", update("bootstrap", cell_type="sheep")),
-    ("notebook_format", "['papermill']", lambda notebook: notebook.metadata.update(papermill={})),
-    ("notebook_format", "['widgets']", lambda notebook: notebook.metadata.update(widgets={})),
+    ("notebook_format", "['papermill']", annotate(papermill={})),
+    ("notebook_format", "['widgets']", annotate(widgets={})),
     ("notebook_format", "['papermill']", update("bootstrap", metadata={"papermill": {}})),
     ("notebook_format", "attachments", update("title", attachments={"a.png": {"image/png": ""}})),
-    ("execution_counts", "[1, None", update("imports", execution_count=None)),
-    ("execution_counts", "[1, 4", swap("imports", "derived")),
+    ("notebook_format", "[1, None", update("imports", execution_count=None)),
+    ("notebook_format", "[1, 4", swap("imports", "derived")),
     ("outputs", "another run", show(new_output("execute_result", execution_count=99))),
     ("outputs", "no sheep", show(new_output("error", ename="ValueError", evalue="no sheep", traceback=[]))),
     ("outputs", "no sheep", show(new_output("stream", name="stderr", text="UserWarning: no sheep"))),
@@ -233,13 +233,13 @@ BROKEN = [  # (rule, part of its complaint, what to change: a function of the no
     ("outputs", "image/svg", show(data("image/svg+xml", "<svg/>"))),
     ("outputs", "1300 × 10", show(example.png(1300, 10))),
     ("outputs", "10 × 1700", show(example.png(10, 1700))),
-    ("compared_outputs", "no text", update("nbval-check-output", outputs=[])),
-    ("compared_outputs", "no text", update("nbval-check-output", outputs=[example.png()])),
+    ("outputs", "no text", update("nbval-check-output", outputs=[])),
+    ("outputs", "no text", update("nbval-check-output", outputs=[example.png()])),
     ("figures_are_shown", "1 figures", append("imports", "\n_, ax = plt.subplots()")),
     ("figures_are_shown", "1 figures", append("imports", "\nplotting.save_figure(plotting.grid(images), 'hero.png')")),
     ("figures_are_shown", "1 figures", append("imports", "\nplotting.curves(records, reference='mlp')")),
-    ("bundled_results", "'results'", append("imports", "\ndisplay(Markdown(tables.bundled()))")),
-    ("bundled_results", "'stacked'", append("imports", '\ndisplay(Markdown(tables.bundled("stacked")))')),
+    ("outputs", "'results'", append("imports", "\ndisplay(Markdown(tables.bundled()))")),
+    ("outputs", "'stacked'", append("imports", '\ndisplay(Markdown(tables.bundled("stacked")))')),
 ]
 
 
