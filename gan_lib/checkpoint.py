@@ -25,8 +25,8 @@ OPTIMIZERS = ("g_optimizer", "d_optimizer")
 def save(game, path, recipe=None, **notes):
     """Write nets, average, optimisers, random state and step of `game` to `path`, atomically.
 
-    With its `recipe` the file alone is enough to `resume`. The other `notes` are kept in the header, as JSON. Raises as
-    `serialise` does, and `OSError` where the disk is full or not writable; a file that was there before is then unharmed.
+    With its `recipe` the file alone is enough to `resume`. The other `notes` are kept too, as JSON. Raises as `serialise` does,
+    and `OSError` where the disk is full or not writable; a file that was there before is then unharmed.
     """
     write_atomically(path, serialise(game, recipe, **notes))
 
@@ -43,8 +43,8 @@ def serialise(game, recipe=None, **notes):
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     check_finite(tensors)
     header = {key: getattr(game, key) for key in ("step", "seconds", "seed", "rates", "horizon")}
-    header["notes"] = ({} if recipe is None else {"recipe": asdict(recipe)}) | notes
     header["betas"] = [getattr(game, name).param_groups[0]["betas"] for name in OPTIMIZERS]
+    header["notes"] = ({} if recipe is None else {"recipe": asdict(recipe)}) | notes
     return safetensors.torch.save(tensors, {"gan_lib": json.dumps(header)})
 
 
@@ -79,39 +79,33 @@ class Checkpoint(NamedTuple):
 
 
 def read(path):
-    """The `Checkpoint` in `path`. Raises `UserError` where the file is truncated, another kind of file, or holds NaN."""
-    about = header(path)
-    tensors = safetensors.torch.load(Path(path).read_bytes())  # not mapped: the file may be replaced
-    try:
-        check_finite(tensors)
-    except Diverged as error:
-        raise UserError(f"{path} can't be used: {error}") from error
-    return Checkpoint(Path(path), about, tensors)
+    """The `Checkpoint` in `path`.
 
-
-def header(path):
-    """What `save` wrote beside the tensors: step, seconds, seed, notes, … Reads the first bytes of the file only.
-
-    Raises `FileNotFoundError` where there is no such file, `UserError` where it is truncated or not a checkpoint of ours.
+    Raises `FileNotFoundError` where there is no such file, `UserError` where it is truncated, no checkpoint, or holds NaN.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:
         with safetensors.safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["gan_lib"])
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  # the file may be replaced
         notes, (g_lr, d_lr), (g_betas, d_betas) = about["notes"], about["rates"], about["betas"]
         check_settings(**{key: about[key] for key in ("step", "seconds", "seed", "horizon")}, betas=g_betas)
         check_settings(g_lr=g_lr, d_lr=d_lr, betas=d_betas)
         [
             check_settings(horizon=length or 0) for length in notes.get("planned", [])
-        ]  # `runs.train` notes it, and the data
+        ]  # noted by `runs.train`, and the data
         if not isinstance(notes.get("data", ""), str):
             raise UserError("The name of a data set is text.")
-        return about
     except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
         ) from error
+    try:
+        check_finite(tensors)
+    except Diverged as error:
+        raise UserError(f"{path} can't be used: {error}") from error
+    return Checkpoint(Path(path), about, tensors)
 
 
 def resume(path, device="cpu"):
@@ -131,21 +125,18 @@ def load(game, path):
 
 
 def check_fit(saved, nets):
-    """Raise `UserError` unless name, shape and dtype of each tensor are what this generator and discriminator need.
-
-    The nets may be on the device "meta".
-    """
-    tensors = saved.tensors
+    """Raise `UserError` unless name, shape and dtype of each tensor are those of this generator and discriminator."""
     needed = {f"{name}.{key}": value for name, net in zip(NETS, (*nets, nets[0]), strict=True)
               for key, value in net.state_dict().items()}  # fmt: skip
     for name, net in zip(OPTIMIZERS, nets, strict=True):
         for i, weights in enumerate(net.parameters()):
             slots = {"exp_avg": weights, "exp_avg_sq": weights, "step": torch.tensor(0.0)}
             slots = {f"{name}.{i}.{slot}": value for slot, value in slots.items()}
-            needed |= slots if slots.keys() & tensors.keys() else {}  # Adam has none before its first step
-    needed["rng"] = tensors.get("rng", torch.zeros(0)).byte().flatten()  # its length depends on the device
-    expected, found = ({key: (each.shape, each.dtype) for key, each in parts.items()} for parts in (needed, tensors))
-    if wrong := [key for key in sorted(needed | tensors) if expected.get(key) != found.get(key)]:
+            needed |= slots if slots.keys() & saved.tensors.keys() else {}  # Adam has none before its first step
+    needed["rng"] = saved.tensors.get("rng", torch.zeros(0)).byte().flatten()  # its length depends on the device
+    expected, found = ({key: (value.shape, value.dtype) for key, value in tensors.items()}
+                       for tensors in (needed, saved.tensors))  # fmt: skip
+    if wrong := [key for key in sorted(expected | found) if expected.get(key) != found.get(key)]:
         raise UserError(
             f"{saved.path} holds another {wrong[0].partition('.')[0]} than this game: start it with the same recipe; a file "
             f"that says its recipe is damaged. ({wrong[0]} is missing, is one too many, or has another shape or dtype.)"
@@ -153,31 +144,31 @@ def check_fit(saved, nets):
 
 
 def restore(game, saved):
-    """Put a `Checkpoint` that fits into `game`. Returns `game`. Raises `UserError`, first of all, for a damaged random state."""
-    about, rng = saved.header, saved.tensors["rng"]
+    """Put a `Checkpoint` that fits into `game`. Returns `game`. Raises `UserError` first for a damaged random state."""
+    header, rng = saved.header, saved.tensors["rng"]
     if rng.shape == game.rng.get_state().shape:
         try:
             game.rng.set_state(rng)
         except RuntimeError as error:
             raise UserError(f"{saved.path} can't be used: {str(error).splitlines()[0]}") from error
     else:  # it was saved on another kind of device, whose random state means nothing here
-        game.rng.manual_seed(1_000_003 * about["seed"] + about["step"])
-    parts = {name: {} for name in (*NETS, *OPTIMIZERS)}
+        game.rng.manual_seed(1_000_003 * header["seed"] + header["step"])
+    parts = {name: {} for name in (*NETS, *OPTIMIZERS, "rng")}
     for key, value in saved.tensors.items():
         name, _, rest = key.partition(".")
-        if name in parts:
-            parts[name][rest] = value
+        parts[name][rest] = value
     for name in NETS:
         getattr(game, name).load_state_dict(parts[name])
-    for name, betas in zip(OPTIMIZERS, about["betas"], strict=True):
+    for name, betas in zip(OPTIMIZERS, header["betas"], strict=True):
         optimizer, slots = getattr(game, name), {}
         for key, value in parts[name].items():
             i, _, slot = key.partition(".")
             slots.setdefault(int(i), {})[slot] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
         optimizer.param_groups[0]["betas"] = tuple(betas)
-    game.step, game.seconds, game.seed = about["step"], about["seconds"], about["seed"]
-    game.rates, game.horizon = tuple(about["rates"]), about["horizon"]
+    for key in ("step", "seconds", "seed", "horizon"):
+        setattr(game, key, header[key])
+    game.rates = tuple(header["rates"])
     set_learning_rates(game)
     return game
 

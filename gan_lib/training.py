@@ -16,10 +16,9 @@ from gan_lib.sampler import Sampler
 
 
 class Game:
-    """Two nets, an optimiser for each, the average of the generator, and how far the run has come.
+    """Two nets, an optimiser for each, the generator's exponential moving average (EMA), and how far the run has come.
 
-    `average` is the generator to sample from: the exponential moving average (EMA) of the generator's weights (Yazıcı et al.
-    2018, arXiv 1806.04498). Its decay rises to `ema`, so that it is useful after a short run too. Raises `UserError` where a
+    `average`, the EMA, is the generator to sample from (Yazıcı et al. 2018, arXiv 1806.04498). Raises `UserError` where a
     setting is outside its `RANGES`, or where a gradient penalty meets a discriminator with BatchNorm.
     """
 
@@ -153,7 +152,7 @@ def train(game, images, steps, record_every=100):
 
 
 def gradient_penalty(game, real, fake, y=None):
-    """gamma / 2 · `game.penalty` of D at these images. Computed in every k-th iteration, it counts k times. 0 if gamma is 0."""
+    """gamma / 2 · `game.penalty` of D at these images; it counts k times in every k-th iteration, and is 0 in the others."""
     k = game.penalty_every
     if game.gamma == 0 or game.step % k:
         return 0.0

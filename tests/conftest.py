@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import struct
 import tempfile
 
@@ -18,6 +19,7 @@ from gan_lib.recipes import Recipe
 _cache = tempfile.TemporaryDirectory(prefix="gan_lib_data_")  # the tests' own, also for the processes that they start
 atexit.register(_cache.cleanup)
 os.environ["GAN_LIB_DATA"] = _cache.name
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # the nets here are so small that threads only wait for each other
 

@@ -1,4 +1,4 @@
-"""Two processes play one game: the same curves as one, and a clear end when one of them is killed."""
+"""Number formats; and two processes that share one run: the same curves as one, and a clear end if one of them is killed."""
 
 import os
 import re
@@ -21,18 +21,18 @@ LAUNCH += ["--main_process_port", "0"]
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=8, gamma=1.0)
 PROGRAM = """
 import sys
-from gan_lib import parallel
-from tests import test_parallel
-team = parallel.team("cpu")
+from gan_lib import hardware
+from tests import test_hardware
+team = hardware.team("cpu")
 assert team.size == 2
-game, records = test_parallel.play(team)
+game, records = test_hardware.play(team)
 if team.first:
-    test_parallel.save(game, records, sys.argv[1])
+    test_hardware.save(game, records, sys.argv[1])
 """
 
 
 def play(team):
-    """A short game of nets without BatchNorm, with penalties."""
+    """A short run of nets without BatchNorm, with penalties."""
     game = TINY.game()
     game.dtype = torch.float32
     hardware.join(game, team)
@@ -46,9 +46,9 @@ def save(game, records, folder):
 
 def launch(*words):
     """Two processes, as the documentation says to start them."""
-    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **told)
+    return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **options)
 
 
 def wait_for(path, process):
@@ -58,17 +58,34 @@ def wait_for(path, process):
 
 def end_of(process, seconds=120):
     try:
-        told, _ = process.communicate(timeout=seconds)
+        output, _ = process.communicate(timeout=seconds)
     finally:
         process.kill()  # which does nothing where it has ended
-    return process.returncode, told
+    return process.returncode, output
 
 
-def test_two_processes_play_the_game_of_one(tmp_path):
+@pytest.mark.parametrize(
+    ("device", "cpu", "expected"),
+    [
+        ("cuda", {"avx512_bf16": True}, torch.float32),
+        ("cpu", {"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ("cpu", {"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ("cpu", {"avx512_bf16": False, "amx_bf16": False, "avx2": True}, torch.float32),
+        ("cpu", {"architecture": "aarch64"}, torch.float32),
+    ],
+)
+def test_bfloat16_is_used_where_the_hardware_has_it(device, cpu, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
+    assert hardware.fast_dtype(torch.device(device)) is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
+    assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
+
+
+def test_two_processes_train_as_one(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "two").mkdir()
-    code, told = end_of(launch(tmp_path / "program.py", tmp_path / "two"))
-    assert code == 0, told
+    code, output = end_of(launch(tmp_path / "program.py", tmp_path / "two"))
+    assert code == 0, output
     game, records = play(hardware.Team())
     (tmp_path / "one").mkdir()
     save(game, records, tmp_path / "one")
@@ -81,7 +98,7 @@ def test_two_processes_play_the_game_of_one(tmp_path):
         assert torch.allclose(one[name].float(), two[name].float(), rtol=1e-3, atol=1e-5), name
 
 
-def test_a_share_alone_would_be_another_game():
+def test_a_share_alone_would_be_another_run():
     """The test above would see it if the gradients were not averaged, or if both processes looked at one share."""
     whole, _ = play(hardware.Team())
     half, _ = play(hardware.Team(share=slice(0, None, 2)))
@@ -97,12 +114,14 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     assert len(workers) == 2
     time.sleep(1)
     next(worker for worker in workers if worker.environ()["RANK"] == "0").kill()
-    code, told = end_of(run)
+    code, output = end_of(run)
     assert code != 0
-    assert re.search(r"gan_lib: Another process of this run has ended.*checkpoint is .*step_0000000\.safetensors", told)
-    code, told = end_of(launch(*words, "--steps", 3, "--resume"))
-    assert code == 0, told
-    assert checkpoint.header(checkpoint.latest(tmp_path / "run"))["step"] == 3
+    assert re.search(
+        r"gan_lib: Another process of this run has ended.*checkpoint is .*step_0000000\.safetensors", output
+    )
+    code, output = end_of(launch(*words, "--steps", 3, "--resume"))
+    assert code == 0, output
+    assert checkpoint.read(checkpoint.latest(tmp_path / "run")).header["step"] == 3
     made = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"records.csv", "curves.png", "progress.gif", "real_images.png", "samples"} <= made
 
@@ -112,11 +131,11 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
     time.sleep(2)
     run.send_signal(signal.SIGINT)
-    _, told = end_of(run)
-    step = checkpoint.header(checkpoint.latest(tmp_path / "run"))["step"]
+    _, output = end_of(run)
+    step = checkpoint.read(checkpoint.latest(tmp_path / "run")).header["step"]
     assert 0 < step < 120_000
-    assert f"Stopped after step {step} of 120000" in told
-    assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in told
+    assert f"Stopped after step {step} of 120000" in output
+    assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in output
     assert checkpoint.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 

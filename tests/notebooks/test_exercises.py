@@ -2,14 +2,11 @@
 
 import pytest
 
-from gan_lib import checks
 from tests.notebooks import contract, execution
-from tests.notebooks.wrong_answers import WRONG
+from tests.notebooks.wrong_answers import CHECKS, PLANTED, WRONG
 
 LESSONS = contract.all_lessons()
 EXERCISES = [(lesson, i, exercise) for lesson in LESSONS for i, exercise in enumerate(lesson.exercises, 1)]
-CHECKS = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
-USED = {exercise.check_name for _, _, exercise in EXERCISES}
 
 
 def expected(exercise, kind):
@@ -36,17 +33,21 @@ def test_answer_is_told_how_it_stands(lesson, i, exercise, kind):
 
 
 def test_every_check_used_is_there_and_every_check_there_is_used():
-    assert USED == CHECKS
+    used = {lesson.path.stem[3:]: {exercise.check_name for exercise in lesson.exercises} for lesson in LESSONS}
+    assert used == {lesson: set(found) for lesson, found in CHECKS.items()}
 
 
-@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_every_check_has_a_section_of_wrong_answers():
+    assert {lesson: list(found) for lesson, found in PLANTED.items()} == {
+        lesson: list(found) for lesson, found in CHECKS.items()
+    }
+    assert len(WRONG) == sum(map(len, CHECKS.values()))  # no name stands for two checks
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_check_has_planted_wrong_answers(name):
-    assert len(WRONG.get(name, [])) >= 2
+    assert len(WRONG[name]) >= 2
     for code, fragment in WRONG[name]:
         compile(code, name, "exec")
         assert fragment.strip()
     assert len({code for code, _ in WRONG[name]}) == len(WRONG[name])
-
-
-def test_every_planted_wrong_answer_is_of_a_check():
-    assert WRONG.keys() <= CHECKS

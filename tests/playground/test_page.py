@@ -329,7 +329,7 @@ def test_the_committed_playground_holds_todays_code_and_todays_generators():
 
 def test_the_committed_playground_shows_a_run_from_noise_to_digits():
     told = facts_of(Path(__file__).parents[1] / "samples" / "playground.html")["generators"][make_playground.NAME]
-    moments, game = told["moments"], playground.RECIPE.game()
+    moments, game = told["moments"], make_playground.RECIPE.game()
     assert [moment["step"] for moment in moments] == list(playground.STEPS)
     untrained = page.Moment(0, game.sampler(), game.discriminator.eval())
     assert moments[0]["layers"] == page.told(untrained, playground.BITS)["layers"]  # it began as the recipe says
@@ -347,7 +347,7 @@ def test_the_small_one_is_trained_as_told(tmp_path, monkeypatch):
     playground.learn(tmp_path)
     paths = sorted((tmp_path / "checkpoints").iterdir())
     assert [checkpoint.resume(path).step for path in paths] == [0, 2, 3]
-    game = playground.RECIPE.game()
+    game = make_playground.RECIPE.game()
     list(training.train(game, data.load().images, 3))
     z = noise(2, game.latent_dim)
     assert checkpoint.resume(paths[-1]).sampler()(z).allclose(game.sampler()(z), atol=1e-5)

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from gan_lib import checks, data, hardware, losses, recipes, reference, training
+from gan_lib import data, hardware, losses, recipes, reference, training
+from gan_lib.checks.keep_it_stable import blind_runs
 from gan_lib.studies import diagnosis, faults, toys
 from gan_lib.studies.faults import FAULTS, HEALTHY, diagnose
 from gan_lib.training import Record
@@ -357,16 +358,16 @@ def test_a_game_that_diverges_leaves_the_records_until_then(monkeypatch):
 
 
 def test_the_right_names_are_right_and_a_stub_is_not_tried_yet():
-    assert checks.blind_runs(faults.answers()).status == "right"
-    assert checks.blind_runs(tuple(faults.answers())).status == "right"
-    assert checks.blind_runs([..., ..., ...]).status == "not tried yet"
+    assert blind_runs(faults.answers()).status == "right"
+    assert blind_runs(tuple(faults.answers())).status == "right"
+    assert blind_runs([..., ..., ...]).status == "not tried yet"
 
 
 @pytest.mark.parametrize(("code", "fragment"), WRONG["blind_runs"])
 def test_a_wrong_name_is_told_what_speaks_against_it(code, fragment):
     said = {}
     exec(code, said)
-    verdict = checks.blind_runs(said["my_answer"])
+    verdict = blind_runs(said["my_answer"])
     assert verdict.status == "not yet"
     assert fragment in verdict.reason
 
@@ -374,7 +375,7 @@ def test_a_wrong_name_is_told_what_speaks_against_it(code, fragment):
 def test_no_wrong_name_is_told_the_right_one():
     for i, right in enumerate(faults.answers()):
         for name in {HEALTHY, *FAULTS} - {right}:
-            reason = checks.blind_runs([*faults.answers()[:i], name, *faults.answers()[i + 1 :]]).reason
+            reason = blind_runs([*faults.answers()[:i], name, *faults.answers()[i + 1 :]]).reason
             assert reason.startswith(f"the {('first', 'second', 'third')[i]} run is not {name}: ")
             assert right not in reason
 
