@@ -63,11 +63,9 @@ class Exercise(NamedTuple):
 
     @property
     def call(self):
-        """NAME and answer of `checks.NAME(answer)`; two empty strings if the check is no such call."""
-        match parse(self.check.source).body:
-            case [ast.Expr(ast.Call(ast.Attribute(ast.Name("checks"), name), [ast.Name(answer)], keywords=[]))]:
-                return name, answer
-        return "", ""
+        """NAME and answer of the check `checks.NAME(answer)`; two empty strings if it is no such call."""
+        found = re.fullmatch(r"checks\.(\w+)\((\w+)\)", self.check.source.strip())
+        return found.groups() if found else ("", "")
 
     check_name = property(lambda self: self.call[0])
     answer_name = property(lambda self: self.call[1])
@@ -187,14 +185,6 @@ def first_cell(lesson):
         yield f"the first cell says what you'll {found}, not do, learn and need in this order"
 
 
-@rule_for("markdown")
-def one_title(lesson, cell):
-    """Only the first cell has a heading of level 1."""
-    text = re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL)
-    if cell is not lesson.cells[0] and re.search(r"^# ", text, re.MULTILINE):
-        yield "has a second title; use ##"
-
-
 @rule
 def opening(lesson):
     """The first code cells are the bootstrap, the same in every lesson; imports alone; parameters as plain scalars, each with a
@@ -230,13 +220,23 @@ def code_cells(lesson):
 
 
 @rule_for("code")
-def prose(lesson, cell):
-    """Text comes before each code cell; the four cells of the opening share one, and a check follows its stub."""
+def code(lesson, cell):
+    """A text comes before the cell (the four cells of the opening share one, and a check follows its stub). No magics or shell
+    commands outside of the bootstrap, and no comment that tells nbval to skip a cell or let it fail. Files go to the lesson's
+    own runs/lesson_NN/.
+    """
     i = next(i for i, each in enumerate(lesson.cells) if each is cell)
     before = lesson.cells[i - 1] if i else cell
     explains = before.cell_type == "markdown" and before.source.strip() and not {"hint", "solution"} & {*tags(before)}
     if not explains and not {*OPENING, "check"} & {*tags(cell)}:
         yield "has no text before it"
+    if "bootstrap" not in tags(cell) and (found := re.search(r"^\s*[%!]+\w+", cell.source, re.MULTILINE)):
+        yield f"uses {found.group().strip()}"
+    if found := re.search(r"#\s*((NBVAL|PYTEST)_\w+)", cell.source):
+        yield f"has {found.group(1)}; use the tag nbval-check-output, or nothing"
+    for number in re.findall(r"runs/lesson_(\w*)", cell.source):
+        if number > lesson.number or not re.fullmatch(r"\d\d", number):
+            yield f"names runs/lesson_{number}"
 
 
 @rule_for("any")
@@ -245,16 +245,6 @@ def known_tags(lesson, cell):
     for tag in tags(cell):
         if tag not in TAGS or (cell.cell_type == "markdown") != (tag in TEXTS):
             yield f"is a {cell.cell_type} cell with the tag {tag!r}"
-
-
-@rule_for("code")
-def plain_python(lesson, cell):
-    """No magics and shell commands outside of the bootstrap cell; no comment tells nbval to skip a cell or to let it fail."""
-    if "bootstrap" not in tags(cell) and (found := re.search(r"^\s*[%!]+\w+", cell.source, re.MULTILINE)):
-        yield f"uses {found.group().strip()}"
-
-    if found := re.search(r"#\s*((NBVAL|PYTEST)_\w+)", cell.source):
-        yield f"has {found.group(1)}; use the tag nbval-check-output, or nothing"
 
 
 @rule
@@ -267,8 +257,10 @@ def prediction(lesson):
 
 
 @rule_for("markdown")
-def folds(lesson, cell):
-    """A <details> is closed and has a <summary>, then a blank line, without which Markdown stays unrendered."""
+def markdown(lesson, cell):
+    """One title, in the first cell. A <details> has a <summary> and then a blank line, without which its Markdown stays
+    unrendered; one holds each answer. Pictures have alternative texts; files of ours that are shown or linked are there.
+    """
     blocks = re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL)
     if not cell.source.count("<details>") == cell.source.count("</details>") == len(blocks):
         yield "does not close a <details>"
@@ -276,6 +268,17 @@ def folds(lesson, cell):
         yield "has a <details> without a <summary> or the blank line after it"
     if FOLDED & {*tags(cell)} and len(blocks) != 1:
         yield "does not fold its answer in one <details>"
+    text = re.sub(r"`[^`]*`", "", cell.source)
+    if cell is not lesson.cells[0] and re.search(r"^# ", text, re.MULTILINE):
+        yield "has a second title; use ##"
+    for alt in re.findall(r"!\[([^\]]*)\]\(", text):
+        if len(alt.split()) < 3:
+            yield f"has the alternative text {alt!r}, of fewer than three words"
+    if re.search(r"<img(?![^>]*\balt=\"[^\"]{10})", text):
+        yield "has an <img> without an alternative text"
+    for target in re.findall(r"\]\(([^)\s#]+)", text):
+        if not re.match(r"https?:|mailto:", target) and not (lesson.path.parent / target).exists():
+            yield f"points to {target}, which is not there"
 
 
 @rule
@@ -286,14 +289,6 @@ def static_pictures(lesson):
             near = [output.get("data", {}) for other in lesson.code[i : i + 3] for output in other.outputs]
             if not any("image/png" in data for data in near):
                 yield f"no picture near {found.group()}…) in code cell {i + 1}"
-
-
-@rule_for("code")
-def files_go_to_runs(lesson, cell):
-    """A lesson writes to runs/lesson_NN/ of its own number."""
-    for number in re.findall(r"runs/lesson_(\w*)", cell.source):
-        if number > lesson.number or not re.fullmatch(r"\d\d", number):
-            yield f"names runs/lesson_{number}"
 
 
 # The exercises
@@ -378,26 +373,14 @@ def wording(lesson, cell):
             yield f"has {what}: {found.group()!r} in '…{around}…'"
 
 
-@rule_for("markdown")
-def pictures_and_links(lesson, cell):
-    """Pictures have an alternative text of three words or more; files of ours that are shown or linked are there."""
-    text = re.sub(r"`[^`]*`", "", cell.source)
-    for alt in re.findall(r"!\[([^\]]*)\]\(", text):
-        if len(alt.split()) < 3:
-            yield f"has the alternative text {alt!r}, of fewer than three words"
-    if re.search(r"<img(?![^>]*\balt=\"[^\"]{10})", text):
-        yield "has an <img> without an alternative text"
-    for target in re.findall(r"\]\(([^)\s#]+)", text):
-        if not re.match(r"https?:|mailto:", target) and not (lesson.path.parent / target).exists():
-            yield f"points to {target}, which is not there"
-
-
 # The file as it is committed
 
 
 @rule
 def file(lesson):
-    """The name is NN_verb_object.ipynb; there are at most 1.5 MB and no path of one machine."""
+    """Named NN_verb_object.ipynb, at most 1.5 MB, no path of one machine; a valid notebook of format 4.5 whose cells have ids,
+    for the usual kernel, run from top to bottom. The only metadata are tags and what `refresh` leaves.
+    """
     if not re.fullmatch(r"\d\d(_[a-z]+)+\.ipynb", lesson.path.name):
         yield f"the name {lesson.path.name} is not of the form NN_verb_object.ipynb"
     if (size := len(lesson.text.encode())) > 1_500_000:
@@ -405,13 +388,6 @@ def file(lesson):
     machine = r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp|private|mnt|content|opt)/\w|\b[A-Z]:\\\\|file:/{3}"
     if found := re.search(machine, lesson.text):
         yield f"the path of a machine: {lesson.text[found.start() : found.end() + 30]!r}"
-
-
-@rule
-def notebook_format(lesson):
-    """A valid notebook of format 4.5, whose cells have ids, for the usual kernel, with tags and what `refresh` leaves as the
-    only metadata: none of a run, of widgets or of an editor.
-    """
     try:
         nbformat.validate(json.loads(lesson.text))
     except nbformat.ValidationError as error:
@@ -428,7 +404,7 @@ def notebook_format(lesson):
     if any(cell.get("attachments") for cell in lesson.cells):
         yield "a cell has attachments"
     counts = [cell.execution_count for cell in lesson.code]
-    if counts != list(range(1, len(counts) + 1)):  # they ran once, from top to bottom
+    if counts != list(range(1, len(counts) + 1)):
         yield f"the execution counts are {counts}"
 
 

@@ -16,11 +16,7 @@ FIRST = f"""# 01 · Count the sheep
 
 ![Two white sheep on a black field](../samples/lessons/01.png)
 
-**What you'll do.** Count.
-
-**What you'll learn.** To count.
-
-**What you'll need.** Ten fingers.
+**What you'll do.** Count. **What you'll learn.** To count. **What you'll need.** Ten fingers.
 
 About 1 minute on two CPU cores; on a T4-class GPU: not measured yet.
 """
@@ -29,19 +25,15 @@ checks.double = checks.check(lambda f: [(checks.call(f, 3) != 6, f"double(3) is 
 checks.flock = checks.check(lambda n: [(n != 7, "a flock is seven sheep")])
 print("a machine")"""
 CLOSE = """## Recap
-
 You counted. You counted again. You doubled. You stopped. You slept.
 
 ## On your own
-
 Count goats.
 
 ## Further reading
-
 - A. Shepherd, B. Dog 2014, [On counting](https://example.org/counting)
 
 ## Next
-
 Cows."""
 WRONG = {
     "double": [("def double(n):\n    return n * n", "is 9"), ("def double(n):\n    return n + 2", "is 5")],

@@ -9,15 +9,11 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 
 @each_lesson
-def test_lesson_runs(lesson):
-    assert execution.run_once(lesson.path).failures == {}
-
-
-@each_lesson
-def test_lesson_computes_little(lesson):
-    work = execution.run_once(lesson.path).work
-    assert work.get("inputs", 0) < 4_000_000  # of layers
-    assert work.get("updates", 0) < 3000  # by optimisers
+def test_lesson_runs_and_computes_little(lesson):
+    run = execution.run_once(lesson.path)
+    assert run.failures == {}
+    assert run.work.get("inputs", 0) < 4_000_000  # of layers
+    assert run.work.get("updates", 0) < 3000  # by optimisers
 
 
 @each_lesson
