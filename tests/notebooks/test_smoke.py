@@ -79,7 +79,7 @@ def test_example_runs(tmp_path):
 
 
 def test_what_goes_wrong_in_the_example_is_reported(tmp_path):
-    sources = ["raise LookupError('a wolf')", CALLBACK, NETWORK, SOLVED]
+    sources = ["raise LookupError('a wolf')", CALLBACK, NETWORK, "None", SOLVED]
     run = run_example(tmp_path, sources, [(r'"42\n"', r'"43\n"'), ("flock = 7", "flock = 8")])
     assert len(run.failures) == 4
     for report, part in zip(run.failures.values(), ["43", "a wolf", "ZeroDivisionError", "urlopen"], strict=True):
