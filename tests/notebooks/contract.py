@@ -87,9 +87,6 @@ class Lesson:
         self.cells = self.notebook.cells
         self.code = [cell for cell in self.cells if cell.cell_type == "code"]
 
-    def tagged(self, tag):
-        return [cell for cell in self.cells if tag in tags(cell)]
-
     @cached_property
     def exercises(self):
         """The exercises whose five cells follow one another in the right order."""

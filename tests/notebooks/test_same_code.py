@@ -74,7 +74,7 @@ def seeded(function, *arguments):
 
 
 def bare(node):
-    """A definition as text without its name, docstrings, decorators and annotations."""
+    """A definition as text without its name, docstrings and decorators."""
     node = copy.deepcopy(node)
     node.name, node.decorator_list = "_", []
     for part in ast.walk(node):
@@ -82,9 +82,6 @@ def bare(node):
             part.body = part.body[1:] or [ast.Pass()]
         if isinstance(part, ast.FunctionDef):  # the package checks the images that enter; a lesson need not
             part.body = [each for each in part.body if ast.unparse(each) != "data.check_images(images)"]
-        for field in ("annotation", "returns"):
-            if hasattr(part, field) and not isinstance(part, ast.AnnAssign):
-                setattr(part, field, None)
     return ast.unparse(node)
 
 
@@ -92,7 +89,7 @@ def bare(node):
 
 
 def same_source(exported):
-    """The same definition apart from docstrings, comments and annotations."""
+    """The same definition apart from docstrings and comments."""
 
     def compare(lesson, name):
         mine = [node for node in statements(lesson) if getattr(node, "name", None) == name]
