@@ -1,10 +1,8 @@
 """Images as one `uint8` tensor on the device, cut into endless shuffled batches in [-1, 1].
 
-MNIST comes with the package and needs no network; torchvision's drop-ins with the same format are one name away.
-Introduced in lesson 01.
+MNIST comes with the package and needs no network; `load` knows three other data sets of the same format. Lesson 01.
 """
 
-import contextlib
 import functools
 import gzip
 import itertools
@@ -20,7 +18,7 @@ import torch
 from gan_lib import UserError
 from gan_lib.files import bundled_mnist, read_idx, write_atomically
 
-SETS = {  # name: (torchvision's class, its arguments, number of classes, beginnings of the file names: training, test)
+SETS = {  # name: (torchvision's class, its arguments, number of classes, prefixes of the file names: training, test)
     "mnist": ("MNIST", {}, 10, ("train", "t10k")),
     "fashion-mnist": ("FashionMNIST", {}, 10, ("train", "t10k")),
     "kmnist": ("KMNIST", {}, 10, ("train", "t10k")),
@@ -31,36 +29,36 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where `apt install dataset
 
 
 class Digits(NamedTuple):
-    """Images and what they show."""
+    """Images and their labels."""
 
     images: torch.Tensor  # uint8 [N, 28, 28], 0 black to 255 white
     labels: torch.Tensor  # int64 [N], 0 to 9 (0 to 25 for letters)
 
 
 def load(name="mnist", *, train=True, device="cpu"):
-    """Return the 60,000 training (or 10,000 test) images of `name` as `Digits` on `device`.
+    """The training images (60,000 of MNIST) or test images (10,000) of the data set `name`, as `Digits` on `device`.
 
-    `name` is one of `SETS`. MNIST is read from the package. The others are read from the cache folder, into which torchvision
-    downloads them; Fashion-MNIST is also found where Debian's package puts it. Raises `UserError` for another name or a damaged
-    file, and `FileNotFoundError`, which says what to put where, if the files are neither on disk nor to be had from the network.
+    `name` is one of `SETS`. MNIST is read from the package, the others from the cache folder, into which torchvision downloads
+    them; Fashion-MNIST also from Debian's package. Raises `UserError` for an unknown name or a damaged file, and
+    `FileNotFoundError`, which names the files to put into the cache folder, if they are missing and the download fails.
     """
     if name not in SETS:
         raise UserError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
     stems = [f"{SETS[name][3][not train]}-{end}" for end in ENDS]
-    images, labels = map(bundled, stems) if name == "mnist" else drop_in(name, stems)
-    return Digits(images.to(device, copy=True), labels.to(device, torch.int64, copy=True))  # `bundled` keeps its own
+    images, labels = map(read_mnist, stems) if name == "mnist" else read_cached(name, stems)
+    return Digits(images.to(device, copy=True), labels.to(device, torch.int64, copy=True))  # `read_mnist` keeps its own
 
 
 @functools.cache
-def bundled(stem):
+def read_mnist(stem):
     """The values of a bundled MNIST file, uint8, read once in each process."""
     return read_idx(f"{stem}.gz", bundled_mnist(stem))
 
 
-def drop_in(name, stems):
-    """Images [N, 28, 28] and labels [N], uint8, of one part of another set than MNIST; downloads the set if need be."""
+def read_cached(name, stems):
+    """Images [N, 28, 28] and labels [N], uint8, from two files of a data set, which is downloaded if they are missing."""
     kind, arguments, classes, _ = SETS[name]
-    raw, first = cache_folder() / kind / "raw", int(kind == "EMNIST")  # letters are counted from 1
+    raw = cache_folder() / kind / "raw"
     debian = DEBIAN if kind == "FashionMNIST" else raw
     find = lambda stem: next(filter(Path.is_file, (raw / stem, raw / f"{stem}.gz", debian / f"{stem}.gz")), None)
     if not all(map(find, stems)):
@@ -75,30 +73,39 @@ def drop_in(name, stems):
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
         shapes = f"{list(images.shape)} and {list(labels.shape)}"
         raise UserError(f"{paths[0]} and {paths[1]} must hold images [N, 28, 28] and labels [N], not {shapes}.")
+    first = int(kind == "EMNIST")  # whose letters are labelled from 1, and transposed
     if labels.min() < first or labels.max() >= first + classes:
         raise UserError(f"The labels in {paths[1]} must lie between {first} and {first + classes - 1}.")
-    return (images.mT.contiguous() if kind == "EMNIST" else images), labels - first  # letters lie on their side
+    return (images.mT.contiguous() if kind == "EMNIST" else images), labels - first
 
 
 def download(kind, arguments, raw):
-    """Have torchvision download a set, and move its unpacked files into `raw`. A failed download leaves nothing behind."""
-    from torchvision import datasets  # here, because it takes longer to import than all else together
+    """Download a data set with torchvision and move its unpacked files into `raw`. A failed download leaves nothing behind."""
+    from torchvision import datasets  # here, because its import takes longer than all others together
 
-    root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=root) as folder:
-            getattr(datasets, kind)(folder, download=True, **arguments)
-            raw.mkdir(parents=True, exist_ok=True)
-            for path in Path(folder, kind, "raw").glob(f"*{arguments.get('split', '')}-*-ubyte"):
-                os.replace(path, raw / path.name)
-    finally:
-        with contextlib.suppress(OSError):  # there is other data in it
-            root.rmdir()
+    existing = next(filter(Path.is_dir, raw.absolute().parents))  # on the same disk as `raw`
+    with tempfile.TemporaryDirectory(dir=existing) as folder:
+        getattr(datasets, kind)(folder, download=True, **arguments)
+        raw.mkdir(parents=True, exist_ok=True)
+        for path in Path(folder, kind, "raw").glob(f"*{arguments.get('split', '')}-*-ubyte"):
+            os.replace(path, raw / path.name)
+
+
+def cache_folder():
+    """The folder for downloaded data: the environment variable `GAN_LIB_DATA`, or this platform's cache folder."""
+    return Path(os.environ.get("GAN_LIB_DATA") or platformdirs.user_cache_dir("gan_lib"))
+
+
+def unpack(folder):
+    """Write the four MNIST files, uncompressed, into `folder`, unless they are there undamaged. Safe in parallel processes."""
+    for stem in (f"{part}-{end}" for part in SETS["mnist"][3] for end in ENDS):
+        content = gzip.decompress(bundled_mnist(stem))
+        if not (folder / stem).exists() or (folder / stem).read_bytes() != content:
+            write_atomically(folder / stem, content)
 
 
 def subset(digits, per_class, seed=0):
-    """`per_class` of each class of `digits`, drawn with `seed`, as `Digits`; all of a class that has no more. Not below 0."""
+    """`per_class` (at least 0) images of each class, drawn with `seed`, as `Digits`: all images of a class that has fewer."""
     if per_class < 0:
         raise UserError(f"per_class must be at least 0, not {per_class}.")
     order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
@@ -106,55 +113,33 @@ def subset(digits, per_class, seed=0):
     return Digits(*(each[chosen] for each in digits))
 
 
-def cache_folder():
-    """The folder that holds downloaded data: `GAN_LIB_DATA` if that is set, else this platform's cache folder."""
-    return Path(os.environ.get("GAN_LIB_DATA") or platformdirs.user_cache_dir("gan_lib"))
-
-
-def unpack(folder):
-    """Write the four bundled MNIST files, unpacked, into `folder`, unless they are there whole.
-
-    Safe to call from several processes at once. Raises `UserError` where a bundled file is damaged.
-    """
-    for stem in (f"{part}-{end}" for part in SETS["mnist"][3] for end in ENDS):
-        content = gzip.decompress(bundled_mnist(stem))
-        if not (folder / stem).exists() or (folder / stem).read_bytes() != content:
-            write_atomically(folder / stem, content)
-
-
 def check_images(images, ndim=4, clipped=False):
-    """Raise `UserError` unless `images` are finite float [N, 1, 28, 28] in [-1, 1]: called where images enter.
+    """Raise `UserError` unless `images` are finite floats [N, 1, 28, 28] in [-1, 1]. Called where images enter the package.
 
-    With `ndim` 3 it is one image, and with None any number of axes may come first; with `clipped`, any range but [0, 1] will do.
+    With `ndim` 3: one image; with None: any number of leading axes. With `clipped`: any range except [0, 1].
     """
     if not images.is_floating_point():
         raise UserError(f"The images must be float in [-1, 1], not {images.dtype}: give them to data.to_range first.")
     if images.shape[-3:] != (1, 28, 28) or images.ndim != (ndim or images.ndim):
         raise UserError(f"The images must have the shape [{'N, ' * (ndim != 3)}1, 28, 28], not {list(images.shape)}.")
-    low, high = (
-        torch.stack(images.detach().aminmax()).tolist() if images.numel() else (-1, 1)
-    )  # one wait for the device
+    if not images.numel():
+        return
+    low, high = torch.stack(images.detach().aminmax()).tolist()  # one wait for the device
     if not math.isfinite(high - low):
         raise UserError("The images hold NaN or infinity: the generator has diverged.")
     if 0 <= low < 0.5 < high or (not clipped and max(-low, high) > 1.5):
-        raise UserError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: 2 * x - 1 takes [0, 1] there.")
+        raise UserError(f"The images must lie in [-1, 1], not {low:.2f} to {high:.2f}: use 2 * x - 1 for [0, 1].")
 
 
 def to_range(images):
-    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1]: x / 127.5 - 1. What every net here sees and makes.
-
-    Raises `UserError` for images that are not uint8, such as those already brought to [-1, 1].
-    """
+    """uint8 [..., 28, 28] → float32 [..., 1, 28, 28] in [-1, 1], x / 127.5 - 1, the range of all nets. `UserError` for others."""
     if images.dtype != torch.uint8:
-        raise UserError(f"The images must be uint8, 0 to 255, not {images.dtype}: they are brought to [-1, 1] here.")
+        raise UserError(f"The images must be uint8, 0 to 255, not {images.dtype}: to_range scales them to [-1, 1].")
     return images.unsqueeze(-3).float().div_(127.5).sub_(1)
 
 
 def to_uint8(images):
-    """float [..., 1, 28, 28] in [-1, 1] → uint8 [..., 28, 28]: the inverse of `to_range`; values outside are clipped.
-
-    Raises `UserError` for images that `check_images` refuses, such as those in [0, 1].
-    """
+    """float [..., 1, 28, 28] in [-1, 1], clipped → uint8 [..., 28, 28]: the inverse of `to_range`. Errors: see `check_images`."""
     check_images(images, ndim=None, clipped=True)
     return images.detach().squeeze(-3).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
@@ -167,8 +152,8 @@ def batches(images, batch_size, *, seed=0, start=0):
 def labelled_batches(digits, batch_size, *, seed=0, start=0):
     """Yield batches (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) from `Digits` without end.
 
-    Each epoch is a new permutation of the images and drops the rest that fills no batch. The k-th batch depends on
-    `seed` and k alone, and `start` is the first k: a resumed run sees what an uninterrupted one would have seen.
+    Each epoch is a new permutation, and its last incomplete batch is dropped. The k-th batch depends only on `seed` and k.
+    `start` is the first k, so that a resumed run sees the batches of an uninterrupted one.
     """
     images, *labels = digits
     if not 0 < batch_size <= len(images):
@@ -176,9 +161,9 @@ def labelled_batches(digits, batch_size, *, seed=0, start=0):
     per_epoch = len(images) // batch_size
     rng = torch.Generator(images.device)
     for epoch in itertools.count(start // per_epoch):
-        rng.manual_seed(1_000_003 * seed + epoch)  # each epoch has its own, so that none has to be drawn again
+        rng.manual_seed(1_000_003 * seed + epoch)  # one seed an epoch: `start` skips epochs without drawing them
         order = torch.randperm(len(images), generator=rng, device=images.device)
         for chosen in order.split(batch_size)[start % per_epoch : per_epoch]:
-            # index_select is sooner than images[chosen]
+            # index_select is faster than images[chosen]
             yield to_range(images.index_select(0, chosen)), *(each.index_select(0, chosen) for each in labels)
         start = 0

@@ -1,7 +1,7 @@
-"""How good are the samples? Images → features → statistics → one number.
+"""How good are the samples? Images → features → statistics → one number. Introduced in lesson 06.
 
-The features are those of a small digit classifier of this package (`digit_net`), not of Inception: Inception was trained
-on photographs, and its distances say little about digits. Introduced in lesson 06.
+The features come from a small digit classifier (`digit_net`), not from Inception: Inception was trained on photographs, and
+its distances say little about digits.
 """
 
 import functools
@@ -15,7 +15,7 @@ from gan_lib.files import bundled_weights
 
 @functools.cache
 def digit_net(device="cpu"):
-    """The trained classifier, frozen, in eval mode. Made by `python tools/make_digit_net.py`."""
+    """The bundled digit classifier, frozen, in eval mode. `python tools/make_digit_net.py` trains it."""
     net = models.digit_classifier()
     net.load_state_dict(bundled_weights("digit-net")[0])
     return net.eval().requires_grad_(False).to(device)
@@ -31,82 +31,72 @@ def features_and_logits(images, net=None, chunk=250):
 
 
 def class_counts(images):
-    """How many of the images [N, 1, 28, 28] the digit net reads as each class: int64 [10]."""
+    """How many of the images [N, 1, 28, 28] in [-1, 1] the digit net assigns to each class: int64 [10]."""
     return features_and_logits(images)[1].argmax(1).bincount(minlength=10)
 
 
-class Gaussian(NamedTuple):
-    """The mean [d] and the covariance [d, d] of features, float64."""
-
-    mean: torch.Tensor
-    cov: torch.Tensor
-
-
 def gaussian(features):
-    """The statistics of features [N, d] that `frechet_distance` compares. Raises `UserError` for N < 2."""
+    """The mean [d] and the covariance [d, d] of features [N, d], both float64. Raises `UserError` for N < 2."""
     if len(features) < 2:
-        raise UserError(f"A covariance takes at least two images or points, not {len(features)}.")
-    features = features.double()
-    return Gaussian(features.mean(0), torch.atleast_2d(features.T.cov()))  # [1, 1] for d = 1, too
+        raise UserError(f"A covariance needs at least two images or points, not {len(features)}.")
+    return features.double().mean(0), torch.atleast_2d(features.T.double().cov())  # d = 1: [1, 1]
 
 
 def frechet_distance(a, b):
-    """|mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of two `Gaussian`s.
+    """The squared 2-Wasserstein distance |mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of two `gaussian`s.
 
-    Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Zero for equal statistics. That of two samples is never zero, and falls
-    with their size: compare only for equal sizes, and beside the floor, which is the distance of real digits to real digits.
+    FID (Heusel et al. 2017, arXiv 1706.08500, eq. 6). Two samples of one distribution have a distance above zero, which falls
+    with their size: compare at equal sizes, and with the `floor`. Raises `UserError` where the statistics are not finite.
     """
-    product = a.cov @ b.cov
+    (mean_a, cov_a), (mean_b, cov_b) = a, b
+    product = cov_a @ cov_b
     if not product.isfinite().all():  # LAPACK would end the process
         raise UserError("There is no distance: the features, or their statistics, hold NaN or infinity.")
     roots = torch.linalg.eigvals(product).real.clamp(min=0).sqrt()  # eigenvalues of the matrix root
-    distance = (a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum()
-    return distance.item()
+    return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots.sum()).item()
 
 
 def kernel_distance(a, b, chunk=250):
-    """The squared maximum mean discrepancy of features a [N, d] and b [M, d] under the kernel k(x, y) = (x·y / d + 1)³.
+    """KID, the squared maximum mean discrepancy of features a [N, d] and b [M, d], with the kernel k(x, y) = (x·y / d + 1)³.
 
-    mean k(a, a') + mean k(b, b') - 2 mean k(a, b), with no point paired with itself: unbiased, so it can be below zero.
-    Bińkowski et al. 2018 (arXiv 1801.01401), eq. 4. All pairs are taken, so nothing is drawn at random.
+    mean k(a, a') + mean k(b, b') - 2 mean k(a, b) over all pairs of different points: unbiased, so it can be below zero.
+    Bińkowski et al. 2018 (arXiv 1801.01401), eq. 4.
     """
 
     def total(x, y):
         return sum((part @ y.T / y.shape[1] + 1).pow_(3).sum(1).double().sum() for part in x.split(chunk))
 
-    def itself(x):
-        return (x.double().square().sum(1) / x.shape[1] + 1).pow(3).sum()
+    def within(x):
+        with_itself = (x.double().square().sum(1) / x.shape[1] + 1).pow(3).sum()
+        return (total(x, x) - with_itself) / (len(x) * (len(x) - 1))
 
-    n, m = len(a), len(b)
-    within = (total(a, a) - itself(a)) / (n * (n - 1)) + (total(b, b) - itself(b)) / (m * (m - 1))
-    return (within - 2 * total(a, b) / (n * m)).item()
+    return (within(a) + within(b) - 2 * total(a, b) / (len(a) * len(b))).item()
 
 
-def radii_of(features, k=5, chunk=250):
-    """The distance of each of the features [N, d] to its k-th nearest neighbour among the others: [N], N > k."""
-    parts = [torch.cdist(part, features).topk(k + 1, largest=False).values[:, k] for part in features.split(chunk)]
-    return torch.cat(parts)  # the nearest of all is the point itself
+def knn_radii(features, k=5, chunk=250):
+    """The distance from each of the features [N, d] to its k-th nearest neighbour among the others: [N], N > k."""
+    nearest = [torch.cdist(part, features).topk(k + 1, largest=False).values for part in features.split(chunk)]
+    return torch.cat(nearest)[:, k]  # column 0 is the point itself
 
 
 def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=None):
-    """Four shares from balls around features, real [N, d] and fake [M, d]; a ball reaches to the k-th nearest neighbour.
+    """Four numbers from the k-NN manifolds of features, real [N, d] and fake [M, d].
 
-    Precision: of the fakes, how many lie in some real ball. Recall: of the real, how many lie in some fake ball
-    (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density: in how many real balls a fake lies, over k, on average;
-    it can exceed 1. Coverage: of the real balls, how many hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5).
-    `real_radii` [N], where they are known, are not worked out again.
+    The manifold is the union of the balls around the points, whose radii are the `knn_radii`. Precision: share of fakes in the
+    real manifold; recall: share of reals in the fake manifold (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density:
+    mean number of real balls around a fake, over k, which can exceed 1; coverage: share of real balls that hold a fake (Naeem
+    et al. 2020, arXiv 2002.09797, eq. 4-5). `real_radii` [N] need not be computed again where they are known.
     """
-    real_radii = radii_of(real, k, chunk) if real_radii is None else real_radii
-    fake_radii = radii_of(fake, k, chunk)
-    hits = torch.zeros(len(fake), device=fake.device)  # real balls around each fake
-    recalled = covered = 0
-    for part, reach in zip(real.split(chunk), real_radii.split(chunk), strict=True):
+    real_radii = knn_radii(real, k, chunk) if real_radii is None else real_radii
+    fake_radii = knn_radii(fake, k, chunk)
+    hits = recalled = covered = 0  # hits [M]: real balls around each fake
+    for part, radii in zip(real.split(chunk), real_radii.split(chunk), strict=True):
         distances = torch.cdist(part, fake)
-        inside = distances < reach.unsqueeze(1)
+        inside = distances < radii.unsqueeze(1)
         hits += inside.sum(0)
         covered += inside.any(1).sum()
         recalled += (distances < fake_radii).any(1).sum()
-    shares = (hits > 0).float().mean(), recalled / len(real), hits.mean() / k, covered / len(real)
+    shares = (hits > 0).float().mean(), recalled / len(real), hits.float().mean() / k, covered / len(real)
     return tuple(share.item() for share in shares)
 
 
@@ -114,23 +104,23 @@ def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=Non
 def nearest(images, reference, k=1, chunk=10_000):
     """The k of `reference` (uint8 [M, 28, 28]) nearest to each of `images` ([N, 1, 28, 28] in [-1, 1]), nearest first.
 
-    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search needs one
-    matrix product a chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then taken without that rounding. Lesson 05.
+    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search takes one
+    matrix product per chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then computed directly. Lesson 05.
     """
     data.check_images(images)
-    flat, scores, places = images.flatten(1), [], []
+    flat, scores, indices = images.flatten(1), [], []
     for start in range(0, len(reference), chunk):
         others = data.to_range(reference[start : start + chunk]).flatten(1)
-        few = (others.square().sum(1) - 2 * flat @ others.T).topk(min(k, len(others)), largest=False)
-        scores.append(few.values)  # without |a|², which is the same for all
-        places.append(few.indices + start)
+        closest = (others.square().sum(1) - 2 * flat @ others.T).topk(min(k, len(others)), largest=False)
+        scores.append(closest.values)  # without |a|², which is the same for all
+        indices.append(closest.indices + start)
     best = torch.cat(scores, 1).topk(k, largest=False).indices
-    indices = torch.cat(places, 1).gather(1, best)
+    indices = torch.cat(indices, 1).gather(1, best)
     return (flat.unsqueeze(1) - data.to_range(reference[indices]).flatten(2)).norm(dim=2), indices
 
 
 class Score(NamedTuple):
-    """How good images are, measured against the 10,000 test digits; with what `measure` prints of each number. Lesson 06."""
+    """How good images are, measured against the 10,000 test digits, with the line that `measure` prints about each number."""
 
     frechet: Annotated[float, "Fréchet distance of the features; training digits give the floor"]
     kernel: Annotated[float, "kernel distance of the features; unbiased around 0"]
@@ -146,55 +136,44 @@ class Score(NamedTuple):
 
 
 class RealDigits:
-    """What `score` has to know of the 10,000 test digits. What takes long is worked out when it is first asked for."""
+    """The 10,000 test digits, with what every score compares with."""
 
     def __init__(self, device):
         images, self.labels = data.load(train=False, device=device)
         self.images = data.to_range(images)
         self.features, logits = features_and_logits(self.images)  # [10000, 128]
         self.gaussian = gaussian(self.features)
-        self.shares = class_shares(logits)  # of the ten classes, as the digit net reads them
+        self.shares = class_shares(logits)  # [10], by the digit net's predictions
 
-    @functools.cached_property
-    def radii(self):
-        """[10000], to the fifth neighbour."""
-        return radii_of(self.features)
-
-    @functools.cached_property
-    def nearest(self):
-        """The median distance to the nearest training digit."""
-        return nearness(self.images)
+    radii = functools.cached_property(lambda self: knn_radii(self.features))  # [10000]; only `score` needs these two
+    training_distance = functools.cached_property(lambda self: nearness(self.images))
 
 
-@functools.cache
-def real_digits(device):
-    """The `RealDigits`, once for each device."""
-    return RealDigits(device)
+real_digits = functools.cache(RealDigits)  # real_digits(device): loaded once for each device
 
 
 def frechet(images):
-    """The Fréchet distance of images [N, 1, 28, 28] from the test digits, by the features of the digit net. N is at least 2."""
-    features, _ = features_and_logits(images)
-    return frechet_distance(gaussian(features), real_digits(images.device).gaussian)
+    """The Fréchet distance of images [N, 1, 28, 28] in [-1, 1], N at least 2, to the test digits in the digit net's features."""
+    return frechet_distance(gaussian(features_and_logits(images)[0]), real_digits(images.device).gaussian)
 
 
 def class_shares(logits):
-    """The share of each class among logits [N, 10], by the largest of each row: float [10]."""
+    """The share of each class among the predictions from logits [N, 10]: float [10]."""
     return logits.argmax(1).bincount(minlength=10) / len(logits)
 
 
 def classes(shares, real_shares):
-    """How many of the ten classes have at least a tenth of their share among real digits."""
+    """How many of the ten classes have at least a tenth of their share among the real digits."""
     return (shares >= real_shares / 10).sum().item()
 
 
 def nearness(images, among=1000):
-    """The median distance of the first `among` images to their nearest training digits, over the pixels in [-1, 1]."""
+    """The median distance from the first `among` images to their nearest training digits, over the pixels in [-1, 1]."""
     return nearest(images[:among], data.load(device=images.device).images)[0].median()
 
 
 def score(images):
-    """The `Score` of images [N, 1, 28, 28] in [-1, 1]; `UserError` where N < 1,000, too few for a covariance of 128 features."""
+    """The `Score` of images [N, 1, 28, 28] in [-1, 1]. Raises `UserError` for N < 1,000: the covariance has 128 features."""
     if len(images) < 1000:
         raise UserError(f"A score needs at least 1,000 images, better 10,000; these are {len(images)}.")
     real = real_digits(images.device)
@@ -208,43 +187,44 @@ def score(images):
         torch.xlogy(shares, shares / real.shares).sum().item(),
         (shares / real.shares - 1).abs().max().item(),
         logits.softmax(1).amax(1).mean().item(),
-        (nearness(images) / real.nearest).item(),
+        (nearness(images) / real.training_distance).item(),
     )
 
 
 class ClassScore(NamedTuple):
-    """How good images are that were asked for as one digit, measured against the test digits of that class. Lesson 08."""
+    """How good the images of one class of a conditional GAN are, measured against the test digits of that class. Lesson 08."""
 
-    right: float  # share that the digit net reads as the digit asked for
-    precision: float  # the other four as in `Score`, of this class alone
+    right: float  # share of the images that the digit net assigns to the class
+    precision: float  # this and the following as in `Score`, within the class
     recall: float
     density: float
     coverage: float
 
 
 def class_scores(images, labels):
-    """The `ClassScore` of each digit; images [N, 1, 28, 28] in [-1, 1], their labels [N], 0 to 9, six or more of each."""
+    """The `ClassScore` of each digit, from images [N, 1, 28, 28] in [-1, 1] and their labels [N], 0 to 9; six or more of each."""
     real, labels = real_digits(images.device), labels.to(images.device)
     valid = labels.shape == images.shape[:1] and labels.eq(labels.long().clamp(0, 9)).all()
     if not valid or labels.long().bincount(minlength=10).min() < 6:
         raise UserError("There must be a label from 0 to 9 for each image, and at least six images of each digit.")
     features, logits = features_and_logits(images)
-    right, scores = logits.argmax(1) == labels, []
+    scores = []
     for digit in range(10):
-        mine, theirs = labels == digit, real.labels == digit
-        shares = precision_recall_density_coverage(real.features[theirs], features[mine])
-        scores.append(ClassScore(right[mine].float().mean().item(), *shares))
+        fakes = labels == digit
+        right = (logits[fakes].argmax(1) == digit).float().mean().item()
+        shares = precision_recall_density_coverage(real.features[real.labels == digit], features[fakes])
+        scores.append(ClassScore(right, *shares))
     return scores
 
 
 def class_floor(n=10_000, seed=0, device="cpu"):
-    """The `class_scores` of n training digits, as many of each class, drawn with `seed`: what to compare with."""
+    """The reference value of `class_scores`: that of n training digits, equally many of each class, drawn with `seed`."""
     images, labels = data.subset(data.load(device=device), n // 10, seed)
     return class_scores(data.to_range(images), labels)
 
 
 def floor(n=10_000, seed=0, device="cpu"):
-    """The `Score` of n training digits, drawn with `seed`: no generator can be expected to do better."""
+    """The reference value of `score`: that of n training digits drawn with `seed`. No generator is expected to do better."""
     images = data.load(device=device).images
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:n]
     return score(data.to_range(images[chosen.to(device)]))

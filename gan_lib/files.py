@@ -16,14 +16,13 @@ from gan_lib import UserError
 
 
 def write_atomically(path, content):
-    """Write the bytes `content` to `path`; whoever reads `path` sees the old file or the new one, never a half.
+    """Write bytes to `path`, and make its folder: a reader finds the old file or the whole new one, never a part of it.
 
-    The bytes go to a temporary name in the same folder (made if missing), are flushed to the disk, and are renamed.
     On an error (`OSError`: a full disk, no permission) the temporary file is removed and `path` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # in the same folder: a rename can't cross disks
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -35,40 +34,35 @@ def write_atomically(path, content):
 
 
 def manifest():
-    """What weights/manifest.json says of each of the bundled weights: {name: {command, seed, seconds, sha256, …}}."""
+    """The description of each of the bundled weights: {name: {command, seed, seconds, sha256, …}}."""
     return json.loads((resources.files("gan_lib") / "weights" / "manifest.json").read_text())
 
 
 def bundled_weights(name):
-    """The tensors in weights/`name`.safetensors and what weights/manifest.json says of them.
-
-    Raises `UserError` where there is no such entry, or where the file does not have the SHA-256 that the manifest gives.
-    """
-    there = manifest()
-    if name not in there:
-        raise UserError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(there)}.")
-    return safetensors.torch.load(bundled_file("weights", f"{name}.safetensors", there[name]["sha256"])), there[name]
+    """The tensors of bundled weights, and their entry in `manifest`. Raises `UserError` for an unknown or a damaged file."""
+    entries = manifest()
+    if name not in entries:
+        raise UserError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(entries)}.")
+    content = read_bundled("weights", f"{name}.safetensors", entries[name]["sha256"])
+    return safetensors.torch.load(content), entries[name]
 
 
-def bundled_file(folder, name, sha256):
-    """The bytes of a file that comes with the package. Raises `UserError` where they don't have this SHA-256."""
+def bundled_mnist(stem):
+    """The bytes of one of the four MNIST files, compressed with gzip. Raises `UserError` for a damaged file."""
+    sums = (resources.files("gan_lib") / "mnist" / "SHA256SUMS").read_text().split()
+    return read_bundled("mnist", f"{stem}.gz", sums[sums.index(f"{stem}.gz") - 1])
+
+
+def read_bundled(folder, name, sha256):
+    """The bytes of a file that comes with the package. Raises `UserError` if its SHA-256 differs."""
     content = (resources.files("gan_lib") / folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"The bundled file {name} is damaged: install gan_lib once more.")
     return content
 
 
-def bundled_mnist(stem):
-    """The bytes of one of the four MNIST files, packed with gzip. Raises `UserError` where the file is damaged."""
-    sums = (resources.files("gan_lib") / "mnist" / "SHA256SUMS").read_text().split()
-    return bundled_file("mnist", f"{stem}.gz", sums[sums.index(f"{stem}.gz") - 1])
-
-
 def read_idx(path, content):
-    """The values of an IDX file, uint8 of any shape, from its bytes; those of a .gz are unpacked first.
-
-    Raises `UserError`, which names `path`, where the file is damaged.
-    """
+    """The values of an IDX file, uint8, from its bytes, compressed if `path` ends in .gz. `UserError` for a damaged file."""
     try:
         content = gzip.decompress(content) if str(path).endswith(".gz") else content
         sizes = np.frombuffer(content, ">u4", content[3], 4).tolist()

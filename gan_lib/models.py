@@ -1,7 +1,7 @@
-"""Generators and discriminators, as plain stacks of layers. The comment beside a layer is the shape that leaves it.
+"""Generators and discriminators as plain stacks of layers. The comment beside a layer is the shape of its output.
 
-A generator maps z [N, latent_dim], drawn from a normal distribution, to images [N, 1, 28, 28] in [-1, 1].
-A discriminator maps such images to logits [N], high for real. MLPs: lesson 02. Convolutions: lesson 03.
+A generator maps z [N, latent_dim] from N(0, 1) to images [N, 1, 28, 28] in [-1, 1]. A discriminator maps images to logits [N],
+high for real. MLPs: lesson 02. Convolutions: lesson 03.
 """
 
 from torch import nn
@@ -21,7 +21,7 @@ def mlp_generator(latent_dim=64, width=256):
 
 
 def mlp_discriminator(width=256):
-    """Three linear layers; LeakyReLU lets a gradient through where a unit is off. Lesson 02."""
+    """Three linear layers. LeakyReLU has a gradient below 0 as well. Lesson 02."""
     return nn.Sequential(  #                                  x [N, 1, 28, 28]
         nn.Flatten(),  #                                        [N, 784]
         nn.Linear(28 * 28, width), nn.LeakyReLU(0.2),  #        [N, width]
@@ -31,14 +31,14 @@ def mlp_discriminator(width=256):
 
 
 class SigmoidPixels(nn.Module):
-    """2 sigmoid(a) - 1: pixels as probabilities in [0, 1], brought to [-1, 1]. It equals tanh(a / 2)."""
+    """2 sigmoid(a) - 1 = tanh(a / 2): pixels as probabilities, scaled to [-1, 1]."""
 
     def forward(self, a):
         return a.sigmoid() * 2 - 1
 
 
 def mlp_sigmoid_generator(latent_dim=128, width=256):
-    """A widening stack that ends in sigmoid pixels, as many first GANs are written."""
+    """Layers that widen and end in sigmoid pixels, as in many first GANs."""
     return nn.Sequential(  #                                  z [N, latent_dim]
         nn.Linear(latent_dim, width), nn.ReLU(),  #             [N, width]
         nn.Linear(width, 2 * width), nn.ReLU(),  #              [N, 2 width]
@@ -48,7 +48,7 @@ def mlp_sigmoid_generator(latent_dim=128, width=256):
 
 
 def mlp_relu_discriminator(width=256):
-    """A narrowing stack with ReLU."""
+    """Layers that narrow, with ReLU."""
     return nn.Sequential(  #                                  x [N, 1, 28, 28]
         nn.Flatten(),  #                                        [N, 784]
         nn.Linear(28 * 28, 2 * width), nn.ReLU(),  #            [N, 2 width]
@@ -58,10 +58,7 @@ def mlp_relu_discriminator(width=256):
 
 
 def dcgan_generator(latent_dim=64, width=32, channels=1):
-    """From one pixel with `latent_dim` channels to 28 × 28 with one (or more), by transposed convolutions.
-
-    Radford et al. 2015 (arXiv 1511.06434), figure 1, at MNIST's size. Lesson 03.
-    """
+    """Transposed convolutions from z to 28 × 28: Radford et al. 2015 (arXiv 1511.06434), figure 1, for MNIST. Lesson 03."""
     return nn.Sequential(  #                                                              z [N, latent_dim]
         nn.Unflatten(1, (latent_dim, 1, 1)),  #                                             [N, latent_dim, 1, 1]
         nn.ConvTranspose2d(latent_dim, 4 * width, 4, bias=False),  #                        [N, 4 width, 4, 4]
@@ -75,10 +72,7 @@ def dcgan_generator(latent_dim=64, width=32, channels=1):
 
 
 def dcgan_discriminator(width=32):
-    """From 28 × 28 down to one number, by strided convolutions; no BatchNorm on the first layer.
-
-    Radford et al. 2015 (arXiv 1511.06434), section 3, at MNIST's size. Lesson 03.
-    """
+    """Strided convolutions, no BatchNorm after the first: Radford et al. 2015 (arXiv 1511.06434), section 3. Lesson 03."""
     return nn.Sequential(  #                                                              x [N, 1, 28, 28]
         nn.Conv2d(1, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #                  [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  #                 [N, 2 width, 7, 7]
@@ -90,9 +84,7 @@ def dcgan_discriminator(width=32):
 
 
 def mapped_generator(latent_dim=64, width=32):
-    """A DCGAN's generator behind one more layer, which may bend z before it is drawn: from one digit to the next is a
-    short way then, and fewer z land between. A mapping network (Karras et al. 2018, arXiv 1812.04948) at its shortest.
-    """
+    """A DCGAN's generator behind one layer that maps z, the shortest mapping network (Karras et al. 2018, arXiv 1812.04948)."""
     return nn.Sequential(  #                                  z [N, latent_dim]
         nn.Linear(latent_dim, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.2),  # [N, 128]
         *dcgan_generator(128, width),  #                        [N, 1, 28, 28] in [-1, 1]
@@ -100,9 +92,7 @@ def mapped_generator(latent_dim=64, width=32):
 
 
 def plain_discriminator(width=32, channels=1):
-    """No BatchNorm, so that each image has its own logit and slope: what the penalties of losses.py want. And a hidden layer
-    after the convolutions, without which the logit is a sum over patches.
-    """
+    """No BatchNorm, as gradient penalties need it. Without the hidden layer the logit would be a sum over patches."""
     return nn.Sequential(  #                                                              x [N, channels, 28, 28]
         nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #           [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #          [N, 2 width, 7, 7]
@@ -113,31 +103,23 @@ def plain_discriminator(width=32, channels=1):
 
 
 def spectral_discriminator(width=32):
-    """The layers of `plain_discriminator`, each divided by its largest singular value: none can stretch a difference any more.
+    """`plain_discriminator` with spectral normalisation: each weight matrix is divided by its largest singular value.
 
-    Miyato et al. 2018 (arXiv 1802.05957), section 2.1; torch follows that value by one power iteration a pass. Lesson 07.
+    Miyato et al. 2018 (arXiv 1802.05957), section 2.1; torch estimates it with one power iteration a pass. Lesson 07.
     """
     return plain_discriminator(width).apply(lambda layer: spectral_norm(layer) if hasattr(layer, "weight") else layer)
 
 
 def normal_init(layer):
-    """Convolutions from N(0, 0.02), BatchNorm's scale from N(1, 0.02). Radford et al. 2015, section 4."""
+    """Convolutions from N(0, 0.02²), BatchNorm's γ from N(1, 0.02²). Radford et al. 2015, section 4."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
-def encoder(latent_dim):
-    """The way back from an image to z, for `latent.learn_encoder`. Lesson 05."""
-    return nn.Sequential(  #                                                          x [N, 1, 28, 28] in [-1, 1]
-        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(),  #                                [N, 256]
-        nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, latent_dim),  #                  [N, latent_dim]
-    )  # fmt: skip
-
-
 def digit_classifier():
-    """A classifier: images [N, 1, 28, 28] in [-1, 1] → 10 logits; evaluation.py takes what enters its last layer."""
+    """Images [N, 1, 28, 28] in [-1, 1] → 10 logits. evaluation.py uses the input of the last layer as features."""
     return nn.Sequential(  #                                                          x [N, 1, 28, 28]
         nn.Conv2d(1, 32, 5, stride=2, padding=2), nn.BatchNorm2d(32), nn.ReLU(),  #     [N, 32, 14, 14]
         nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 14, 14]

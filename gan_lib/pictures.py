@@ -1,7 +1,4 @@
-"""Pictures as `uint8` arrays: tiles of digits, films, files, and reading a photograph of a digit. No matplotlib.
-
-One colour per role, everywhere, told apart by colour-blind readers too (Okabe and Ito's set). Introduced in lesson 01.
-"""
+"""Pictures as `uint8` arrays: tiled digits, animations, files, and digits from a photograph. Introduced in lesson 01."""
 
 import io
 import math
@@ -15,22 +12,22 @@ from torch import nn
 
 from gan_lib import UserError, data
 
-REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"
-GAP = 2  # pixels between two digits of a grid
+REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"  # safe for colour-blind readers (Okabe and Ito)
+GAP = 2  # pixels between two digits
 CELL = 28 + GAP
-FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # Pillow reads other formats too, some with outside programs
+FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # the other formats of Pillow may start outside programs
 
 
 def pixels(images):
-    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU; `UserError` for others."""
-    shown = images if images.dtype == torch.uint8 else data.to_uint8(images)
-    if shown.ndim != 3 or shown.shape[1:] != (28, 28):
+    """float [N, 1, 28, 28] in [-1, 1], or uint8 [N, 28, 28] → uint8 [N, 28, 28] on the CPU. Raises `UserError` for others."""
+    grey = images if images.dtype == torch.uint8 else data.to_uint8(images)
+    if grey.ndim != 3 or grey.shape[1:] != (28, 28):
         raise UserError(f"The images must be float [N, 1, 28, 28] or uint8 [N, 28, 28], not {list(images.shape)}.")
-    return shown.cpu()
+    return grey.cpu()
 
 
 def tile(images, columns=10, scale=1):
-    """Images (as `pixels` takes them) in rows: numpy uint8 [height, width], each pixel repeated `scale` times both ways."""
+    """Images (as `pixels` takes them) in rows: numpy uint8 [height, width], enlarged `scale` times by nearest neighbours."""
     images = pixels(images).numpy()
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -41,21 +38,21 @@ def tile(images, columns=10, scale=1):
     return picture.repeat(scale, 0).repeat(scale, 1)
 
 
+def untile(picture, scale=1):
+    """The images uint8 [N, 28, 28], as a tensor, of a picture that `tile` made without empty places."""
+    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, CELL + GAP, CELL).unfold(1, CELL + GAP, CELL)
+    return cells[..., GAP:-GAP, GAP:-GAP].flatten(0, 1)
+
+
 def save_picture(picture, path, dpi=72):
-    """Write a uint8 picture [height, width] as PNG or PDF, making its folder if need be; printed, it has `dpi` pixels an inch."""
+    """Write a uint8 picture [height, width] as PNG or PDF, at `dpi` pixels per inch, and make its folder."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
 
 
-def tint(images, field, columns=10):
-    """Images [N, 1, 28, 28] in [-1, 1], red where `field` (of their shape) is above 0 and blue where it is below.
-
-    Full colour is the 99.5 % quantile of |field| in that image. numpy uint8 [height, width, 3]. Lesson 04.
-    """
-    scale = field.abs().flatten(1).quantile(0.995, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
-    red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
-    grey = (images + 1) * (1 - red - blue) - 1
-    return np.stack([tile(channel, columns) for channel in (grey + 2 * red, grey, grey + 2 * blue)], -1)
+def load_picture(path):
+    """A grey PNG as numpy uint8 [height, width]."""
+    return np.array(Image.open(path).convert("L"))
 
 
 def rgb(images, columns=10):
@@ -63,11 +60,22 @@ def rgb(images, columns=10):
     return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
 
 
-def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):
-    """Write batches of images (as `pixels` takes them) as a moving picture; `path` ends in .gif or .mp4.
+def tint(images, field, columns=10):
+    """Images [N, 1, 28, 28] in [-1, 1], red where `field` (same shape) is above 0 and blue where it is below: as `rgb`.
 
-    It lasts `seconds`, and the last frame is held for `hold` times as long as all of them take. A bar at the bottom shows how
-    far it is; below it stands the frame's label, if there are `labels`. A GIF has 16 levels of grey: noise compresses badly.
+    Full colour is the 99.5 % quantile of |field| of each image. Lesson 04 shows the input gradient of D with it.
+    """
+    scale = field.abs().flatten(1).quantile(0.995, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
+    red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
+    grey = (images + 1) * (1 - red - blue) - 1
+    return rgb(torch.cat([grey + 2 * red, grey, grey + 2 * blue], 1), columns)
+
+
+def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):
+    """Write batches of images (as `pixels` takes them) as an animation; `path` ends in .gif or .mp4.
+
+    It lasts `seconds` in all; the last frame stays for `hold` times the duration of all frames. Each frame has a progress bar
+    at the bottom and, if there are `labels`, its label below. A GIF has 16 grey levels, as noise compresses badly.
     """
     pictures = [tile(frame, columns, scale) for frame in frames]
     for i, picture in enumerate(pictures):
@@ -86,7 +94,7 @@ def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, 
 
 
 def gif(pictures, milliseconds):
-    """The bytes of a GIF that plays uint8 pictures [N, height, width] without end, each for so many milliseconds."""
+    """The bytes of an endless GIF of uint8 pictures [N, height, width], `milliseconds` each."""
     return imageio.imwrite("<bytes>", pictures, extension=".gif", duration=milliseconds, loop=0)
 
 
@@ -97,23 +105,10 @@ def caption(picture, text):
     return np.concatenate([picture, np.asarray(line)])
 
 
-def untile(picture, scale=1):
-    """The uint8 images [N, 28, 28], as a tensor, of a picture that `tile` made (all its places filled)."""
-    picture = picture[::scale, ::scale]
-    rows, columns = picture.shape[0] // CELL, picture.shape[1] // CELL
-    places = [(r * CELL + GAP, c * CELL + GAP) for r in range(rows) for c in range(columns)]
-    return torch.from_numpy(np.stack([picture[top : top + 28, left : left + 28] for top, left in places]))
-
-
-def load_picture(path):
-    """A grey PNG as numpy uint8 [height, width]."""
-    return np.array(Image.open(path).convert("L"))
-
-
 def load_images(path):
-    """The images of a .npy, uint8 [N, 28, 28], brought to [-1, 1]. Nothing in the file is unpickled."""
+    """The images of a .npy file, uint8 [N, 28, 28], as float [N, 1, 28, 28] in [-1, 1]. Never unpickles; raises `UserError`."""
     try:
-        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects, and more images than the file holds
+        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects and truncated files
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
@@ -122,18 +117,18 @@ def load_images(path):
 
 
 def read_picture(file):
-    """A digit in a picture file (its path, or its bytes) as MNIST would hold it: float [1, 28, 28] in [-1, 1].
+    """A digit from a picture file (its path, or its bytes) in MNIST's format: float [1, 28, 28] in [-1, 1].
 
-    `FORMATS` names the formats. White on black, whichever way round it was; as large as fits 20 × 20 pixels, with the centre
-    of its ink at (14, 14). Raises `UserError` where the file can't be read, or shows nothing.
+    `FORMATS` names the formats. The digit becomes white on black, fits into 20 × 20 pixels, and has its centre of mass at
+    (14, 14). Raises `UserError` where the file can't be read, or has one shade only.
     """
     name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS.split(", ")) as picture:
-            picture = ImageOps.exif_transpose(picture)  # a phone's may lie on its side
-            if picture.mode[0] in "IF":  # 16 or 32 bits a pixel
+            picture = ImageOps.exif_transpose(picture)  # the orientation in which the photo was taken
+            if picture.mode[0] in "IF":  # 16 or 32 bits per pixel
                 values = np.nan_to_num(np.array(picture, np.float64))
-                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # I;16 and the like have 16
+                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # 16 bits: I;16, I;16B …
                 picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
             picture = picture.convert("RGBA")
     except UnidentifiedImageError as error:
@@ -141,20 +136,20 @@ def read_picture(file):
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UserError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}.") from error
     picture.thumbnail((400, 400))
-    grey, cover = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
-    if cover.min() < 1:  # behind what is drawn comes its opposite
-        grey = grey * cover + (1 - cover) * ((grey * cover).sum() < 0.5 * cover.sum())
-    paper = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
+    grey, opacity = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
+    if opacity.min() < 1:  # the background becomes black behind a bright drawing, white behind a dark one
+        grey = grey * opacity + (1 - opacity) * ((grey * opacity).sum() < 0.5 * opacity.sum())
+    background = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
     low, high = grey.aminmax()
     if high - low < 0.1:
         raise UserError(f"{name} shows nothing: it has one shade all over.")
-    ink = (paper - grey) / (paper - low) if paper - low > high - paper else (grey - paper) / (high - paper)
-    ink = torch.where(ink > 0.15, ink, 0)  # paper has a grain
+    ink = (grey - background) / ((low if background - low > high - background else high) - background)
+    ink = torch.where(ink > 0.15, ink, 0)  # removes the grain of the paper
     rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     size = [max(1, round(20 * side / max(ink.shape))) for side in ink.shape]
-    small = nn.functional.interpolate(ink[None, None], size, mode="area")[0, 0]
-    small = small / small.max()
-    centres = [(small.sum(1 - i) * torch.arange(side)).sum() / small.sum() for i, side in enumerate(size)]
-    top, left = [min(max(round(14 - c.item()), 0), 28 - side) for c, side in zip(centres, size, strict=True)]
-    return nn.functional.pad(small, (left, 28 - left - size[1], top, 28 - top - size[0])).unsqueeze(0) * 2 - 1
+    ink = nn.functional.interpolate(ink[None, None], size, mode="area")[0, 0]
+    ink = ink / ink.max()
+    centre = [(ink.sum(1 - i) * torch.arange(side)).sum() / ink.sum() for i, side in enumerate(size)]
+    top, left = [min(max(round(14 - c.item()), 0), 28 - side) for c, side in zip(centre, size, strict=True)]
+    return nn.functional.pad(ink, (left, 28 - left - size[1], top, 28 - top - size[0])).unsqueeze(0) * 2 - 1

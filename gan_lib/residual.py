@@ -1,7 +1,4 @@
-"""A pair with residual blocks and without normalisation, after R3GAN (Huang et al. 2025, arXiv 2501.05441), small. Lesson 07.
-
-The comment beside a layer is the shape that leaves it.
-"""
+"""Residual nets without normalisation, a small R3GAN (Huang et al. 2025, arXiv 2501.05441). Shapes as in models.py. Lesson 07."""
 
 import math
 
@@ -23,17 +20,14 @@ class Residual(nn.Module):
 
 
 class Clip(nn.Module):
-    """Nothing while it learns, so that no pixel is ever stuck where a tanh is flat; pixels clipped to [-1, 1] in eval mode."""
+    """Pixels clipped to [-1, 1] in eval mode, unchanged in train mode, so that every pixel has a gradient."""
 
     def forward(self, x):
         return x if self.training else x.clamp(-1, 1)
 
 
 def generator(latent_dim=64, width=32):
-    """From z to images, with a residual block at each size on the way. In train mode pixels may lie beyond [-1, 1].
-
-    A tanh fails here: without normalisation all pixels run into black, where it is flat, within a hundred steps.
-    """
+    """z → images, with a residual block at each size. A tanh in place of `Clip` would saturate: nothing here is normalised."""
     return nn.Sequential(  #                                                              z [N, latent_dim]
         nn.Linear(latent_dim, 16 * 4 * width), nn.Unflatten(1, (4 * width, 4, 4)),  #       [N, 4 width, 4, 4]
         Residual(4 * width),  #                                                             [N, 4 width, 4, 4]
@@ -45,7 +39,7 @@ def generator(latent_dim=64, width=32):
 
 
 def discriminator(width=32):
-    """The generator's mirror, which ends in one logit."""
+    """The mirror image of the generator: images → one logit each."""
     return nn.Sequential(  #                                                              x [N, 1, 28, 28]
         nn.Conv2d(1, width, 4, stride=2, padding=1), Residual(width),  #                    [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), Residual(2 * width),  #        [N, 2 width, 7, 7]
@@ -55,10 +49,10 @@ def discriminator(width=32):
 
 
 def even_init(layer):
-    """Weights from N(0, 1 / n), n the inputs of each output: what leaves the layer is as large as what enters it.
+    """Weights from N(0, 1 / n), n the inputs of each output: the variance is the same before and after a layer.
 
-    LeCun et al. 1998, "Efficient BackProp", section 4.6. And f of a `Residual` ends in 0, so that the block starts as the
-    identity: Zhang et al. 2019 (arXiv 1901.09321).
+    LeCun et al. 1998, "Efficient BackProp", section 4.6. The last layer of f is 0, so that a `Residual` starts as the identity:
+    Zhang et al. 2019 (arXiv 1901.09321).
     """
     if isinstance(layer, Residual):
         nn.init.zeros_(layer.f[-1].weight)

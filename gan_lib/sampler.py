@@ -1,4 +1,4 @@
-"""The frozen generator that everything samples from. Introduced in lesson 05."""
+"""A frozen generator: a pure function of z, from which everything else samples. Introduced in lesson 05."""
 
 import copy
 import math
@@ -10,12 +10,12 @@ from gan_lib import UserError
 
 
 class Sampler:
-    """A frozen copy of a generator in eval mode: a pure function of z, one image at a time or in a batch.
+    """A frozen copy of a generator in eval mode, whose images do not depend on their batch.
 
-    `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1] and lets gradients through to z. If `classes` is
-    not 0 the generator is conditional: `sampler(z, y)` with labels y, int64 [N], or `sampler.of(7)(z)` for sevens only.
-    `truncation` is the default ψ of `noise` and `sample`. Raises `UserError` where the generator needs another shape of z, or
-    makes anything but images of 28 × 28 pixels in [-1, 1], and says how to adapt it.
+    `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1]; gradients reach z. If `classes` is not 0, the
+    generator is conditional: `sampler(z, y)` with labels y, int64 [N], or `sampler.of(7)(z)` for the digit 7. `truncation` is
+    the default ψ of `noise` and `sample`. Raises `UserError`, which says how to adapt the generator, if it needs another shape
+    of z, or if its images do not have 28 × 28 pixels in [-1, 1].
     """
 
     def __init__(self, generator, latent_dim, truncation=1.0):
@@ -25,26 +25,24 @@ class Sampler:
         self.latent_dim, self.truncation = latent_dim, truncation
         self.device = next(generator.parameters()).device
         self.classes = getattr(generator, "classes", 0)
-        labels = [torch.arange(4, device=self.device) % self.classes] if self.classes else []
+        y = [torch.arange(4, device=self.device) % self.classes] if self.classes else []
         with torch.no_grad(), torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            check_generator(self.generator, self.noise(4), labels)  # a generator may draw noise of its own
+            check_generator(self.generator, self.noise(4), y)  # a generator may draw noise of its own
 
     def __call__(self, z, y=None):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UserError(f"z must have the shape [N, {self.latent_dim}], not {list(z.shape)}.")
         if y is None and self.classes:
-            raise UserError(
-                "This generator is conditional: sampler(z, y) with labels y, or sampler.of(7)(z) for sevens."
-            )
+            raise UserError("This generator is conditional: call sampler(z, y) with labels y, or sampler.of(7)(z).")
         if y is None:
             return self.generator(z.to(self.device))
         self.check_labels(y)
         if y.shape != z.shape[:1]:
-            raise UserError(f"The {len(z)} z need as many labels, in the shape [{len(z)}], not {list(y.shape)}.")
+            raise UserError(f"The labels of {len(z)} z must have the shape [{len(z)}], not {list(y.shape)}.")
         return self.generator(z.to(self.device), y.to(self.device))
 
     def check_labels(self, y):
-        """Raise `UserError` unless y, a tensor or a number, holds classes that the generator knows."""
+        """Raise `UserError` unless y, a tensor or a number, holds classes of this generator."""
         if not self.classes:
             raise UserError("This generator is not conditional: it was trained without labels.")
         y = torch.as_tensor(y)
@@ -52,41 +50,38 @@ class Sampler:
             raise UserError(f"Labels are whole numbers from 0 to {self.classes - 1}, not {y.tolist()}.")
 
     def of(self, label):
-        """The sampler of one class: a function of z alone, which can be used like one of a generator without labels."""
+        """The sampler of one class, a function of z alone."""
         self.check_labels(label)
-        one = copy.copy(self)  # not checked again: a slider needs it at each move
+        one = copy.copy(self)  # __init__ would check it again at each move of a slider
         one.generator, one.classes = self.generator.of(label).eval(), 0
         return one
 
     def noise(self, n, seed=0, truncation=None):
         """n latent vectors z [n, latent_dim] from N(0, ψ²), the same for the same seed on every device.
 
-        ψ is `truncation`, by default the sampler's own, above 0 and at most 1. Below 1 precision rises and recall falls. A
-        relative of the truncation trick (Brock et al. 2018, arXiv 1809.11096, section 3.1), which redraws large components.
+        ψ is `truncation` (default: the sampler's own), above 0 and at most 1. Below 1, precision rises and recall falls. The
+        truncation trick (Brock et al. 2018, arXiv 1809.11096, section 3.1) redraws large components of z; this scales all.
         """
         truncation = self.truncation if truncation is None else truncation
         if isinstance(truncation, bool) or not isinstance(truncation, int | float) or not 0 < truncation <= 1:
             raise UserError(f"truncation must be above 0 and at most 1, not {truncation!r}.")
-        z = torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        return truncation * z
+        rng = torch.Generator().manual_seed(seed)
+        return truncation * torch.randn(n, self.latent_dim, generator=rng).to(self.device)
 
     @torch.no_grad()
     def sample(self, n, seed=0, chunk=250, truncation=None):
-        """n images [n, 1, 28, 28] in [-1, 1] of `noise(n, seed, truncation)`, made `chunk` at a time to keep memory small.
-
-        If there are classes, they take turns as in `turns`.
-        """
+        """Images [n, 1, 28, 28] in [-1, 1] of `noise(n, seed, truncation)`, classes as in `turns`, `chunk` at a time."""
         z = self.noise(n, seed, truncation)
         return torch.cat([self.turns(z[i : i + chunk], i) for i in range(0, n, chunk)])
 
     def turns(self, z, start=0):
-        """G(z), where the i-th image is of class (start + i) modulo `classes`: equally many of each class."""
+        """G(z), or with classes G(z, y): the i-th label is (start + i) modulo `classes`, so that all are equally frequent."""
         return self(z, (start + torch.arange(len(z))) % self.classes) if self.classes else self(z)
 
 
-def check_generator(net, z, labels):
-    """Raise `UserError`, which says how to adapt it, unless `net` makes images [N, 1, 28, 28] in [-1, 1] of z [N, d]."""
-    images = first_images(net, z, labels)
+def check_generator(net, z, y):
+    """Raise `UserError`, which says how to adapt it, unless `net` maps z [N, d] to images [N, 1, 28, 28] in [-1, 1]."""
+    images = first_images(net, z, y)
     if not isinstance(images, torch.Tensor):
         raise UserError(f"A generator returns one tensor with an image for each z, not {type(images).__name__}.")
     shape, pixels, margin, layers = list(images.shape[1:]), images[0].numel(), 28 - images.shape[-1], ""
@@ -100,27 +95,27 @@ def check_generator(net, z, labels):
         raise UserError(f"{words}: put nn.Sequential(generator, {layers}) in its place.")
     if len(shape) != 3:  # points, as in lesson 00, may lie anywhere
         return
-    low, high = (end.item() for end in images.aminmax())  # NaN if the net has diverged: that is accepted here
+    low, high = (end.item() for end in images.aminmax())  # NaN, if the net has diverged, is accepted
     advice = "let it end in nn.Tanh(), as in training, or in nn.Hardtanh(), which clips"
     if low >= 0 and 100 < high < 256:
         advice = "let forward return x / 127.5 - 1"
-    elif low >= 0 and high <= 1 and 0 <= net(1e6 * z, *labels).amin() < 0.5:  # for very large z too
+    elif low >= 0 and high <= 1 and 0 <= net(1e6 * z, *y).amin() < 0.5:  # for very large z too
         advice = "let forward return 2 * x - 1, or put models.SigmoidPixels() in place of nn.Sigmoid()"
     elif not 1.001 < max(-low, high) < math.inf:
         return
     raise UserError(f"The pixels of this generator lie from {low:.2f} to {high:.2f}, and must be in [-1, 1]: {advice}.")
 
 
-def first_images(net, z, labels):
-    """What `net` makes of z [N, d]. Raises `UserError` where it needs z in another shape."""
+def first_images(net, z, y):
+    """The output of `net` for z [N, d]. Raises `UserError` if it needs z in another shape."""
     n, d, problems = *z.shape, []
     first = next((layer for layer in net.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)), None)
     k = getattr(first, "in_features", getattr(first, "in_channels", d))
     for shape in ((d,), (d, 1, 1), (k,), (k, 1, 1)):
         try:
-            images = net(z if shape == (d,) else z.new_zeros(n, *shape), *labels)
+            images = net(z if shape == (d,) else z.new_zeros(n, *shape), *y)
             if isinstance(images, torch.Tensor) and images.shape[:1] != (n,):
-                raise UserError(f"for {n} of them it makes {list(images.shape)}")
+                raise UserError(f"for {n} z it returns {list(images.shape)}")
             break
         except Exception as error:  # a net from elsewhere may fail in any way
             problems.append(str(error).strip().split("\n")[0])

@@ -1,29 +1,39 @@
-"""Faults to try the diagnosis on.
+"""Broken and unusual training runs to try the diagnosis on.
 
-Each takes a game, its images uint8 [M, 28, 28] and pytest's monkeypatch, and returns what the game learns.
+Each fault takes a game, its images uint8 [M, 28, 28] and pytest's monkeypatch, and returns what the game learns from.
 """
 
 import copy
+from types import SimpleNamespace
 
 import torch
+from torch.nn.functional import softplus
 
 from gan_lib import training
 from gan_lib.losses import Loss
 
 
-class World:
-    """Images [N, 1, 28, 28] as a function of uint8 images, drawn at random, or `still`: always the same."""
+def change(act):
+    """The fault that `act(game, patch)` makes."""
 
-    def __init__(self, images, change, still=False):
-        self.images, self.change, self.still = images, change, still
+    def fault(game, images, patch):
+        act(game, patch)
+        return images
 
-    def sample(self, n, rng):
-        chosen = torch.randint(len(self.images), (n,), generator=rng)
-        return self.change(self.images[:n] if self.still else self.images[chosen]).unsqueeze(1)
+    return fault
 
 
-def world(change, **more):
-    return lambda game, images, patch: World(images, change, **more)
+def world(pixels, *, fixed=False):
+    """Real images as `pixels` makes them of uint8 images, which are random or `fixed`."""
+
+    def fault(game, images, patch):
+        def sample(n, rng):
+            chosen = torch.randint(len(images), (n,), generator=rng)
+            return pixels(images[:n] if fixed else images[chosen]).unsqueeze(1)
+
+        return SimpleNamespace(sample=sample)
+
+    return fault
 
 
 def first_is_nan(images):
@@ -33,21 +43,17 @@ def first_is_nan(images):
 
 
 def rates(g=1e-3, d=1e-3):
-    def fault(game, images, patch):
-        game.rates = g, d
-        return images
-
-    return fault
+    return change(lambda game, _: setattr(game, "rates", (g, d)))
 
 
 def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
-    """A step of one's own: `clear` says when gradients are zeroed, `every` at which steps the optimiser steps (0: never)."""
+    """A step written by the user: `clear` is when gradients are zeroed, `every` how often the optimiser steps (0: never)."""
 
-    def own(game, real, fake, *labels):
+    def own(game, real, fake, y=None):
         game.discriminator.requires_grad_(player == "D" or not freeze)
         fake = fake.detach() if player == "D" or detach else fake
         optimizer = game.d_optimizer if player == "D" else game.g_optimizer
-        real_logits, fake_logits = game.judge_both(real, fake, *labels)
+        real_logits, fake_logits = game.judge_both(real, fake, y)
         logits = (fake_logits, real_logits) if swap else (real_logits, fake_logits)
         loss = (game.loss.discriminator if player == "D" else game.loss.generator)(*logits)
         for moment in ("before", "backward", "late", "step", "after"):
@@ -59,65 +65,63 @@ def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, 
                     next(game.generator.parameters()).grad.fill_(torch.nan)
             if moment == "step" and every and game.step % every == 0:
                 optimizer.step()
-        return loss.detach(), real_logits.detach(), fake_logits.detach()
+        return (loss.detach(), real_logits.detach(), fake_logits.detach()) if player == "D" else loss.detach()
 
-    def fault(game, images, patch):
-        patch.setattr(training, "discriminator_step" if player == "D" else "generator_step", own)
-        return images
-
-    return fault
+    name = "discriminator_step" if player == "D" else "generator_step"
+    return change(lambda game, patch: patch.setattr(training, name, own))
 
 
 def optimizers(g, d):
-    """Adam over the nets that letters name: G, D, or O for a G from before."""
+    """Adam for each player over the nets that letters name: G, D, or O for an older copy of G."""
 
-    def fault(game, images, patch):
+    def act(game, patch):
         nets = {"G": game.generator, "D": game.discriminator, "O": copy.deepcopy(game.generator)}
-        make = lambda names: torch.optim.Adam(
-            [w for name in names for w in nets[name].parameters()], 1e-3, (0.5, 0.999)
+        game.g_optimizer, game.d_optimizer = (
+            torch.optim.Adam([w for name in names for w in nets[name].parameters()], 1e-3, (0.5, 0.999))
+            for names in (g, d)
         )
-        game.g_optimizer, game.d_optimizer = make(g), make(d)
-        return images
 
-    return fault
+    return change(act)
 
 
-def change(act):
-    """A fault that `act(game, patch)` makes."""
+@change
+def one_optimizer(game, patch):
+    both = [*game.generator.parameters(), *game.discriminator.parameters()]
+    game.g_optimizer = game.d_optimizer = torch.optim.Adam(both)
 
-    def fault(game, images, patch):
-        act(game, patch)
-        return images
 
-    return fault
+def in_optimizer(player, **options):
+    return change(lambda game, _: getattr(game, f"{player}_optimizer").param_groups[0].update(options))
 
 
 def own_generate(act):
-    """A fault in which `game.generate(z)` is `act(G(z), z)`."""
+    """`game.generate(z)` is `act(G, z)`."""
 
-    def fault(game, images, patch):
+    def fault(game, patch):
         sound = game.generate
-        game.generate = lambda z, *labels: act(lambda z: sound(z, *labels), z)
-        return images
+        game.generate = lambda z, y=None: act(lambda z: sound(z, y), z)
 
-    return fault
+    return change(fault)
 
 
 def own_loss(d=None, g=None):
-    def fault(game, images, patch):
-        sound = game.loss
-        game.loss = Loss(d or sound.discriminator, g or sound.generator, sound.paired)
-        return images
-
-    return fault
+    new = lambda sound: Loss(d or sound.discriminator, g or sound.generator, sound.paired)
+    return change(lambda game, _: setattr(game, "loss", new(game.loss)))
 
 
-def one_optimizer(game, patch):
-    game.g_optimizer = game.d_optimizer = torch.optim.Adam(
-        [*game.generator.parameters(), *game.discriminator.parameters()]
-    )
+def constant(z):
+    return change(lambda game, _: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
 
 
+def append(layer):
+    return change(lambda game, _: game.discriminator.append(layer))
+
+
+def frozen(part):
+    return change(lambda game, _: game.generator[part].requires_grad_(False))
+
+
+@change
 def eval_mode(game, patch):
     game.generator.insert(1, torch.nn.BatchNorm1d(game.generator[0].out_features))
     game.average = copy.deepcopy(game.generator).requires_grad_(False)
@@ -125,50 +129,35 @@ def eval_mode(game, patch):
     game.generator.eval()
 
 
+@change
 @torch.no_grad()
 def no_tanh(game, patch):
-    game.generator[4].weight *= 100  # as after some more iterations
+    game.generator[4].weight *= 100  # as after more iterations
     game.rates = 2e-5, 1e-3
     game.generator[5] = torch.nn.Identity()
 
 
-def constant(z):
-    return change(lambda game, patch: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
-
-
-def in_optimizer(player, **options):
-    return change(lambda game, patch: getattr(game, f"{player}_optimizer").param_groups[0].update(options))
-
-
-def append(layer):
-    return change(lambda game, patch: game.discriminator.append(layer))
-
-
-@torch.no_grad()
-def apart(sound, z):
-    return sound(z)
-
-
-softplus = torch.nn.functional.softplus
-sum_d, sum_g = lambda r, f: softplus(-r).sum() + softplus(f).sum(), lambda r, f: softplus(-f).sum()
+# The losses of an inverted D, whose logits are high for fakes, and losses that are sums.
+INVERTED = lambda r, f: softplus(r).mean() + softplus(-f).mean(), lambda r, f: softplus(f).mean()
+SUMS = lambda r, f: softplus(-r).sum() + softplus(f).sum(), lambda r, f: softplus(-f).sum()
 FIXED = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
 
-# name: (the fault, the remark's name, what its sign or its causes must hold)
+# name: (the fault, the fault of the remark, text that its sign or its causes must hold)
 FAULTS = {
     "G detached in its step": (step("G", detach=True, freeze=False), "no gradient", "fakes are not detached"),
-    "G made without a graph": (own_generate(apart), "no gradient", "without detach or no_grad"),
-    "G in [0, 1]": (own_generate(lambda G, z: (G(z) + 1) / 2), "range", "from -1.00 to 1.00, and G's can from 0.00 to 1.00"),
-    "data in [0, 1]": (world(lambda x: x / 255), "range", "from 0.00 to 1.00, and G's can from -1.00 to 1.00"),
-    "data in [0, 255]": (world(lambda x: x.float()), "range", "from 0.00 to 255.00"),
-    "G without tanh": (change(no_tanh), "unbounded pixels", "let G end in tanh"),
+    "G made without a graph": (own_generate(torch.no_grad()(lambda G, z: G(z))), "no gradient", "without detach or no_grad"),
+    "G in [0, 1]": (own_generate(lambda G, z: (G(z) + 1) / 2), "range", "in [-1.00, 1.00], and G's can lie in [0.00, 1.00]"),
+    "data in [0, 1]": (world(lambda x: x / 255), "range", "in [0.00, 1.00], and G's can lie in [-1.00, 1.00]"),
+    "data in [0, 255]": (world(lambda x: x.float()), "range", "in [0.00, 255.00]"),
+    "G without tanh": (no_tanh, "unbounded pixels", "end G with tanh"),
     "NaN in the data": (world(first_is_nan), "data", "not finite"),
-    "one image": (world(lambda x: (0 * x + x[:1]) / 127.5 - 1, still=True), "data", "images of a batch are equal"),
-    "black images": (world(lambda x: 0 * x - 1.0), "data", "images of a batch are equal"),
-    "one batch": (world(lambda x: x / 127.5 - 1, still=True), "data", "two batches are equal"),
+    "one image": (world(lambda x: (0 * x + x[:1]) / 127.5 - 1, fixed=True), "data", "values of a batch are equal"),
+    "black images": (world(lambda x: 0 * x - 1.0), "data", "values of a batch are equal"),
+    "one batch": (world(lambda x: x / 127.5 - 1, fixed=True), "data", "values of two batches are equal"),
     "both rates tiny": (rates(1e-6, 1e-6), "learning rate", "1e-06"),
     "both rates nothing": (rates(1e-30, 1e-30), "learning rate", "raise it"),
-    "G's rate tiny": (rates(g=1e-6), "learning rate", "moves G"),
-    "D's rate tiny": (rates(d=1e-6), "learning rate", "moves D"),
+    "G's rate tiny": (rates(g=1e-6), "learning rate", "the weights of G"),
+    "D's rate tiny": (rates(d=1e-6), "learning rate", "the weights of D"),
     "D's rate huge": (rates(d=0.1), "learning rate", "D learns at 0.1; lower it"),
     "G's rate huge": (rates(g=0.1), "collapse", "the learning rates"),
     "D never clears": (step("D", clear=None), "stale gradients", "D's"),
@@ -183,24 +172,24 @@ FAULTS = {
     "G's optimiser holds an older G": (optimizers("O", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 0"),
     "D's optimiser holds G too": (optimizers("G", "GD"), "optimiser", "and 6 of its opponent's"),
     "D's optimiser holds nothing": (in_optimizer("d", params=[]), "optimiser", "D's holds 0 of the 6"),
-    "one optimiser": (change(one_optimizer), "optimiser", "and 6 of its opponent's"),
-    "D never stepped": (step("D", every=0), "optimiser", "D's is never told to step"),
-    "G never stepped": (step("G", every=0), "optimiser", "G's is never told to step"),
-    "labels swapped in the step": (step("D", swap=True), "swapped labels", "takes real images for fakes"),
-    "labels swapped in the loss": (own_loss(d=lambda r, f: softplus(r).mean() + softplus(-f).mean()), "swapped labels", ""),
+    "one optimiser": (one_optimizer, "optimiser", "and 6 of its opponent's"),
+    "D never steps": (step("D", every=0), "optimiser", "D's never steps"),
+    "G never steps": (step("G", every=0), "optimiser", "G's never steps"),
+    "labels swapped in the step": (step("D", swap=True), "swapped labels", "lowers D(x) and raises D(G(z))"),
+    "labels swapped in the loss": (own_loss(d=INVERTED[0]), "swapped labels", ""),
     "D climbs": (step("D", sign=-1), "swapped labels", "let D's optimiser descend"),
     "D's optimiser climbs": (in_optimizer("d", maximize=True), "swapped labels", "let D's optimiser descend"),
     "G's sign": (step("G", sign=-1), "wrong sign", "lowers D(G(z))"),
-    "G helps D": (own_loss(g=lambda r, f: softplus(f).mean()), "wrong sign", "lowers D(G(z))"),
+    "G helps D": (own_loss(g=INVERTED[1]), "wrong sign", "lowers D(G(z))"),
     "G's optimiser climbs": (in_optimizer("g", maximize=True), "wrong sign", "lowers D(G(z))"),
     "D in a sigmoid": (append(torch.nn.Sigmoid()), "sigmoid twice", "end at 0.00 and 1.00"),
     "D in a tanh": (append(torch.nn.Tanh()), "bounded logits", "end at -1.00 and 1.00"),
-    "G frozen": (change(lambda game, _: game.generator.requires_grad_(False)), "no gradient", "G has requires_grad"),
-    "part of G frozen": (change(lambda game, _: game.generator[0].requires_grad_(False)), "no gradient", "2 of the 6"),
+    "G frozen": (frozen(slice(None)), "no gradient", "G has requires_grad"),
+    "part of G frozen": (frozen(0), "no gradient", "2 of the 6"),
     "NaN in G's gradient": (step("G", spoil=True), "not a number", "gradients"),
-    "G in eval mode": (change(eval_mode), "eval mode", "G trains in it"),
+    "G in eval mode": (eval_mode, "eval mode", "G is trained in it"),
     "average forgotten": (change(lambda _, patch: patch.setattr(training, "update_average", lambda game: None)), "average", ""),
-    "losses that are sums": (own_loss(sum_d, sum_g), "high d_loss", "means over the batch"),
+    "losses that are sums": (own_loss(*SUMS), "high d_loss", "means over the batch"),
     "a division by zero": (own_loss(d=lambda r, f: (f - r).mean() / 0), "not a number", ""),
 }  # fmt: skip
 SOUND = {
@@ -208,7 +197,5 @@ SOUND = {
     "G clears after its step": step("G", clear="after"),
     "D clears after its step": step("D", clear="after"),
     "G steps at every seventh step": step("G", every=7),
-    "logits high for fakes": own_loss(
-        lambda r, f: softplus(r).mean() + softplus(-f).mean(), lambda r, f: softplus(f).mean()
-    ),
+    "logits high for fakes": own_loss(*INVERTED),
 }

@@ -1,4 +1,4 @@
-"""Attributes of drawn figures are what their formulas say, image by image."""
+"""Attributes of drawn bars have the values of their formulas, image by image."""
 
 import math
 
@@ -10,27 +10,28 @@ from gan_lib import attributes, evaluation
 
 
 def bar(width, height, lean=0.0):
-    """A white bar in the middle of a black image [1, 1, 28, 28], its rows shifted to lean right by `lean` degrees."""
-    y = torch.arange(28.0).view(28, 1)
-    x = torch.arange(28.0).view(1, 28)
+    """A white bar in the middle of a black image [1, 1, 28, 28], sheared to lean right by `lean` degrees."""
+    x, y = torch.arange(28.0).view(1, 28), torch.arange(28.0).view(28, 1)
     middle = 13.5 + math.tan(math.radians(lean)) * (13.5 - y)  # y points down: the top moves to the right
     inside = (width / 2 + 0.5 - (x - middle).abs()).clamp(0, 1)  # edges cover their pixels in part
     return (inside * ((y - 13.5).abs() < height / 2)).view(1, 1, 28, 28) * 2 - 1
 
 
+def covariance(image):
+    """The ink-weighted covariance of x and y by NumPy: [2, 2]."""
+    y, x = (grid.ravel() for grid in np.mgrid[:28, :28])
+    return np.cov(np.stack([x, y]), aweights=((image[0, 0] + 1) / 2).double().numpy().ravel(), ddof=0)
+
+
+def test_moments_equal_numpys():
+    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (var_x, cov), (_, var_y) = covariance(image)
+    assert [m.item() for m in attributes.moments(image)] == pytest.approx([var_x, var_y, cov], rel=1e-4)
+
+
 @pytest.mark.parametrize("lean", [-30, -10, 0, 5, 20, 40])
 def test_slant_is_the_lean_in_degrees(lean):
     assert attributes.slant(bar(3, 18, lean)).item() == pytest.approx(lean, abs=0.3)
-
-
-@pytest.mark.parametrize(("width", "height"), [(4, 10), (10, 16), (20, 6), (2, 20)])
-def test_the_width_of_a_filled_box_is_what_the_docstring_says(width, height):
-    assert attributes.width(bar(width, height)).item() == pytest.approx(math.sqrt(width**2 - 1), abs=1e-2)
-
-
-def test_width_does_not_count_the_slant():
-    assert attributes.width(bar(6, 16, 25)).item() == pytest.approx(attributes.width(bar(6, 16)).item(), abs=0.2)
-    assert attributes.moments(bar(6, 16, 25))[0] > 1.5 * attributes.moments(bar(6, 16))[0]
 
 
 @pytest.mark.parametrize("thick", [2, 3, 4])
@@ -39,46 +40,41 @@ def test_thickness_is_that_of_the_stroke_in_pixels(thick):
     assert attributes.thickness(bar(thick, 24)).item() == pytest.approx(thick * 24 / (24 + thick), rel=0.03)
 
 
-def test_moments_are_those_of_numpy():
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    weights = ((image[0, 0] + 1) / 2).double().numpy().ravel()
-    y, x = (grid.ravel() for grid in np.mgrid[:28, :28])
-    expected = np.cov(np.stack([x, y]), aweights=weights, ddof=0)
-    var_x, var_y, cov = (m.item() for m in attributes.moments(image))
-    assert [var_x, var_y, cov] == pytest.approx([expected[0, 0], expected[1, 1], expected[0, 1]], rel=1e-4)
+@pytest.mark.parametrize(("width", "height"), [(4, 10), (10, 16), (20, 6), (2, 20), (6, 20)])
+def test_width_height_and_ink_of_a_box_are_those_of_the_docstrings(width, height):
+    box = bar(width, height)
+    assert attributes.width(box).item() == pytest.approx(math.sqrt(width**2 - 1), abs=1e-2)
+    assert attributes.height(box).item() == pytest.approx(math.sqrt(height**2 - 1), abs=1e-2)
+    assert attributes.ink(box).item() == pytest.approx(width * height, abs=1e-2)
 
 
-def test_attributes_are_measured_image_by_image_even_where_there_is_no_ink():
-    images = torch.cat([bar(3, 18, 20), torch.full((1, 1, 28, 28), -1.0), bar(5, 18, -20)])
-    for measure in attributes.ATTRIBUTES.values():
-        values = measure(images)
-        assert values.shape == (3,)
-        assert values.isfinite().all()
-        assert torch.allclose(values[2:], measure(images[2:]), atol=1e-4)
-
-
-@pytest.mark.parametrize(("width", "height"), [(4, 10), (10, 16), (6, 20)])
-def test_the_height_of_a_filled_box_is_what_the_docstring_says(width, height):
-    assert attributes.height(bar(width, height)).item() == pytest.approx(math.sqrt(height**2 - 1), abs=1e-2)
-    assert attributes.ink(bar(width, height)).item() == pytest.approx(width * height, abs=1e-2)
+def test_width_does_not_count_the_slant():
+    assert attributes.width(bar(6, 16, 25)).item() == pytest.approx(attributes.width(bar(6, 16)).item(), abs=0.2)
+    assert attributes.moments(bar(6, 16, 25))[0] > 1.5 * attributes.moments(bar(6, 16))[0]
 
 
 @pytest.mark.parametrize("lean", [0, 30])
 def test_roundness_is_the_short_axis_over_the_long(lean):
-    """A box has axes in the ratio of its sides, as far as pixels go; leaning, it is an affine image with other axes."""
-    shape = attributes.roundness(bar(5, 20, lean)).item()
-    y, x = (grid.ravel() for grid in np.mgrid[:28, :28])
-    weights = ((bar(5, 20, lean)[0, 0] + 1) / 2).double().numpy().ravel()
-    low, high = np.linalg.eigvalsh(np.cov(np.stack([x, y]), aweights=weights, ddof=0))
-    assert shape == pytest.approx(math.sqrt(low / high), abs=1e-4)
+    low, high = np.linalg.eigvalsh(covariance(bar(5, 20, lean)))
+    assert attributes.roundness(bar(5, 20, lean)).item() == pytest.approx(math.sqrt(low / high), abs=1e-4)
     line = torch.full((1, 1, 28, 28), -1.0)
     line[..., 4:20, 9] = 1
     assert attributes.roundness(line).item() == pytest.approx(0, abs=1e-3)
     assert attributes.roundness(bar(8, 8)).item() == pytest.approx(1, abs=1e-3)
 
 
-def test_confidence_is_the_probability_of_the_class_that_is_read():
+def test_confidence_is_the_largest_class_probability():
     images = torch.cat([bar(3, 18), bar(12, 12)])
     expected = evaluation.features_and_logits(images)[1].softmax(1).max(1).values
     assert attributes.confidence(images).equal(expected)
     assert attributes.confidence(bar(3, 18)).item() > 0.9  # a one
+
+
+def test_attributes_are_measured_image_by_image_even_where_there_is_no_ink():
+    images = torch.cat([bar(3, 18, 20), torch.full((1, 1, 28, 28), -1.0), bar(5, 18, -20)])
+    assert list(attributes.ATTRIBUTES) == ["slant", "thickness", "width", "height", "ink", "roundness", "confidence"]
+    for measure in attributes.ATTRIBUTES.values():
+        values = measure(images)
+        assert values.shape == (3,)
+        assert values.isfinite().all()
+        assert torch.allclose(values[2:], measure(images[2:]), atol=1e-4)

@@ -8,12 +8,12 @@ import time
 
 import pytest
 from jupyter_client.manager import KernelManager
-from tests.test_pictures import decode
 
 from tests import colab
 from tests.notebooks import execution
+from tests.widgets.test_html import decode
 
-TESTS = ["tests/test_explorer.py", "tests/test_widgets.py", "tests/test_dashboard.py"]
+TESTS = ["tests/widgets"]
 # IPython 7 puts a package `tests` of its own on the path: ours is to be found first. The versions are those of this very run.
 PYTEST = """
 import sys, tests, IPython, ipywidgets, pytest

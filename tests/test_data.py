@@ -1,11 +1,9 @@
-"""The bundled MNIST, its drop-ins, the range contract, and the order of the batches."""
+"""The bundled MNIST, the other data sets, the range of images, the order of the batches, and pictures of digits."""
 
-import functools
 import gzip
 import hashlib
 import io
 import itertools
-import operator
 import os
 import shutil
 import statistics
@@ -20,10 +18,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from gan_lib import attributes, data, evaluation, files, hardware, pictures
+from gan_lib import UserError, attributes, data, evaluation, files, hardware, pictures
 
 BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
-MD5 = {  # of the unpacked files, as the world knows them
+MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -51,7 +49,15 @@ def md5_of(folder):
 # MNIST, from the package
 
 
-def test_mnist_needs_no_network(cache):
+def test_the_bundle_holds_the_published_files():
+    for line in (BUNDLE / "SHA256SUMS").read_text().splitlines():
+        sha256, name = line.split()
+        content = (BUNDLE / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == sha256
+        assert hashlib.md5(gzip.decompress(content)).hexdigest() == MD5[name.removesuffix(".gz")]
+
+
+def test_mnist_needs_no_network_and_leaves_no_copy(cache):
     train, test = data.load(), data.load("mnist", train=False)
     assert (train.images.shape, train.images.dtype) == ((60_000, 28, 28), torch.uint8)
     assert (test.images.shape, test.labels.shape) == ((10_000, 28, 28), (10_000,))
@@ -59,10 +65,12 @@ def test_mnist_needs_no_network(cache):
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert train.images.float().mean().div(255).item() == pytest.approx(0.1307, abs=1e-4)
-    assert not cache.exists()  # it is read from the package, and no copy is left anywhere
+    assert not cache.exists()
 
 
-def test_a_change_to_loaded_images_changes_no_others():
+def test_mnist_is_decoded_once_and_each_load_is_a_copy(monkeypatch):
+    data.load(train=False)
+    monkeypatch.setattr(files, "gzip", None)
     for _ in range(2):
         images, labels = data.load(train=False)
         assert (images[0].sum(), labels[0]) == (18_454, 7)
@@ -70,25 +78,16 @@ def test_a_change_to_loaded_images_changes_no_others():
         labels.zero_()
 
 
-def test_the_training_set_is_decoded_once(monkeypatch):
-    data.load()
-    monkeypatch.setattr(files, "gzip", None)
-    assert len(data.load().images) == 60_000
-
-
-def test_the_tests_have_a_cache_folder_of_their_own():
-    assert data.cache_folder().name.startswith("gan_lib_data_")
-
-
-def test_without_a_setting_the_data_go_to_the_platforms_cache(monkeypatch):
-    monkeypatch.delenv("GAN_LIB_DATA", raising=False)
+def test_the_cache_folder_is_the_setting_or_that_of_the_platform(monkeypatch):
+    assert data.cache_folder().name.startswith("gan_lib_data_")  # the tests' own
+    monkeypatch.delenv("GAN_LIB_DATA")
     assert data.cache_folder().name == "gan_lib"
     assert Path.home() in data.cache_folder().parents
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows starts processes in another way")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_processes_that_unpack_at_once_each_find_whole_files(tmp_path):
+def test_processes_that_unpack_simultaneously_each_find_complete_files(tmp_path):
     children = []
     for _ in range(4):
         if (child := os.fork()) == 0:  # from here on a process of its own
@@ -101,124 +100,102 @@ def test_processes_that_unpack_at_once_each_find_whole_files(tmp_path):
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0, 0]
 
 
-@pytest.fixture
-def bundle(tmp_path, monkeypatch):
-    """A copy of the package's MNIST files, free to be damaged."""
-    folder = tmp_path / "package" / "mnist"
-    shutil.copytree(BUNDLE, folder)
-    monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: folder.parent))
-    data.bundled.cache_clear()
-    yield folder
-    data.bundled.cache_clear()
-
-
 @pytest.mark.parametrize("damage", [lambda whole: whole[:100], lambda whole: whole[:100] + bytes(len(whole) - 100)])
-def test_an_unpacked_file_that_is_damaged_is_written_anew(damage, tmp_path):
-    data.unpack(tmp_path / "raw")
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "raw").iterdir()}
-    file = tmp_path / "raw" / "t10k-labels-idx1-ubyte"
+def test_only_a_damaged_file_is_unpacked_again(damage, tmp_path):
+    times = lambda: {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    data.unpack(tmp_path)
+    before, file = times(), tmp_path / "t10k-labels-idx1-ubyte"
     file.write_bytes(damage(file.read_bytes()))
-    data.unpack(tmp_path / "raw")
-    assert md5_of(tmp_path / "raw") == MD5
-    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "raw").iterdir()}
-    assert {name for name in MD5 if after[name] != before[name]} == {file.name}  # the others are not written again
+    data.unpack(tmp_path)
+    assert md5_of(tmp_path) == MD5
+    assert {name for name, time in times().items() if time != before[name]} == {file.name}
 
 
-def test_a_damaged_bundle_is_refused_and_nothing_is_written(bundle, tmp_path):
-    packed = bytearray((bundle / "train-images-idx3-ubyte.gz").read_bytes())
-    packed[1000] ^= 1
-    (bundle / "train-images-idx3-ubyte.gz").write_bytes(packed)
+def test_a_damaged_bundle_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
+    shutil.copytree(BUNDLE, tmp_path / "package" / "mnist")
+    monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: tmp_path / "package"))
+    file = tmp_path / "package" / "mnist" / "train-images-idx3-ubyte.gz"
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+    data.read_mnist.cache_clear()
     for use in (data.load, lambda: data.unpack(tmp_path / "raw")):
-        with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is damaged: install gan_lib once more"):
+        with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is damaged: install gan_lib once more"):
             use()
     assert not (tmp_path / "raw").exists()
     assert len(data.load(train=False).images) == 10_000
 
 
-# The drop-ins
+# The other data sets
 
-FOUR = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+MNIST_FILES = list(MD5)
+LETTERS = [f"emnist-letters-{name}".replace("t10k", "test") for name in MNIST_FILES]
 FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-letters": "EMNIST"}
-LETTERS = [
-    f"emnist-letters-{part}-{what}-ubyte" for part in ("train", "test") for what in ("images-idx3", "labels-idx1")
-]
 
 
 @pytest.fixture
-def things(cache, images, write_idx):
-    """Write two parts of ten images of a set into the cache folder, with these labels: `things(name)` returns the folder."""
+def write_set(cache, images, write_idx):
+    """Write the training part (images 0 to 9) and the test part (20 to 29) of a set, and return its folder."""
 
-    def write(name, labels=range(10), images=images):
-        raw = cache / FOLDERS[name] / "raw"
-        for i, file in enumerate(LETTERS if name == "emnist-letters" else FOUR):
+    def write(name, labels=range(10), images=images, folder=None, packed=False):
+        folder = folder or cache / FOLDERS[name] / "raw"
+        for i, file in enumerate(LETTERS if name == "emnist-letters" else MNIST_FILES):
             values = torch.tensor(labels, dtype=torch.uint8) if "labels" in file else images[10 * i :][:10]
-            write_idx(raw / file, values)
-        return raw
+            write_idx(folder / file, values)
+            if packed:
+                (folder / f"{file}.gz").write_bytes(gzip.compress((folder / file).read_bytes()))
+                (folder / file).unlink()
+        return folder
 
     return write
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist"])
-def test_the_drop_ins_are_read_from_files(name, packed, things, images):
-    raw = things(name)
-    for path in list(raw.iterdir()) if packed else []:
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
+@pytest.mark.parametrize("name", FOLDERS)
+def test_other_sets_are_read_from_files(name, packed, write_set, images):
+    labels = list(range(10))
+    if name == "emnist-letters":  # its letters are transposed, and labelled from 1
+        labels = [0, 25] * 5
+        write_set(name, [1, 26] * 5, images.mT.contiguous(), packed=packed)
+    else:
+        write_set(name, labels, packed=packed)
     train, test = data.load(name), data.load(name, train=False)
     assert train.images.equal(images[:10])
+    assert train.images.is_contiguous()
     assert test.images.equal(images[20:30])
-    assert train.labels.tolist() == test.labels.tolist() == list(range(10))
+    assert train.labels.tolist() == test.labels.tolist() == labels
     assert test.labels.dtype == torch.int64
 
 
-def test_fashion_is_found_where_debians_package_puts_it(cache, tmp_path, monkeypatch, images, write_idx):
+def test_fashion_mnist_is_found_in_debians_package(cache, tmp_path, monkeypatch, images, write_idx, write_set):
     monkeypatch.setattr(data, "DEBIAN", tmp_path / "package")
-    for part, file in enumerate(FOUR):
-        values = torch.arange(10, dtype=torch.uint8) if "labels" in file else images[10 * part :][:10]
-        write_idx(tmp_path / "package" / file, values)
-        packed = tmp_path / "package" / f"{file}.gz"
-        packed.write_bytes(gzip.compress((tmp_path / "package" / file).read_bytes()))
-        (tmp_path / "package" / file).unlink()
+    write_set("fashion-mnist", folder=tmp_path / "package", packed=True)
     assert data.load("fashion-mnist").images.equal(images[:10])
     assert not cache.exists()
     with pytest.raises(FileNotFoundError):
         data.load("kmnist")  # its files have the same names
-    own = cache / "FashionMNIST" / "raw" / FOUR[2]
-    write_idx(own, images[30:40])  # what lies in the cache folder comes first
+    write_idx(cache / "FashionMNIST" / "raw" / MNIST_FILES[2], images[30:40])  # the cache folder has priority
     assert data.load("fashion-mnist", train=False).images.equal(images[30:40])
-
-
-def test_letters_stand_upright_and_are_counted_from_zero(things, images):
-    things("emnist-letters", [1, 26] * 5, images.mT.contiguous())
-    train, test = data.load("emnist-letters"), data.load("emnist-letters", train=False)
-    assert train.images.equal(images[:10])
-    assert train.images.is_contiguous()
-    assert test.images.equal(images[20:30])
-    assert train.labels.tolist() == [0, 25] * 5
 
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("name", FOLDERS)
 def test_without_files_and_network_one_sentence_says_what_to_put_where(name, train, cache):
-    with pytest.raises(FileNotFoundError) as told:
+    with pytest.raises(FileNotFoundError) as error:
         data.load(name, train=train)
-    message = str(told.value)
+    stems = (LETTERS if name == "emnist-letters" else MNIST_FILES)[0 if train else 2 :]
+    message = str(error.value)
     assert message.startswith(f"{name} is not on this machine and could not be downloaded")
     assert "Name or service not known" in message
-    wanted = (LETTERS if name == "emnist-letters" else FOUR)[:2] if train else (
-        LETTERS if name == "emnist-letters" else FOUR)[2:]  # fmt: skip
-    assert [file for file in wanted if f"{file}.gz" not in message] == []
-    assert str(cache / FOLDERS[name] / "raw") in message
+    assert message.endswith(f"Put {stems[0]}.gz and {stems[1]}.gz into {cache / FOLDERS[name] / 'raw'} and try again.")
     assert "\n" not in message
     assert not cache.exists()
 
 
-def test_a_download_that_breaks_off_leaves_nothing_behind_and_loses_nothing(cache, monkeypatch, things):
+def test_a_download_that_breaks_off_leaves_nothing_behind_and_loses_nothing(cache, monkeypatch, write_set):
     """The connection drops within the first file."""
-    raw = things("fashion-mnist")
-    (raw / FOUR[0]).unlink()
-    before = sorted(cache.rglob("*"))
+    (write_set("fashion-mnist") / MNIST_FILES[0]).unlink()
+    before = sorted(cache.parent.rglob("*"))
 
     class Broken(io.BytesIO):
         url, length = None, 1000
@@ -232,20 +209,15 @@ def test_a_download_that_breaks_off_leaves_nothing_behind_and_loses_nothing(cach
     for name in ("fashion-mnist", "kmnist"):
         with pytest.raises(FileNotFoundError, match="Connection reset by peer"):
             data.load(name)
-    assert sorted(cache.rglob("*")) == before
+    assert sorted(cache.parent.rglob("*")) == before
 
 
-def test_a_download_ends_in_the_cache_folder(cache, monkeypatch, images, write_idx):
+def test_a_download_ends_in_the_cache_folder(cache, monkeypatch, images, write_set):
     from torchvision import datasets
 
-    def fake(self):
-        for part, file in enumerate(FOUR):
-            values = torch.arange(10, dtype=torch.uint8) if "labels" in file else images[10 * part :][:10]
-            write_idx(Path(self.raw_folder) / file, values)
-
-    monkeypatch.setattr(datasets.KMNIST, "download", fake)
+    monkeypatch.setattr(datasets.KMNIST, "download", lambda self: write_set("kmnist", folder=Path(self.raw_folder)))
     assert data.load("kmnist").images.equal(images[:10])
-    assert {path.name for path in cache.rglob("*")} == {"KMNIST", "raw", *FOUR}
+    assert {path.name for path in cache.rglob("*")} == {"KMNIST", "raw", *MNIST_FILES}
     monkeypatch.setattr(datasets.KMNIST, "download", None)
     assert data.load("kmnist", train=False).images.equal(images[20:30])
 
@@ -263,63 +235,62 @@ DAMAGES = {
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_damaged_file_is_named(name, damage, packed, things):
-    raw = things(name, [1] * 10)
-    path = next(raw.glob("*train-images*"))
-    if packed:
-        whole = gzip.compress(path.read_bytes())
-        path.unlink()
-        path = path.with_name(f"{path.name}.gz")
-        path.write_bytes(whole)
+def test_a_damaged_file_is_named(name, damage, packed, write_set):
+    path = next(write_set(name, [1] * 10, packed=packed).glob("*train-images*"))
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    with pytest.raises(ValueError, match="delete it and try again") as told:
+    with pytest.raises(UserError, match="delete it and try again") as error:
         data.load(name)
-    assert f"The file {path} is damaged" in str(told.value)
+    assert f"The file {path} is damaged" in str(error.value)
     assert len(data.load(name, train=False).images) == 10
 
 
 @pytest.mark.parametrize(
-    ("labels", "shape", "sentence"),
+    ("name", "labels", "shape", "message"),
     [
-        ([10] * 10, (28, 28), "labels-idx1-ubyte must lie between 0 and 9"),
-        ([1] * 9, (28, 28), r"must hold images \[N, 28, 28\] and labels \[N\], not \[10, 28, 28\] and \[9\]"),
-        ([], (28, 28), "must hold images"),
-        ([1] * 10, (14, 56), "must hold images"),
-        ([[1] * 10], (28, 28), "must hold images"),
+        ("kmnist", [10] * 10, (28, 28), "labels-idx1-ubyte must lie between 0 and 9"),
+        ("emnist-letters", [0] * 10, (28, 28), "must lie between 1 and 26"),
+        ("emnist-letters", [1] * 9 + [27], (28, 28), "must lie between 1 and 26"),
+        ("kmnist", [1] * 9, (28, 28), r"images \[N, 28, 28\] and labels \[N\], not \[10, 28, 28\] and \[9\]"),
+        ("kmnist", [], (28, 28), "must hold images"),
+        ("kmnist", [1] * 10, (14, 56), "must hold images"),
+        ("kmnist", [[1] * 10], (28, 28), "must hold images"),
     ],
 )
-def test_files_that_do_not_belong_together_are_refused(labels, shape, sentence, things, images):
-    things("kmnist", labels, images.view(-1, *shape))
-    with pytest.raises(ValueError, match=sentence):
-        data.load("kmnist")
+def test_files_that_do_not_belong_together_are_refused(name, labels, shape, message, write_set, images):
+    write_set(name, labels, images.view(-1, *shape))
+    with pytest.raises(UserError, match=message):
+        data.load(name)
 
 
-@pytest.mark.parametrize("label", [0, 27])
-def test_letters_out_of_range_are_refused(label, things):
-    things("emnist-letters", [1] * 9 + [label])
-    with pytest.raises(ValueError, match="must lie between 1 and 26"):
-        data.load("emnist-letters")
-
-
-def test_a_subset_of_less_than_nothing_is_refused(images):
-    with pytest.raises(ValueError, match="per_class must be at least 0, not -1"):
-        data.subset(data.Digits(images, torch.arange(48) % 10), -1)
-
-
-def test_an_unknown_set_is_refused_with_a_list_of_those_there_are():
-    with pytest.raises(ValueError, match="no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist"):
+def test_unknown_sets_negative_subsets_and_unknown_devices_are_refused(images):
+    with pytest.raises(UserError, match="no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist"):
         data.load("minst")
+    with pytest.raises(UserError, match="per_class must be at least 0, not -1"):
+        data.subset(data.Digits(images, torch.arange(48) % 10), -1)
+    for name in ("cuda:99", "tpu", ""):
+        with pytest.raises(UserError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
+            hardware.pick_device(name)
+    assert hardware.pick_device("cpu") == torch.device("cpu")
+    assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
 
 
-# The range contract
+# The range of images
+
+
+def ramp():
+    """Images [2, 1, 28, 28] from -1 to 1."""
+    return torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
 
 
 def test_each_of_the_256_values_comes_back_exactly():
     levels = torch.arange(784).remainder(256).view(1, 28, 28).to(torch.uint8)
-    images = data.to_range(levels)
+    before, images = levels.clone(), data.to_range(levels)
     assert (images.shape, images.dtype) == ((1, 1, 28, 28), torch.float32)
     assert (images.min().item(), images.max().item()) == (-1, 1)
-    assert data.to_uint8(images).equal(levels)
+    assert data.to_uint8(images.requires_grad_(True)).equal(levels)
+    assert levels.equal(before)
+    with pytest.raises(UserError, match=r"uint8.*not torch\.float32"):
+        data.to_range(images)
 
 
 def test_values_between_are_rounded_and_values_outside_clipped():
@@ -328,156 +299,95 @@ def test_values_between_are_rounded_and_values_outside_clipped():
     assert data.to_uint8(images)[0, 0, :6].tolist() == [0, 0, 13, 128, 255, 255]
 
 
-def test_the_original_is_not_changed_by_bringing_it_to_the_range(images):
-    before = images.clone()
-    data.to_uint8(data.to_range(images).requires_grad_(True))
-    assert images.equal(before)
+def test_images_without_a_batch_in_rows_or_none_at_all_become_uint8():
+    assert data.to_uint8(ramp()[0]).equal(data.to_uint8(ramp())[0])
+    assert data.to_uint8(ramp().view(1, 2, 1, 28, 28)).equal(data.to_uint8(ramp()).unsqueeze(0))
+    assert data.to_uint8(ramp()[:0]).shape == (0, 28, 28)
 
 
-def test_images_already_brought_to_the_range_are_refused(images):
-    with pytest.raises(ValueError, match=r"uint8.*not torch\.float32"):
-        data.to_range(data.to_range(images))
-
-
-# The door
-
-
-def fine():
-    """Images [2, 1, 28, 28] from -1 to 1."""
-    return torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
-
-
-DOORS = {
-    "to_uint8": data.to_uint8,
-    "pixels": pictures.pixels,
-    "tile": pictures.tile,
+CLIP = {"to_uint8": data.to_uint8, "pixels": pictures.pixels, "tile": pictures.tile}  # values outside
+ENTRIES = CLIP | {
     "features_and_logits": evaluation.features_and_logits,
     "class_counts": evaluation.class_counts,
     "frechet": evaluation.frechet,
     "nearest": lambda images: evaluation.nearest(images, torch.zeros(3, 28, 28, dtype=torch.uint8)),
     **attributes.ATTRIBUTES,
 }
-REFUSED = {  # images, and what is said of them
-    "uint8": (data.to_uint8(fine()).unsqueeze(1), "uint8"),
-    "in [0, 1]": ((fine() + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: 2 \* x - 1"),
-    "of a sigmoid": (0.4 + (fine() + 1) / 10, "not 0.40 to 0.60"),
-    "in [0, 255]": ((fine() + 1) * 127.5, "not 0.00 to 255.00"),
-    "NaN": (fine().where(fine() < 0.9, torch.nan), "the generator has diverged"),
-    "infinity": (fine().where(fine() < 0.9, torch.inf), "the generator has diverged"),
-    "three channels": (fine().expand(2, 3, 28, 28), r"\[2, 3, 28, 28\]"),
-    "flat": (fine().view(2, 784), r"\[2, 784\]"),
+REFUSED = {  # images, and the message
+    "uint8": (data.to_uint8(ramp()).unsqueeze(1), "uint8"),
+    "in [0, 1]": ((ramp() + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: use 2 \* x - 1"),
+    "of a sigmoid": (0.4 + (ramp() + 1) / 10, "not 0.40 to 0.60"),
+    "in [0, 255]": ((ramp() + 1) * 127.5, "not 0.00 to 255.00"),
+    "NaN": (ramp().where(ramp() < 0.9, torch.nan), "the generator has diverged"),
+    "infinity": (ramp().where(ramp() < 0.9, torch.inf), "the generator has diverged"),
+    "three channels": (ramp().expand(2, 3, 28, 28), r"\[2, 3, 28, 28\]"),
+    "flat": (ramp().view(2, 784), r"\[2, 784\]"),
     "of another size": (torch.linspace(-1, 1, 2048).view(2, 1, 32, 32), r"\[2, 1, 32, 32\]"),
-    "normalised": ((fine() + 0.7) * 1.64, "not -0.49 to 2.79"),
+    "normalised": ((ramp() + 0.7) * 1.64, "not -0.49 to 2.79"),
 }
-CLIPS = "to_uint8", "pixels", "tile"
-BAD = [(door, bad) for door in DOORS for bad in REFUSED if not (bad == "normalised" and door in CLIPS)]
 
 
-@pytest.mark.parametrize(("door", "bad"), BAD)
-def test_images_that_are_not_as_agreed_are_refused_where_they_enter(door, bad):
-    images, sentence = REFUSED[bad]
-    if (door, bad) in [("pixels", "uint8"), ("tile", "uint8")]:
-        sentence = r"uint8 \[N, 28, 28\], not \[2, 1, 28, 28\]"
-    with pytest.raises(ValueError, match=sentence) as told:
-        DOORS[door](images)
-    assert "\n" not in str(told.value)
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_good_images_pass_each_door(door):
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_images_are_checked_where_they_enter(entry):
+    for bad, (images, message) in REFUSED.items():
+        if bad == "normalised" and entry in CLIP:
+            continue
+        if bad == "uint8" and entry in ("pixels", "tile"):
+            message = r"uint8 \[N, 28, 28\], not \[2, 1, 28, 28\]"
+        with pytest.raises(UserError, match=message) as error:
+            ENTRIES[entry](images)
+        assert "\n" not in str(error.value)
     white, grey, light = (torch.full((2, 1, 28, 28), shade) for shade in (1.0, 0.0, 0.6))
-    for images in (fine(), white, -white, grey, light, 0.2 + fine() / 10, fine() * 1.1, fine().requires_grad_(True)):
-        DOORS[door](images if door != "frechet" else torch.cat([images, images.flip(0)]))
-
-
-def test_a_picture_without_a_batch_and_rows_of_pictures_become_uint8():
-    assert data.to_uint8(fine()[0]).equal(data.to_uint8(fine())[0])
-    assert data.to_uint8(fine().view(1, 2, 1, 28, 28)).equal(data.to_uint8(fine()).unsqueeze(0))
-    assert data.to_uint8(fine()[:0]).shape == (0, 28, 28)
+    for images in (ramp(), white, -white, grey, light, 0.2 + ramp() / 10, ramp() * 1.1, ramp().requires_grad_(True)):
+        ENTRIES[entry](images if entry != "frechet" else torch.cat([images, images.flip(0)]))
 
 
 # Batches
 
 
-def numbered(n):
-    """n images that tell their number by their first two pixels."""
+def take(k, n, *arguments, **options):
+    """The first k batches of n images as lists of indices, which are written into the first two pixels."""
     images = torch.zeros(n, 28, 28, dtype=torch.uint8)
     images[:, 0, 0], images[:, 0, 1] = torch.arange(n) // 256, torch.arange(n) % 256
-    return images
+    pixels = (data.to_uint8(x).int() for x in itertools.islice(data.batches(images, *arguments, **options), k))
+    return [(256 * each[:, 0, 0] + each[:, 0, 1]).tolist() for each in pixels]
 
 
-def numbers(batch):
-    pixels = data.to_uint8(batch).int()
-    return (256 * pixels[:, 0, 0] + pixels[:, 0, 1]).tolist()
-
-
-def take(k, *arguments, **options):
-    return [numbers(batch) for batch in itertools.islice(data.batches(*arguments, **options), k)]
-
-
-def test_a_batch_keeps_the_range_contract(images):
+def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch(images):
     batch = next(data.batches(images, 8))
     assert (batch.shape, batch.dtype) == ((8, 1, 28, 28), torch.float32)
     assert -1 <= batch.min() < batch.max() <= 1
-
-
-def test_an_epoch_shows_every_image_once():
-    seen = take(6, numbered(300), 100)
-    assert sorted(functools.reduce(operator.iadd, seen[:3], [])) == list(range(300))
-    assert sorted(functools.reduce(operator.iadd, seen[3:], [])) == list(range(300))
-    assert seen[:3] != seen[3:]
-
-
-def test_the_rest_that_fills_no_batch_is_dropped():
-    seen = take(3, numbered(10), 4)
-    assert [len(batch) for batch in seen] == [4, 4, 4]
-    assert len(set(seen[0] + seen[1])) == 8
+    indices = take(6, 300, 100)
+    for epoch in (indices[:3], indices[3:]):
+        assert sorted(itertools.chain.from_iterable(epoch)) == list(range(300))
+    assert indices[:3] != indices[3:]
+    indices = take(3, 10, 4)
+    assert [len(batch) for batch in indices] == [4, 4, 4]
+    assert len(set(indices[0] + indices[1])) == 8
 
 
 @pytest.mark.parametrize("k", [1, 3, 4, 5, 9])
 def test_starting_at_k_equals_skipping_k(k):
-    assert take(10, numbered(17), 4)[k:] == take(10 - k, numbered(17), 4, start=k)
+    assert take(10, 17, 4)[k:] == take(10 - k, 17, 4, start=k)
 
 
-def test_the_order_follows_from_the_seed_alone():
+def test_the_order_depends_on_the_seed_alone():
     torch.manual_seed(0)
-    first = take(4, numbered(40), 10, seed=3)
+    first = take(4, 40, 10, seed=3)
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    assert take(4, numbered(40), 10, seed=3) == first
+    assert take(4, 40, 10, seed=3) == first
     assert torch.get_rng_state().equal(state)
-    assert take(4, numbered(40), 10, seed=4) != first
+    assert take(4, 40, 10, seed=4) != first
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 49])
-def test_a_batch_size_that_cannot_be_is_refused(batch_size, images):
-    with pytest.raises(ValueError, match=f"between 1 and the number of images .48., not {batch_size}"):
+def test_a_batch_size_outside_its_range_is_refused(batch_size, images):
+    with pytest.raises(UserError, match=f"between 1 and the number of images .48., not {batch_size}"):
         next(data.batches(images, batch_size))
 
 
-# Devices
-
-
-def test_the_device_is_one_that_works():
-    assert hardware.pick_device("cpu") == torch.device("cpu")
-    assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
-
-
-@pytest.mark.parametrize("name", ["cuda:99", "tpu", ""])
-def test_a_device_that_is_not_there_is_refused(name):
-    with pytest.raises(ValueError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
-        hardware.pick_device(name)
-
-
-def test_the_bundle_holds_what_its_sums_say():
-    for line in (BUNDLE / "SHA256SUMS").read_text().splitlines():
-        sha256, name = line.split()
-        packed = (BUNDLE / name).read_bytes()
-        assert hashlib.sha256(packed).hexdigest() == sha256
-        assert hashlib.md5(gzip.decompress(packed)).hexdigest() == MD5[name.removesuffix(".gz")]
-
-
-# A picture of your own
+# Pictures of digits
 
 
 def stored(picture, kind="PNG", **settings):
@@ -487,114 +397,105 @@ def stored(picture, kind="PNG", **settings):
     return file.getvalue()
 
 
-def drawn(ink, paper, size=(900, 700), mode="L"):
+def drawing(ink=0, paper=255, mode="L"):
     """A large 5 in the upper left of a sheet, with a thick pen."""
-    sheet = Image.new(mode, size, paper)
+    sheet = Image.new(mode, (900, 700), paper)
     lines = [(330, 120), (170, 120), (150, 270), (260, 250), (330, 310), (320, 410), (240, 460), (140, 430)]
     ImageDraw.Draw(sheet).line(lines, ink, 40, joint="curve")
     return sheet
 
 
-def seen_as(image):
-    return evaluation.features_and_logits(image.unsqueeze(0))[1].argmax().item()
+def numbers(picture, dtype, scale):
+    return Image.fromarray((np.array(picture).astype(np.float64) * scale).astype(dtype))
 
 
+BLUE = drawing((0, 0, 160), (250, 240, 160), mode="RGB")
 PAPERS = {
-    "black on white": (drawn(0, 255), "PNG"),
-    "white on black": (drawn(255, 0), "PNG"),
-    "blue on yellow": (drawn((0, 0, 160), (250, 240, 160), mode="RGB"), "JPEG"),
-    "pencil on grey": (drawn(90, 190), "JPEG"),
-    "black on nothing": (drawn((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
-    "white on nothing": (drawn((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
-    "black on nothing, white beneath": (drawn((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA"), "PNG"),
-    "one bit": (drawn(0, 1, mode="1"), "PNG"),
-    "a palette": (drawn(0, 255).convert("P"), "PNG"),
-    "16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "PNG"),
-    "WebP": (drawn((0, 0, 160), (250, 240, 160), mode="RGB"), "WEBP"),
-    "BMP": (drawn(0, 255), "BMP"),
-    "GIF": (drawn(0, 255), "GIF"),
-    "TIFF": (drawn(0, 255), "TIFF"),
-    "TIFF, for print": (drawn((0, 0, 0), (255, 255, 255), mode="RGB").convert("CMYK"), "TIFF"),
-    "TIFF, 16 bits": (Image.fromarray(np.array(drawn(40, 200)).astype(np.uint16) * 257), "TIFF"),
-    "TIFF, 32 bits": (Image.fromarray(np.array(drawn(0, 255)).astype(np.int32) * 1000), "TIFF"),
-    "TIFF, numbers from 0 to 1": (Image.fromarray(np.array(drawn(0, 255)).astype(np.float32) / 255), "TIFF"),
+    "black on white": (drawing(), "PNG"),
+    "white on black": (drawing(255, 0), "PNG"),
+    "blue on yellow": (BLUE, "JPEG"),
+    "pencil on grey": (drawing(90, 190), "JPEG"),
+    "black on nothing": (drawing((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
+    "white on nothing": (drawing((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA"), "PNG"),
+    "black on nothing, white beneath": (drawing((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA"), "PNG"),
+    "one bit": (drawing(0, 1, mode="1"), "PNG"),
+    "a palette": (drawing().convert("P"), "PNG"),
+    "16 bits": (numbers(drawing(40, 200), np.uint16, 257), "PNG"),
+    "WebP": (BLUE, "WEBP"),
+    "BMP": (drawing(), "BMP"),
+    "GIF": (drawing(), "GIF"),
+    "TIFF": (drawing(), "TIFF"),
+    "TIFF, for print": (drawing((0, 0, 0), (255, 255, 255), mode="RGB").convert("CMYK"), "TIFF"),
+    "TIFF, 16 bits": (numbers(drawing(40, 200), np.uint16, 257), "TIFF"),
+    "TIFF, 32 bits": (numbers(drawing(), np.int32, 1000), "TIFF"),
+    "TIFF, numbers from 0 to 1": (numbers(drawing(), np.float32, 1 / 255), "TIFF"),
 }
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_a_drawn_digit_arrives_as_mnist_holds_its(paper):
+def test_a_drawn_digit_becomes_one_like_those_of_mnist(paper):
     image = pictures.read_picture(stored(*PAPERS[paper]))
     assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
     assert (image.min(), image.max()) == (-1, 1)
-    assert seen_as(image) == 5
+    assert evaluation.features_and_logits(image.unsqueeze(0))[1].argmax() == 5
     ink = (image[0] + 1) / 2
     rows, columns = ink.sum(1).nonzero(), ink.sum(0).nonzero()
     assert rows[-1] - rows[0] + 1 == 20
     assert 10 <= columns[-1] - columns[0] + 1 < 20
     for weights in (ink.sum(0), ink.sum(1)):
         assert ((weights * torch.arange(28)).sum() / ink.sum()).item() == pytest.approx(14, abs=0.5)
-    alike = pictures.read_picture(stored(*PAPERS["black on white"]))
-    assert (image - alike).square().mean() < 0.01
+    assert (image - pictures.read_picture(stored(drawing()))).square().mean() < 0.01
 
 
-@pytest.mark.parametrize("upside", ["black on white", "white on black"])
-def test_digits_of_mnist_come_back(upside, tmp_path):
-    digits = data.load(train=False).images[:100]
+@pytest.mark.parametrize("inverted", [False, True])
+def test_digits_of_mnist_are_read_back(inverted, tmp_path):
     errors = []
-    for digit in digits.numpy():
-        large = digit.repeat(9, 0).repeat(9, 1)
-        (tmp_path / "digit.png").write_bytes(stored(255 - large if upside == "black on white" else large))
-        errors.append(
-            (pictures.read_picture(tmp_path / "digit.png") - data.to_range(torch.tensor(digit))).square().mean()
-        )
+    for digit in data.load(train=False).images[:100]:
+        large = digit.numpy().repeat(9, 0).repeat(9, 1)
+        (tmp_path / "digit.png").write_bytes(stored(255 - large if inverted else large))
+        errors.append((pictures.read_picture(tmp_path / "digit.png") - data.to_range(digit)).square().mean())
     assert statistics.median(errors) < 0.002  # from a digit to the next it is 0.5
 
 
 def test_a_photograph_that_lies_on_its_side_is_turned():
-    turned = Image.Exif()
-    turned[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
-    photo = stored(drawn(0, 255).rotate(90, expand=True), "JPEG", exif=turned)
-    assert (pictures.read_picture(photo) - pictures.read_picture(stored(drawn(0, 255)))).square().mean() < 0.01
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
+    photo = stored(drawing().rotate(90, expand=True), "JPEG", exif=exif)
+    assert (pictures.read_picture(photo) - pictures.read_picture(stored(drawing()))).square().mean() < 0.01
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (300, 40)])
+@pytest.mark.parametrize("shape", [(1, 500), (500, 1), (7, 9), (300, 40)])
 def test_a_picture_of_any_size_is_read(shape):
     picture = np.zeros(shape, np.uint8)
     picture[shape[0] // 3 :, shape[1] // 3] = 255
-    if shape == (1, 1):
-        with pytest.raises(ValueError, match="one shade"):
-            pictures.read_picture(stored(picture))
-    else:
-        image = pictures.read_picture(stored(picture))
-        assert image.shape == (1, 28, 28)
-        assert image.isfinite().all()
+    image = pictures.read_picture(stored(picture))
+    assert image.shape == (1, 28, 28)
+    assert image.isfinite().all()
 
 
-def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
-    png, jpeg = stored(drawn(0, 255)), stored(drawn(0, 255), "JPEG")
-    bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(drawn(0, 255), "PPM")]
-    bad += [stored(drawn(0, 255), kind)[:300] for kind in ("WEBP", "BMP", "GIF", "TIFF")]
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    png, jpeg = stored(drawing()), stored(drawing(), "JPEG")
+    bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(drawing(), "PPM")]
+    bad += [stored(drawing(), kind)[:300] for kind in ("WEBP", "BMP", "GIF", "TIFF")]
     for content in bad:
         (tmp_path / "bad.png").write_bytes(content)
         for file, name in ((content, "This picture"), (tmp_path / "bad.png", f"The picture {tmp_path / 'bad.png'}")):
-            with pytest.raises(ValueError, match=r"can't be read: [^<>]*\.$") as told:
+            with pytest.raises(UserError, match=r"can't be read: [^<>]*\.$") as error:
                 pictures.read_picture(file)
-            assert str(told.value).startswith(name)
-    with pytest.raises(ValueError, match=r"none\.png can't be read: No such file or directory\.$"):
+            assert str(error.value).startswith(name)
+    with pytest.raises(UserError, match=r"none\.png can't be read: No such file or directory\.$"):
         pictures.read_picture(tmp_path / "none.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # a decompression bomb
+    with pytest.raises(UserError, match="exceeds limit"):
+        pictures.read_picture(png)
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_an_empty_picture_is_refused_in_a_sentence(shade, tmp_path):
-    for blank in (np.full((60, 80), shade, np.uint8), np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)):
-        with pytest.raises(ValueError, match=r"^This picture shows nothing: it has one shade all over\.$"):
+    transparent = np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)
+    for blank in (np.full((60, 80), shade, np.uint8), np.full((1, 1), shade, np.uint8), transparent):
+        with pytest.raises(UserError, match=r"^This picture shows nothing: it has one shade all over\.$"):
             pictures.read_picture(stored(blank))
     (tmp_path / "blank.tif").write_bytes(stored(Image.fromarray(np.full((60, 80), shade, np.float32)), "TIFF"))
-    with pytest.raises(ValueError, match=r"blank\.tif shows nothing"):
+    with pytest.raises(UserError, match=r"blank\.tif shows nothing"):
         pictures.read_picture(tmp_path / "blank.tif")
-
-
-def test_a_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ValueError, match="exceeds limit"):
-        pictures.read_picture(stored(drawn(0, 255)))

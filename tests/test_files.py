@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the weights that come with the package."""
+"""Atomic writes, and the weights that come with the package."""
 
 import errno
 import hashlib
@@ -12,30 +12,23 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import files
+from gan_lib import UserError, files
 
 WEIGHTS = Path(str(resources.files("gan_lib") / "weights"))
-MANIFEST = json.loads((WEIGHTS / "manifest.json").read_text())
 
 
-def test_the_content_arrives_and_the_folder_is_made(tmp_path):
-    files.write_atomically(tmp_path / "a" / "b" / "x.bin", b"new")
-    assert (tmp_path / "a" / "b" / "x.bin").read_bytes() == b"new"
-
-
-def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path, monkeypatch):
-    path, seen = tmp_path / "x.bin", []
-    path.write_bytes(b"old")
-    rename = os.replace
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch):
+    path, seen, rename = tmp_path / "a" / "b" / "x.bin", [], os.replace
 
     def watch(source, target):
-        seen.append((path.read_bytes(), Path(source).read_bytes(), Path(source).parent))
+        seen.append((path.exists() and path.read_bytes(), Path(source).read_bytes(), Path(source).parent))
         rename(source, target)
 
     monkeypatch.setattr(os, "replace", watch)
-    files.write_atomically(path, b"new")
-    assert seen == [(b"old", b"new", tmp_path)]  # the same folder, for a rename does not cross disks
-    assert path.read_bytes() == b"new"
+    for content in (b"old", b"new"):  # the first makes the folders
+        files.write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert seen == [(False, b"old", path.parent), (b"old", b"new", path.parent)]  # a rename can't cross disks
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -47,46 +40,32 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(step, tmp_path, mo
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError, match="No space left"):
         files.write_atomically(tmp_path / "x.bin", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
-    assert (tmp_path / "x.bin").read_bytes() == b"old"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.bin", b"old")]
 
 
-def test_the_weights_are_those_of_the_manifest():
-    assert {path.stem for path in WEIGHTS.glob("*.safetensors")} == set(MANIFEST)
-    for name, about in MANIFEST.items():
-        assert hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest() == about["sha256"]
-        assert {"command", "seed", "seconds"} <= about.keys()
-        tensors, said = files.bundled_weights(name)
-        assert said == about
+def test_every_bundled_file_is_in_the_manifest_and_sound():
+    manifest = json.loads((WEIGHTS / "manifest.json").read_text())
+    assert files.manifest() == manifest
+    assert {path.stem for path in WEIGHTS.glob("*.safetensors")} == set(manifest)
+    for name, entry in manifest.items():
+        assert hashlib.sha256((WEIGHTS / f"{name}.safetensors").read_bytes()).hexdigest() == entry["sha256"]
+        assert {"command", "seed", "seconds"} <= entry.keys()
+        tensors, loaded_entry = files.bundled_weights(name)
+        assert loaded_entry == entry
         assert all(value.isfinite().all() for value in tensors.values())
 
 
-@pytest.fixture
-def weights(tmp_path, monkeypatch):
-    """A folder in place of gan_lib/weights, with one small file in it."""
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    content = safetensors.torch.save({"w": torch.arange(4.0)})
-    (folder / "small.safetensors").write_bytes(content)
-    (folder / "manifest.json").write_text(json.dumps({"small": {"sha256": hashlib.sha256(content).hexdigest()}}))
+def test_bundled_weights_are_read_unless_they_are_damaged_or_unknown(tmp_path, monkeypatch):
+    content, path = safetensors.torch.save({"w": torch.arange(4.0)}), tmp_path / "weights" / "small.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    entry = {"sha256": hashlib.sha256(content).hexdigest()}
+    path.with_name("manifest.json").write_text(json.dumps({"small": entry}))
     monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: tmp_path))
-    return folder
-
-
-def test_bundled_weights_are_read_with_what_the_manifest_says(weights):
-    tensors, about = files.bundled_weights("small")
-    assert tensors["w"].tolist() == [0, 1, 2, 3]
-    assert list(about) == ["sha256"]
-
-
-def test_damaged_weights_are_refused(weights):
-    content = bytearray((weights / "small.safetensors").read_bytes())
-    content[-1] ^= 1
-    (weights / "small.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match=r"small\.safetensors is damaged: install gan_lib once more\.$"):
-        files.bundled_weights("small")
-
-
-def test_unknown_weights_are_refused_with_a_list_of_those_there_are(weights):
-    with pytest.raises(ValueError, match="no bundled weights called 'large'; choose one of: small"):
+    tensors, loaded_entry = files.bundled_weights("small")
+    assert (tensors["w"].tolist(), loaded_entry) == ([0, 1, 2, 3], entry)
+    with pytest.raises(UserError, match="no bundled weights called 'large'; choose one of: small"):
         files.bundled_weights("large")
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError, match=r"small\.safetensors is damaged: install gan_lib once more\.$"):
+        files.bundled_weights("small")

@@ -1,8 +1,7 @@
-"""Small worlds in which everything can be computed: players that are one number each, and points with exact densities.
+"""Toy problems with exact solutions: players of one number each, and points with a known density. Introduced in lesson 00.
 
-A **field** maps the players' numbers (theta, psi), tensors of one shape, to their velocities: where each one's gradient
-leads it, so that a step is `+ h * v`. Theta is the generator's, psi the discriminator's. A **world** has `sample` and
-`log_prob`; its points x are float [N, d]. Introduced in lesson 00.
+A **field** maps the players' numbers theta (generator) and psi (discriminator), tensors of one shape, to their velocities v: the
+directions of their gradient steps, `+ h * v`. A **world** has `sample` and `log_prob`; its points x are float [N, d].
 """
 
 import math
@@ -11,44 +10,44 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-# Two numbers. In the Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406, definition 2.1) the only real point is x = 0,
-# G's only fake is x = theta, and D's logit at x is psi x. At theta = psi = 0 neither moves: the equilibrium.
+# The Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406, definition 2.1): the only real point is x = 0, G's only fake is
+# x = theta, and D's logit at x is psi x. The equilibrium is theta = psi = 0.
 
-NOISE = torch.distributions.Normal(0, 1).icdf((torch.arange(200) + 0.5) / 200)  # N(0, 1) as 200 even parts
+NOISE = torch.distributions.Normal(0, 1).icdf((torch.arange(200) + 0.5) / 200)  # 200 quantiles of N(0, 1)
 
 
 def minimax(theta, psi):
-    """D climbs log(1 - D(theta)), with D(theta) = sigmoid(theta psi), and G descends it."""
+    """D maximises log(1 - D(theta)), with D(theta) = sigmoid(theta psi), and G minimises it."""
     d_fake = torch.sigmoid(theta * psi)
     return d_fake * psi, -d_fake * theta
 
 
 def non_saturating(theta, psi):
-    """D climbs log(1 - D(theta)), and G descends -log D(theta)."""
+    """D maximises log(1 - D(theta)), and G minimises -log D(theta)."""
     d_fake = torch.sigmoid(theta * psi)
     return (1 - d_fake) * psi, -d_fake * theta
 
 
 def r1(theta, psi, gamma=0.3):
-    """As `non_saturating`; D also pays gamma / 2 · psi², its squared slope at the real point (eq. 9 there)."""
+    """`non_saturating` with the penalty gamma / 2 · psi², the squared gradient of D at the real point (eq. 9 there)."""
     v_theta, v_psi = non_saturating(theta, psi)
     return v_theta, v_psi - gamma * psi
 
 
 def instance_noise(theta, psi, sigma=0.7):
-    """As `non_saturating`, in the mean over noise of size sigma on both points (Sønderby et al. 2016, arXiv 1610.04490)."""
+    """`non_saturating`, averaged over noise N(0, sigma²) on both points (Sønderby et al. 2016, arXiv 1610.04490)."""
     noise, theta, psi = sigma * NOISE.to(theta), theta.unsqueeze(-1), psi.unsqueeze(-1)
     d_real, d_fake = torch.sigmoid(noise * psi), torch.sigmoid((theta + noise) * psi)
     return ((1 - d_fake) * psi).mean(-1), ((1 - d_real) * noise - d_fake * (theta + noise)).mean(-1)
 
 
 def wgan(theta, psi):
-    """D climbs the gap of its logits, 0 - theta psi, and G descends it (Arjovsky et al. 2017, arXiv 1701.07875)."""
+    """D maximises the difference of its logits, 0 - theta psi, and G minimises it (Arjovsky et al. 2017, arXiv 1701.07875)."""
     return psi, -theta
 
 
 def wgan_gp(theta, psi, gamma=0.3):
-    """As `wgan`; D also pays gamma / 2 · (|psi| - 1)², for a slope that is not 1 (Gulrajani et al. 2017, arXiv 1704.00028)."""
+    """`wgan` with the gradient penalty gamma / 2 · (|psi| - 1)² (Gulrajani et al. 2017, arXiv 1704.00028)."""
     return psi, -theta - gamma * (psi - psi.sign())
 
 
@@ -62,11 +61,8 @@ FIELDS = {
 }
 
 
-# Points
-
-
 class Mixture(NamedTuple):
-    """Equal parts of normal distributions with the standard deviation `sigma` around `centres` [K, d], the **modes**."""
+    """A mixture of equally likely normal distributions, the **modes**: N(centre, sigma²) for each of `centres` [K, d]."""
 
     centres: torch.Tensor
     sigma: float
@@ -96,14 +92,14 @@ def grid(side=5, spacing=1.0, sigma=0.1):
 
 
 def spiral(modes=60, turns=1.5, radius=2.0, sigma=0.1):
-    """A `Mixture` of so many modes that they merge into a curve, from near the origin out to `radius`."""
-    t = torch.linspace(0.15, 1, modes).sqrt()  # even along the curve, nearly
+    """A `Mixture` with so many modes that they merge into a curve, from near the origin out to `radius`."""
+    t = torch.linspace(0.15, 1, modes).sqrt()  # nearly even along the curve
     angle = 2 * math.pi * turns * t
     return Mixture(radius * torch.stack([t * angle.cos(), t * angle.sin()], 1), sigma)
 
 
 def optimal_logit(p, q, x):
-    """log p(x) - log q(x), [N]. Its sigmoid is p / (p + q), the best D there is for real points from p and fakes from q.
+    """log p(x) - log q(x), [N]. Its sigmoid is p / (p + q), the optimal D for real points from p and fakes from q.
 
     Goodfellow et al. 2014 (arXiv 1406.2661), proposition 1.
     """
@@ -111,9 +107,9 @@ def optimal_logit(p, q, x):
 
 
 def good_samples(world, x, sigmas=3):
-    """How many of x [N, d] are good at each mode, [K]: nearest to it, and within `sigmas` standard deviations of it.
+    """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within `sigmas` standard deviations.
 
-    Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086) count so, with 3.
+    With 3, as in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
     """
     distance, mode = (x.unsqueeze(1) - world.centres).norm(dim=2).min(1)
     return mode[distance <= sigmas * world.sigma].bincount(minlength=len(world.centres))
@@ -125,20 +121,13 @@ def captured_modes(world, x, sigmas=3):
 
 
 def share_of_good_samples(world, x, sigmas=3):
-    """The share of x that is good. Of a world's own points in the plane it is 1 - exp(-sigmas² / 2) or more: 98.9 %."""
+    """The share of x that is good: of a world's own points in the plane 1 - exp(-sigmas² / 2) or more, 98.9 % with 3."""
     return good_samples(world, x, sigmas).sum().item() / len(x)
 
 
 def nets(d=2, latent_dim=2, width=64):
     """A generator from z [N, latent_dim] to points [N, d], and a discriminator from points to logits [N]."""
-    generator = nn.Sequential(
-        nn.Linear(latent_dim, width), nn.ReLU(),
-        nn.Linear(width, width), nn.ReLU(),
-        nn.Linear(width, d),
-    )  # fmt: skip
-    discriminator = nn.Sequential(
-        nn.Linear(d, width), nn.LeakyReLU(0.2),
-        nn.Linear(width, width), nn.LeakyReLU(0.2),
-        nn.Linear(width, 1), nn.Flatten(0),
-    )  # fmt: skip
-    return generator, discriminator
+    mlp = lambda n_in, n_out, activation: nn.Sequential(
+        nn.Linear(n_in, width), activation, nn.Linear(width, width), activation, nn.Linear(width, n_out)
+    )
+    return mlp(latent_dim, d, nn.ReLU()), mlp(d, 1, nn.LeakyReLU(0.2)).append(nn.Flatten(0))

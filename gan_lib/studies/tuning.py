@@ -1,6 +1,6 @@
-"""A search for better settings with Optuna: the space, what one trial does, and the search that comes with the package.
+"""Hyper-parameter search with Optuna: the search space, one trial, and the study that comes with the package.
 
-The only module that imports optuna, which is not among what the package needs: `pip install optuna`. Introduced in lesson 10.
+Introduced in lesson 10. Optuna is not among the package's dependencies: `pip install optuna`.
 """
 
 import dataclasses
@@ -10,14 +10,14 @@ import optuna
 
 from gan_lib import evaluation, recipes, reference, training
 
-STEPS = 450  # the budget of a trial, in pairs of steps
+STEPS = 450  # iterations of a trial
 LOSSES = ["non-saturating", "least squares", "hinge", "Wasserstein", "relativistic"]
 PENALTIES = ["none", "R1", "R1 + R2"]
 DEFAULT = {"g_lr": 1e-3, "d_lr": 1e-3, "beta1": 0.5, "width": 256, "loss": "non-saturating", "penalty": "none"}
 
 
 def suggest(trial):
-    """The recipe that a trial proposes: `mlp-quick`, but for what the trial sets."""
+    """The recipe that a trial proposes: `mlp-quick` with other settings."""
     settings = {
         "g_lr": trial.suggest_float("g_lr", 1e-4, 2e-2, log=True),
         "d_lr": trial.suggest_float("d_lr", 1e-4, 2e-2, log=True),
@@ -38,9 +38,9 @@ def distances(recipe, seed, images, steps):
 
 
 def objective(trial, images, steps):
-    """The distance at the end of a run with the trial's settings, and its number as the seed.
+    """The Fréchet distance after `steps` iterations with a trial's settings; its number is the seed.
 
-    A run that falls behind the others, or diverges, is pruned; `diverged` among its user attributes tells them apart.
+    A trial is pruned when it falls behind the others or diverges. If it diverges, its user attribute "diverged" says why.
     """
     try:
         for step, distance in distances(suggest(trial), trial.number, images, steps):
@@ -55,31 +55,31 @@ def objective(trial, images, steps):
 
 
 def recipe_of(params):
-    """The recipe with these settings, as `trial.params` holds them."""
+    """The recipe with the settings `params`, as in `trial.params`."""
     return suggest(optuna.trial.FixedTrial(params))
 
 
 def stored():
-    """study.json, which `tools/make_study.py` makes: {"steps", "trials", "again", "full"}.
+    """study.json, made by `tools/make_study.py`: {"steps", "trials", "again", "full"}.
 
-    `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again`, {number: [distance …]}, is what five fresh seeds
-    gave with the settings of some trials (None: it diverged); `full`, {"number", "distances"}, what two gave at the full
-    length of `mlp-quick`.
+    `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again` is {number: [distance …]}, from five new seeds
+    with the settings of some trials (None: it diverged). `full` is {"number", "distances"}, from two seeds at the full length
+    of `mlp-quick`.
     """
     return json.loads((reference.FOLDER / "study.json").read_text())
 
 
 def study():
-    """The trials of `stored`, as an Optuna study in memory."""
+    """The trials of `stored` as an Optuna study in memory."""
     found = optuna.create_study()
     for row in stored()["trials"]:
         fixed = optuna.trial.FixedTrial(row["params"])
-        suggest(fixed)  # says from which ranges they come
-        found.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState[row["state"]], value=row["value"], params=row["params"],
-                distributions=fixed.distributions, user_attrs={"diverged": row["diverged"]} if row["diverged"] else {},
-                intermediate_values={int(step): distance for step, distance in row["course"].items()},
-            )
+        suggest(fixed)  # gives it the ranges
+        trial = optuna.trial.create_trial(
+            state=optuna.trial.TrialState[row["state"]], value=row["value"],
+            params=row["params"], distributions=fixed.distributions,
+            intermediate_values={int(step): distance for step, distance in row["course"].items()},
+            user_attrs={"diverged": row["diverged"]} if row["diverged"] else {},
         )  # fmt: skip
+        found.add_trial(trial)
     return found

@@ -1,4 +1,4 @@
-"""Pictures as HTML: what they hold, where lines stand, and words for those who cannot see them."""
+"""Pictures as HTML: their pixels, where lines and bars are, and words for screen readers."""
 
 import base64
 import io
@@ -11,7 +11,6 @@ from PIL import Image
 
 from gan_lib.training import Record
 from gan_lib.widgets import html
-from gan_lib.widgets.html import figures
 
 
 def decode_all(value):
@@ -26,21 +25,20 @@ def decode(value):
     return picture
 
 
-def test_an_image_has_its_size_and_words_for_those_who_cannot_see_it():
+def test_an_image_has_its_size_sharp_pixels_and_an_alternative_text():
     picture = np.arange(60, dtype=np.uint8).reshape(6, 10)
-    tag = html.img(picture, 200, "sixty shades")
+    tag = html.img(picture, 200, "sixty <shades>")
     assert (decode(tag) == picture).all()
-    assert 'alt="sixty shades" width="200" height="120"' in tag
+    assert 'alt="sixty &lt;shades&gt;" width="200" height="120"' in tag
     assert "pixelated" in tag
 
 
-def test_pictures_stand_side_by_side_over_their_labels():
+def test_figures_are_side_by_side_with_their_labels():
     pictures = {"a <b>": np.zeros((6, 10), np.uint8), '"c"': np.full((6, 10), 9, np.uint8)}
-    shown = figures(pictures, 50)
-    for found, picture in zip(decode_all(shown), html.values(), strict=True):
-        assert (found == picture).all()
-    assert re.findall(r"<figcaption[^>]*>([^<]*)<", shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
-    assert re.findall(r'alt="([^"]*)" width="50" height="30"', shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
+    shown = html.figures(pictures, 50)
+    assert np.array_equal(decode_all(shown), list(pictures.values()))
+    for label in (r"<figcaption[^>]*>([^<]*)<", r'alt="([^"]*)" width="50" height="30"'):
+        assert re.findall(label, shown) == ["a &lt;b&gt;", "&quot;c&quot;"]
 
 
 # Curves
@@ -52,22 +50,24 @@ def points(svg):
     return [[tuple(map(float, pair.split(","))) for pair in line.split()] for line in lines]
 
 
-def test_curves_stand_where_the_records_are():
+def test_curves_are_where_the_records_are_and_the_theoretical_values_are_dashed():
     records = [Record(100, 0, 0.0, 2.0, 0.5, 0.25, 0.75), Record(200, 0, 0.0, 1.0, 1.5, 1.0, 0.0)]
-    d_loss, g_loss, d_real, d_fake = points(html.curves_svg(records, width=200, height=118))
-    assert [x for x, _ in d_loss] == [44, 88]  # half of the width less a gap of 12; 200 is the last step
-    assert [x for x, _ in d_real] == [144, 188]
-    assert [y for _, y in d_loss] == [16, 66]  # 2 is the top, at 16; 0 the bottom, at 116
-    assert [y for _, y in g_loss] == [91, 41]
-    assert [y for _, y in d_real] == [91, 16]
-    assert [y for _, y in d_fake] == [41, 116]
+    svg = html.curves_svg(records, width=200, height=118)
+    left, right = (44, 88), (144, 188)  # half of the width less a gap of 12; 200 is the last step
+    heights = [(16, 66), (91, 41)], [(91, 16), (41, 116)]  # a loss of 2 is the top, at 16; 0 the bottom, at 116
+    expected = [(left, y) for y in heights[0]] + [(right, y) for y in heights[1]]
+    assert points(svg) == [list(zip(*line, strict=True)) for line in expected]
+    dashed = re.findall(r'<line x1="([\d.]+)" x2="[\d.]+" y1="([\d.]+)"[^>]*dasharray', svg)
+    assert [float(x) for x, _ in dashed] == [0, 0, 100]
+    levels = [16 + 100 * (2 - math.log(4)) / 2, 16 + 100 * (2 - math.log(2)) / 2, 16 + 50]
+    assert [float(y) for _, y in dashed] == pytest.approx(levels, abs=0.06)
 
 
 def test_curves_below_zero_stay_inside():
     records = [Record(100, 0, 0.0, 1.0, -2.5, 0.5, 0.5), Record(200, 0, 0.0, 1.0, -0.1, 0.5, 0.5)]
-    svg = html.curves_svg(records, height=130)
-    assert all(16 <= y <= 128 for line in points(svg) for _, y in line)
-    assert points(svg)[1][0][1] == 128
+    lines = points(html.curves_svg(records, height=130))
+    assert all(16 <= y <= 128 for line in lines for _, y in line)
+    assert lines[1][0][1] == 128
 
 
 def test_curves_of_no_records_are_a_picture_too():
@@ -83,49 +83,34 @@ def test_curves_of_a_long_run_stay_small_and_end_with_the_last_record():
     assert line == sorted(line, key=lambda at: at[0])
 
 
-# What one step did
+# A single step, and classes
 
 
-def test_a_move_goes_from_a_ring_to_a_dot_and_is_told_in_words():
+def test_a_move_goes_from_a_ring_to_a_dot_and_has_a_label():
     svg = html.move_svg(Record(1, 8, 0.0, 1.0, 1.0, 0.25, 0.5), Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.0), 8, width=300)
     circles = re.findall(r'<circle cx="([\d.]+)" cy="(\d+)" r="6" fill="([^"]+)"', svg)
-    assert [(float(x), int(y)) for x, y, _ in circles] == [
-        (99, 32),
-        (124, 32),
-        (124, 56),
-        (74, 56),
-    ]  # 0 at 74, 1 at 174
+    places = [(99, 32), (124, 32), (124, 56), (74, 56)]  # 0 is at x = 74, 1 at 174
+    assert [(float(x), int(y)) for x, y, _ in circles] == places
     assert [fill == "none" for *_, fill in circles] == [True, False, True, False]
     label = re.search(r'role="img" aria-label="([^"]*)"', svg)[1]
     assert label.endswith(": D(x) 0.250 → 0.500, D(G(z)) 0.500 → 0.000")
     assert "the same 8 x and the same 8 z" in label
 
 
-# Classes
-
-
-def heights(svg):
-    return [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)]
-
-
-def test_bars_are_as_high_as_the_counts_and_are_told_in_words():
-    svg = html.classes_svg([0, 30, 10, 10, 10, 10, 10, 10, 5, 5], height=90)
-    assert heights(svg) == [0, 60, 20, 20, 20, 20, 20, 20, 10, 10]
-    assert 'y1="56.0" y2="56.0"' in svg  # an even share, 10, is 20 above the floor, which is at 76
-    assert 'role="img" aria-label="what the digit net reads in 100 samples: 0 as 0, 30 as 1, ' in svg
-
-
-def test_even_bars_reach_the_dashed_line_half_way_up():
-    svg = html.classes_svg([10] * 10, height=90)
-    assert heights(svg) == [30] * 10
-    assert 'y1="46.0" y2="46.0"' in svg
-
-
-def test_the_levels_of_theory_are_dashed():
-    records = [Record(100, 0, 0.0, 2.0, 0.5, 0.25, 0.75)]
-    dashed = re.findall(
-        r'<line x1="([\d.]+)" x2="[\d.]+" y1="([\d.]+)"[^>]*dasharray', html.curves_svg(records, 200, 118)
-    )
-    assert [float(x) for x, _ in dashed] == [0, 0, 100]
-    heights = [16 + 100 * (2 - math.log(4)) / 2, 16 + 100 * (2 - math.log(2)) / 2, 16 + 50]
-    assert [float(y) for _, y in dashed] == pytest.approx(heights, abs=0.06)
+@pytest.mark.parametrize(
+    ("counts", "heights", "even", "label"),
+    [
+        (
+            [0, 30, 10, 10, 10, 10, 10, 10, 5, 5],
+            [0, 60, 20, 20, 20, 20, 20, 20, 10, 10],
+            56,
+            "0 as 0, 30 as 1, 10 as 2",
+        ),
+        ([10] * 10, [30] * 10, 46, "10 as 0, 10 as 1, 10 as 2"),  # even bars end half way up
+    ],
+)
+def test_bars_are_as_high_as_the_counts_and_have_a_label(counts, heights, even, label):
+    svg = html.classes_svg(counts, height=90)
+    assert [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)] == heights
+    assert f'y1="{even}.0" y2="{even}.0"' in svg  # the even share, 10; the bars stand at 76
+    assert f'role="img" aria-label="what the digit net reads in 100 samples: {label}, ' in svg

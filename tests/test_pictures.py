@@ -1,0 +1,147 @@
+"""Pictures and animations: what is stored is what was given, read back from pixels and files."""
+
+import itertools
+import re
+import subprocess
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+from imageio_ffmpeg import get_ffmpeg_exe
+from PIL import Image, ImageSequence
+
+from gan_lib import data, pictures
+
+# Pictures
+
+
+@pytest.mark.parametrize(("n", "columns", "scale"), [(12, 4, 1), (12, 4, 3), (5, 10, 1), (1, 1, 2)])
+def test_untile_inverts_tile(n, columns, scale, images):
+    picture = pictures.tile(images[:n], columns, scale)
+    columns = min(columns, n)
+    assert picture.dtype == np.uint8
+    assert picture.shape == ((n // columns * 30 + 2) * scale, (columns * 30 + 2) * scale)
+    assert pictures.untile(picture, scale).equal(images[:n])
+
+
+def test_images_are_tiled_row_by_row(images):
+    picture = pictures.tile(images[:5], columns=2)
+    assert picture.shape == (92, 62)
+    assert (picture[32:60, 2:30] == images[2].numpy()).all()
+    assert (picture[2:30, 32:60] == images[1].numpy()).all()
+    assert len(np.unique(picture[62:90, 32:60])) == 1  # the empty place
+
+
+def test_float_images_look_like_their_bytes(images):
+    in_range = data.to_range(images[:6]).requires_grad_(True)
+    assert (pictures.tile(in_range, 3) == pictures.tile(images[:6], 3)).all()
+    assert pictures.pixels(in_range).equal(images[:6])
+    assert pictures.pixels(images).equal(images)
+
+
+def test_a_saved_picture_is_loaded_unchanged(tmp_path, images):
+    picture = pictures.tile(images[:4], 2)
+    pictures.save_picture(picture, tmp_path / "new" / "x.png")
+    assert (pictures.load_picture(tmp_path / "new" / "x.png") == picture).all()
+    with Image.open(tmp_path / "new" / "x.png") as file:
+        assert (file.format, file.mode) == ("PNG", "L")
+
+
+def test_a_field_tints_images_red_above_zero_and_blue_below():
+    images, field = torch.full((2, 1, 28, 28), -0.2), torch.zeros(2, 1, 28, 28)
+    field[0, 0, 0, :3] = torch.tensor([3.0, -3.0, 1.5])
+    field[0, 0, 1] = 3.0  # so that 3 is the quantile
+    picture = pictures.tint(images, field, columns=2)
+    assert picture.shape == (32, 62, 3)
+    assert picture[2, 2].tolist() == [255, 0, 0]
+    assert picture[2, 3].tolist() == [0, 0, 255]
+    assert picture[2, 4].tolist() == pytest.approx([178, 51, 51], abs=1)  # half red, half of 102
+    assert picture[5, 5].tolist() == picture[2, 40].tolist() == [102, 102, 102]
+
+
+def test_three_channels_are_red_green_and_blue():
+    images = -torch.ones(3, 3, 28, 28)
+    images[0, 0, 0, 0] = images[1, 1, 5, 0] = images[2, 2, 0, 7] = 1
+    picture = pictures.rgb(images, columns=2)
+    assert picture.shape == (62, 62, 3)
+    colours = [picture[at].tolist() for at in ((2, 2), (7, 32), (32, 9), (10, 10), (0, 0))]
+    assert colours == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [40, 40, 40]]
+
+
+# Animations
+
+
+@pytest.fixture
+def frames(images):
+    return [images[6 * i :][:6] for i in range(8)]
+
+
+def ffmpeg(path, *arguments):
+    """The output and the messages of ffmpeg for a file: bytes, and text."""
+    command = [get_ffmpeg_exe(), "-hide_banner", "-i", path, *arguments]
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    return process.stdout, process.stderr.decode()
+
+
+def read(path):
+    """The frames of an animation, uint8 [T, height, width]."""
+    if path.suffix == ".gif":
+        frames = imageio.imread(path, index=None)
+        return frames[..., 0] if frames.ndim == 4 else frames
+    raw, messages = ffmpeg(path, "-f", "rawvideo", "-pix_fmt", "gray", "-")
+    width, height = map(int, re.search(r"Video: .* (\d+)x(\d+)", messages).groups())
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
+
+
+@pytest.mark.parametrize(("name", "codec", "count", "error"), [("x.gif", "gif", 8, 5), ("x.mp4", "h264", 12, 25)])
+def test_an_animation_holds_every_frame_and_lasts_for_the_given_seconds(name, codec, count, error, frames, tmp_path):
+    """A GIF has fewer greys, and stores the equal frames at the end as one that lasts longer; a video is compressed."""
+    pictures.save_animation(frames, tmp_path / "new" / name, columns=3, seconds=3.0)
+    stored = read(tmp_path / "new" / name)
+    expected = [pictures.tile(frame, 3, 2) for frame in frames]
+    assert stored.shape == (count, *expected[0].shape)
+    for picture, frame in zip(stored, expected + expected[-1:] * 4, strict=False):
+        assert np.abs(picture[:-4].astype(float) - frame[:-4]).mean() < error  # above the progress bar
+    _, messages = ffmpeg(tmp_path / "new" / name)
+    assert f"Video: {codec}" in messages  # every browser plays h264
+    assert float(re.search(r"Duration: 00:00:([\d.]+)", messages).group(1)) == pytest.approx(3, abs=0.15)
+
+
+def test_a_gif_loops_and_holds_its_last_frame_for_a_third(frames, tmp_path):
+    pictures.save_animation(frames, tmp_path / "x.gif", columns=3, seconds=3.0)
+    with Image.open(tmp_path / "x.gif") as gif:
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
+        assert gif.info["loop"] == 0  # for ever
+    assert durations[-1] == pytest.approx(5 * durations[0], rel=0.05)
+
+
+def test_the_progress_bar_grows(frames, tmp_path):
+    pictures.save_animation(frames, tmp_path / "x.gif", columns=3)
+    bright = [(picture[-1] > 150).mean() for picture in read(tmp_path / "x.gif")]
+    assert bright == pytest.approx([(i + 1) / 8 for i in range(8)], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x.mp4"])
+def test_each_frame_has_its_label_below(name, frames, tmp_path):
+    pictures.save_animation(frames, tmp_path / name, columns=3, labels=[f"step {2**i}" for i in range(8)])
+    height = pictures.tile(frames[0], 3, 2).shape[0]
+    lines = [picture[height:].astype(float) for picture in read(tmp_path / name)[:8]]
+    assert lines[0].shape[0] == 20
+    assert all(line.max() > 150 for line in lines)
+    assert all(np.abs(a - b).max() > 100 for a, b in itertools.pairwise(lines))
+    with pytest.raises(ValueError, match="zip"):
+        pictures.save_animation(frames, tmp_path / name, labels=["one"])
+
+
+def test_a_gif_of_noise_is_compressed(tmp_path):
+    noise = [torch.randint(0, 256, (6, 28, 28), generator=torch.Generator().manual_seed(i)).byte() for i in range(4)]
+    pictures.save_animation(noise, tmp_path / "x.gif", columns=3, scale=1)
+    assert (tmp_path / "x.gif").stat().st_size < 0.8 * sum(frame.numel() for frame in noise)
+
+
+@pytest.mark.parametrize(("name", "count"), [("x.gif", 1), ("x.mp4", 2)])
+def test_an_animation_may_have_one_frame(name, count, frames, tmp_path):
+    pictures.save_animation(frames[:1], tmp_path / name)
+    stored = read(tmp_path / name)
+    assert stored.reshape(-1, *stored.shape[-2:]).shape == (count, 64, 364)
