@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.browser.lab import Lab
+from tests.browser import lab as jupyter
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOW = (
@@ -38,9 +38,5 @@ def chromium():
 def lab(tmp_path_factory):
     if BROWSER is None:
         pytest.skip(HOW)
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.wait()
-        yield lab
-    finally:
-        lab.close()
+    with jupyter.start(tmp_path_factory.mktemp("lab")) as running:
+        yield running

@@ -1,79 +1,94 @@
-"""A real JupyterLab on 127.0.0.1, and what a browser does with a notebook in it."""
+"""A JupyterLab on 127.0.0.1, and what a browser does with a notebook in it."""
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.notebooks.execution import environment
+from tools.lessons import NOTEBOOK_METADATA
 
-SETTINGS = {  # JupyterLab renders no cells that are off the screen, and asks about news, unless told otherwise
+SETTINGS = {  # by default JupyterLab renders no cells that are off the screen, and asks about news
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
 }
 KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 RUN_ALL = "() => {jupyterapp.commands.execute('notebook:run-all-cells').finally(() => {window.allCellsRan = true})}"
-ASK = f"""async code => {{
-    const asked = {KERNEL}.requestExecute({{code, store_history: false}})
+EXECUTE = f"""async code => {{
+    const future = {KERNEL}.requestExecute({{code, store_history: false}})
     let printed = ''
-    asked.onIOPub = message => {{printed += message.content.text ?? message.content.evalue ?? ''}}
-    await asked.done
+    future.onIOPub = message => {{printed += message.content.text ?? message.content.evalue ?? ''}}
+    await future.done
     return printed
 }}"""
 
 
-def ask(page, code):
-    """What `code` prints, as JSON, when the kernel of the notebook on the page runs it."""
-    return json.loads(page.evaluate(ASK, code))
+class Lab(NamedTuple):
+    folder: Path
+    url: str
 
 
-class Lab:
-    """A `jupyter lab` whose files are those of `folder`, and which a browser can open without a password."""
+def until(condition, seconds=120):
+    """The first true value that `condition` returns."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"it did not happen within {seconds} seconds"
+        time.sleep(0.05)
+    return found
 
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        for name, values in SETTINGS.items():
-            file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values))
-        own = {
-            "JUPYTERLAB_SETTINGS_DIR": "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-            "JUPYTER_DATA_DIR": "data",
-        }
-        options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": self.url.split(":")[-1], "ServerApp.port_retries": 0,
-                   "ServerApp.root_dir": folder, "ServerApp.open_browser": False, "ServerApp.allow_root": True,
-                   "IdentityProvider.token": "", "LabApp.expose_app_in_browser": True}  # fmt: skip
-        self.log = open(folder / "lab.log", "w")  # noqa: SIM115
-        self.process = subprocess.Popen(
+
+@contextlib.contextmanager
+def start(folder):
+    """A `jupyter lab` that serves the files of `folder`, and that a browser can open without a password."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, values in SETTINGS.items():
+        file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    own = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_DATA_DIR": "data"}
+    options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": port, "ServerApp.port_retries": 0,
+               "ServerApp.root_dir": folder, "ServerApp.open_browser": False, "ServerApp.allow_root": True,
+               "IdentityProvider.token": "", "LabApp.expose_app_in_browser": True}  # fmt: skip
+    lab, log = Lab(folder, f"http://127.0.0.1:{port}"), folder / "lab.log"
+    with open(log, "w") as file:
+        process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())],
             env=environment(folder) | {name: str(folder / path) for name, path in own.items()},
-            cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
+            cwd=folder, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
+    try:
+        until(lambda: responds(lab) or process.poll() is not None, 60)
+        assert process.poll() is None, log.read_text()
+        yield lab
+    finally:
+        process.terminate()
+        process.wait(30)
 
-    def wait(self, seconds=60):
-        """Until the server answers."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                return urllib.request.urlopen(f"{self.url}/api/status", timeout=10).close()
-            except OSError:
-                time.sleep(0.2)
-        raise RuntimeError(f"JupyterLab did not start:\n{(self.folder / 'lab.log').read_text()}")
 
-    def close(self):
-        self.process.terminate()
-        self.process.wait(30)
-        self.log.close()
+def responds(lab):
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{lab.url}/api/status", timeout=10):
+        return True
+
+
+def write(lab, name, *sources):
+    """Write a notebook of code cells into the lab's folder; return its path."""
+    path = lab.folder / name
+    nbformat.write(new_notebook(cells=[*map(new_code_cell, sources)], metadata=NOTEBOOK_METADATA), path)
+    return path
 
 
 def open_and_run(chromium, lab, path):
-    """Open a notebook of the lab's folder, run all its cells, see that none failed, and return the page."""
+    """Open a notebook of the lab's folder, run all its cells, check that none failed, and return the page."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
     page.goto(f"{lab.url}/doc/tree/{path.relative_to(lab.folder).as_posix()}?reset")
     page.wait_for_function(f"{KERNEL}?.status == 'idle'", timeout=60_000)
@@ -82,3 +97,8 @@ def open_and_run(chromium, lab, path):
     assert page.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-mod-error").all_inner_texts() == []
     assert page.get_by_text("Error displaying widget").count() == 0
     return page
+
+
+def evaluate(page, expression, before=""):
+    """The value of a Python expression in the kernel of the notebook on the page, after some code has run."""
+    return json.loads(page.evaluate(EXECUTE, f"{before}\nimport json\nprint(json.dumps({expression}))"))

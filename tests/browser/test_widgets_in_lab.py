@@ -1,202 +1,319 @@
-"""All widgets of `widgets` in a real JupyterLab: held keys, files, words, narrow columns."""
+"""All widgets in a real JupyterLab: keys, buttons, files, accessible names, narrow columns, and training while cells run."""
 
 import re
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from gan_lib import data, latent, pictures, recipes
-from tests.browser.lab import ask, open_and_run
-from tests.widgets.test_html import decode_all
-from tools.lessons import NOTEBOOK_METADATA
+from tests.browser.lab import evaluate, open_and_run, until, write
+from tests.notebooks import contract, execution
+from tests.widgets.test_html import decode, decode_all
 
-CELLS = [
-    """import json, time
+SET_UP = """import time
 import torch
-from IPython.display import display
-from gan_lib import data, latent, models, recipes, widgets
+from gan_lib import data, models, recipes, widgets
+torch.set_num_threads(1)
 digits = data.load(train=False).images[:500]
-dcgan, mlp = recipes.pretrained("dcgan"), recipes.pretrained("mlp")""",
-    "explorer = widgets.explore(dcgan, seed=3, neighbours=digits)\ndisplay(explorer)",
-    "rewinder = widgets.rewind({0: mlp, 500: dcgan}, n=12)\ndisplay(rewinder)",
-    "inverter = widgets.invert(mlp, digits)\ndisplay(inverter)",
-]
-SLOW = """
+dcgan, mlp = recipes.pretrained("dcgan"), recipes.pretrained("mlp")
+game = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=8).game()
+
 class Slow(models.Sampler):
     def __init__(self):
         self.__dict__ |= vars(dcgan)
     def __call__(self, z):
         time.sleep(0.05)
-        return super().__call__(z)
-explorer.sampler = Slow()
-print(0)"""
-STATE = "print(json.dumps([explorer.sliders[0].value, explorer.walk.value, explorer.current_z.tolist()]))"
+        return super().__call__(z)"""
+WIDGETS = {
+    "explorer": "widgets.explore(dcgan, seed=3, neighbours=digits)",
+    "rewinder": "widgets.rewind({0: mlp, 500: dcgan}, n=12)",
+    "inverter": "widgets.invert(mlp, digits)",
+    "dashboard": "widgets.live(game, digits[:48])",
+}
+STATE = "[[slider.value for slider in explorer.sliders], explorer.norm.value, explorer.walk.value, explorer.current_z.tolist()]"
 TOO_WIDE = """(output, width) => {
     output.style.width = `${width}px`
     const scrolls = part => ['auto', 'scroll'].includes(getComputedStyle(part).overflowX)
-    return [...output.querySelectorAll('*')].filter(part => scrolls(part) && part.scrollWidth > part.clientWidth + 1)
+    return [output, ...output.querySelectorAll('*')]
+        .filter(part => scrolls(part) && part.scrollWidth > part.clientWidth + 1)
         .map(part => `${part.className}: ${part.scrollWidth} in ${part.clientWidth}`)
 }"""
+# What the pure function gives for the sliders of the lesson's explorer {i}, of those that begin at seed 0.
+LESSON_05 = """
+from ipywidgets.widgets.widget import _instances
+from gan_lib import latent
+_e = [w for w in _instances.values() if hasattr(w, "current_z") and "digit of seed" in w.image.value][{i}]
+_values = [slider.value for slider in _e.sliders]
+_picture = latent.render(_e.sampler, _e.sampler.noise(1, 0)[0], _e.directions, _values, _e.norm.value)"""
+PLAYER = pytest.mark.parametrize("player", ["D", "G"])
 
 
 @pytest.fixture(scope="module")
 def page(chromium, lab):
-    path = lab.folder / "all.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in CELLS], metadata=NOTEBOOK_METADATA), path)
-    return open_and_run(chromium, lab, path)
+    cells = [f"{name} = {code}\ndisplay({name})" for name, code in WIDGETS.items()]
+    return open_and_run(chromium, lab, write(lab, "all.ipynb", SET_UP, *cells))
 
 
 @pytest.fixture
-def outputs(page):
-    """What stands below the cells, by the name of the widget."""
-    found = page.locator(
-        ".jp-OutputArea-output .widget-hbox >> xpath=ancestor::*[contains(@class, 'jp-OutputArea-child')]"
-    )
-    assert found.count() == 3
-    return {name: found.nth(i) for i, name in enumerate(("explorer", "rewinder", "inverter"))}
+def boxes(page):
+    """{name: output} of the widgets."""
+    return dict(zip(WIDGETS, page.locator(".jp-OutputArea-child:has(.widget-box)").all(), strict=True))
+
+
+@pytest.fixture
+def explorer(boxes):
+    return boxes["explorer"]
+
+
+@pytest.fixture
+def inverter(boxes):
+    return boxes["inverter"]
+
+
+@pytest.fixture
+def dashboard(boxes):
+    return boxes["dashboard"]
 
 
 def images_of(box):
     return decode_all(box.inner_html())
 
 
-def until(box, text):
+def click(box, name):
+    box.get_by_role("button", name=name, exact=True).click()
+
+
+def wait_for_text(box, text):
     box.get_by_text(text, exact=True).wait_for(timeout=120_000)
 
 
-def rendered(sampler, z):
-    return latent.render(sampler, z).numpy()
+def enter(box, field, value):
+    box.get_by_role("spinbutton", name=field).fill(value)
+    box.page.keyboard.press("Enter")
 
 
-def wait_for_state(page, condition):
-    """The `STATE` of the explorer, once the condition holds for it."""
-    for _ in range(600):
-        if condition(*(state := ask(page, STATE))):
-            return state
-        page.wait_for_timeout(100)
-    raise AssertionError(f"it stays at {state}")
+def press(box, slider, key):
+    """Press a key on a slider and wait for another picture; no error may show."""
+    before = images_of(box)[0]
+    box.locator(".noUi-handle").nth(slider).focus()
+    box.page.keyboard.press(key)
+    until(lambda: (images_of(box)[0] != before).any())
+    assert "Error" not in box.inner_text()
 
 
-def test_a_held_key_leaves_no_stale_picture(page, outputs):
-    box = outputs["explorer"]
-    ask(page, SLOW)
+def check_explorer(page, box, seed=None):
+    """Check that the picture is that of z and, without a walk, of the seed and the sliders; return their values."""
+    values, norm, position, z = evaluate(page, STATE)
+    sampler, picture = recipes.pretrained("dcgan"), decode(box.inner_html())
+    assert (picture == latent.render(sampler, torch.tensor(z)).numpy()).all()
+    if seed is not None:
+        start = sampler.noise(1, seed)[0]
+        assert (picture == latent.render(sampler, start, latent.coordinates(sampler), values, norm).numpy()).all()
+        assert box.get_by_text(f"seed {seed}", exact=True).count() == 1
+    return values, norm, position
+
+
+# The explorer
+
+
+def test_keys_and_buttons_lead_to_what_the_pure_function_gives(page, explorer):
+    assert check_explorer(page, explorer, seed=3) == ([0] * 8, 8, 0)
+    press(explorer, 0, "ArrowRight")
+    check_explorer(page, explorer, seed=3)
+    press(explorer, 1, "ArrowLeft")
+    assert check_explorer(page, explorer, seed=3) == (pytest.approx([0.1, -0.1, *[0] * 6]), 8, 0)
+    press(explorer, -2, "ArrowRight")
+    assert check_explorer(page, explorer, seed=3)[1] == pytest.approx(8.1, abs=0.06)
+    click(explorer, "new z")
+    wait_for_text(explorer, "seed 4")
+    check_explorer(page, explorer, seed=4)
+    press(explorer, 0, "PageUp")
+    click(explorer, "sliders to 0")
+    until(lambda: evaluate(page, STATE)[0] == [0] * 8)
+    check_explorer(page, explorer, seed=4)
+
+
+def test_each_key_press_brings_a_new_picture(explorer):
+    for key in 20 * ["ArrowRight", "ArrowLeft"]:
+        press(explorer, 0, key)
+
+
+def test_a_held_key_leaves_no_stale_picture(page, explorer):
+    evaluate(page, "None", "explorer.sampler = Slow()")
     for slider, presses in ((0, 35), (-1, 60)):
-        box.locator(".noUi-handle").nth(slider).focus()
+        explorer.locator(".noUi-handle").nth(slider).focus()
         for _ in range(presses):
             page.keyboard.down("ArrowRight")
         page.keyboard.up("ArrowRight")
-    strength, walk, z = wait_for_state(page, lambda strength, walk, _: walk == 60 and strength > 3.4)
-    assert (strength, walk) == (pytest.approx(3.5), 60)
-    (picture,) = images_of(box)
-    assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
-    ask(page, "explorer.sampler = dcgan\nprint(0)")
+    until(lambda: evaluate(page, "explorer.walk.value == 60 and explorer.sliders[0].value > 3.4"))
+    values, _, position = check_explorer(page, explorer)
+    assert (values[0], position) == (pytest.approx(3.5), 60)
+    evaluate(page, "None", "explorer.sampler = dcgan")
 
 
-def test_a_walk_plays_and_stops(page, outputs):
-    box = outputs["explorer"]
-    play = box.locator(".widget-play button").first
-    walk = box.get_by_role("slider").last
+def test_a_walk_plays_and_stops(page, explorer):
+    play, walk = explorer.locator(".widget-play button").first, explorer.get_by_role("slider").last
     walk.press("Home")
     play.click()
-    wait_for_state(page, lambda _, position, z: position > 3)
+    until(lambda: evaluate(page, "explorer.walk.value") > 3)
     play.click()
     page.wait_for_timeout(500)
-    _, position, z = ask(page, STATE)
+    *_, position = check_explorer(page, explorer)
     page.wait_for_timeout(500)
-    assert ask(page, STATE)[1] == position
-    assert float(walk.get_attribute("aria-valuenow")) == position
-    (picture,) = images_of(box)
-    assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
+    assert evaluate(page, "explorer.walk.value") == position == float(walk.get_attribute("aria-valuenow"))
 
 
-def test_a_seed_is_typed(page, outputs):
-    box = outputs["explorer"]
-    box.get_by_role("spinbutton", name="seed").fill("77")
-    page.keyboard.press("Enter")
-    until(box, "seed 77")
-    _, walk, z = ask(page, STATE)
-    assert walk == 0
-    assert box.get_by_role("slider").last.get_attribute("aria-valuenow") == "0.0"
-    (picture,) = images_of(box)
-    assert (picture == rendered(recipes.pretrained("dcgan"), torch.tensor(z))).all()
+def test_a_seed_is_typed(page, explorer):
+    enter(explorer, "seed", "77")
+    wait_for_text(explorer, "seed 77")
+    assert check_explorer(page, explorer, seed=77)[2] == 0
+    assert explorer.get_by_role("slider").last.get_attribute("aria-valuenow") == "0.0"
 
 
-def test_buttons_say_what_they_did_until_the_picture_changes(page, outputs, lab):
-    box = outputs["explorer"]
-    box.get_by_role("button", name="z as text").click()
-    box.get_by_text("torch.tensor([").click()
-    marked = page.evaluate("() => getSelection().toString()")
-    z = ask(page, f"print(json.dumps([{marked}.equal(explorer.current_z), len(explorer.current_z)]))")
-    assert z == [True, 64]
-    box.get_by_role("button", name="nearest").click()
-    box.get_by_text("nearest at distances").wait_for()
-    assert len(images_of(box)) == 2
-    box.get_by_role("button", name="save").click()
-    until(box, "saved as runs/digit_1.png and runs/digit_1.gif")
-    (picture,) = images_of(box)
-    assert (pictures.load_picture(lab.folder / "runs" / "digit_1.png")[::10, ::10] == picture).all()
-    box.get_by_role("slider").first.press("ArrowLeft")
-    until(box, "seed 77")
+def test_buttons_report_until_the_picture_changes(page, explorer, lab):
+    click(explorer, "z as text")
+    explorer.get_by_text("torch.tensor([").click()
+    selected = page.evaluate("() => getSelection().toString()")
+    assert evaluate(page, f"[{selected}.equal(explorer.current_z), len(explorer.current_z)]") == [True, 64]
+    click(explorer, "nearest")
+    explorer.get_by_text("nearest at distances").wait_for()
+    assert len(images_of(explorer)) == 2
+    click(explorer, "save")
+    wait_for_text(explorer, "saved as runs/digit_1.png and runs/digit_1.gif")
+    saved = pictures.load_picture(lab.folder / "runs" / "digit_1.png")
+    assert (saved[::10, ::10] == decode(explorer.inner_html())).all()
+    press(explorer, 0, "ArrowLeft")
+    wait_for_text(explorer, "seed 77")
 
 
-def test_training_is_rewound(outputs):
-    box = outputs["rewinder"]
-    box.get_by_role("slider").press("ArrowLeft")
-    until(box, "12 samples of seed 0 at step 0")
-    (picture,) = images_of(box)
-    assert (picture == pictures.tile(recipes.pretrained("mlp").sample(12), 4)).all()
+def test_an_error_shows_in_the_status_line(page, explorer):
+    evaluate(page, "None", "explorer.sampler = None")
+    explorer.locator(".noUi-handle").first.press("ArrowRight")
+    until(lambda: "AttributeError" in explorer.inner_text())
 
 
-def test_a_file_is_found_and_steered(page, outputs, tmp_path):
-    digit = data.load(train=False).images[1]
-    Image.fromarray(255 - digit.numpy().repeat(10, 0).repeat(10, 1)).save(tmp_path / "two.png")
-    box = outputs["inverter"]
+def test_explorers_of_lesson_05_show_what_the_pure_function_gives(chromium, lab):
+    [lesson] = [lesson for lesson in contract.all_lessons() if lesson.number == "05"]
+    page = open_and_run(chromium, lab, execution.prepare(lesson.path, lab.folder))
+    explorers = page.locator(".widget-hbox", has=page.locator("img[alt*='digit of seed']")).all()
+    assert explorers
+    for i, explorer in enumerate(explorers):
+        press(explorer, 0, "ArrowRight")
+        values, picture = evaluate(page, "[_values, _picture.tolist()]", LESSON_05.format(i=i))
+        assert (decode(explorer.inner_html()) == np.array(picture)).all()
+        assert values == pytest.approx([0.1, *[0] * (len(values) - 1)])
+
+
+# The rewinder and the inverter
+
+
+def test_training_is_rewound(boxes):
+    rewinder = boxes["rewinder"]
+    rewinder.get_by_role("slider").press("ArrowLeft")
+    wait_for_text(rewinder, "12 samples of seed 0 at step 0")
+    assert (decode(rewinder.inner_html()) == pictures.tile(recipes.pretrained("mlp").sample(12), 4)).all()
+
+
+def test_the_z_of_a_file_or_an_image_is_found(page, inverter, tmp_path):
+    digits = data.load(train=False).images
+    Image.fromarray(255 - digits[1].numpy().repeat(10, 0).repeat(10, 1)).save(tmp_path / "two.png")
     with page.expect_file_chooser() as chooser:
-        box.get_by_role("button", name="Upload").click()
+        inverter.get_by_role("button", name="Upload").click()
     chooser.value.set_files(tmp_path / "two.png")
-    until(box, "the z found for the picture in the file")
-    for _ in range(600):  # the sliders are set one after the other, each with its picture
-        seen, found, apart, steered = images_of(box)
-        if (steered == found).all():
-            break
-        page.wait_for_timeout(100)
-    assert (seen == data.to_uint8(pictures.read_picture(tmp_path / "two.png")).numpy()).all()
-    assert (apart == abs(seen.astype(int) - found)).all()
-    assert (steered == found).all()
-    apart = ask(page, "print((inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item())")
-    assert apart < 1e-5  # the browser has not rounded |z|
-    assert np.square((seen - found.astype(int)) / 127.5).mean() < 0.2
-    box.get_by_role("spinbutton", name="image").fill("4")
-    page.keyboard.press("Enter")
-    until(box, "the z found for image 4")
-    assert (images_of(box)[0] == data.load(train=False).images[4].numpy()).all()
+    wait_for_text(inverter, "the z found for the picture in the file")
+    until(lambda: np.array_equal(*images_of(inverter)[1::2]))  # its sliders move one by one, each with a picture
+    target, found, difference, _ = images_of(inverter)
+    assert (target == data.to_uint8(pictures.read_picture(tmp_path / "two.png")).numpy()).all()
+    assert (difference == abs(target.astype(int) - found)).all()
+    assert np.square((target - found.astype(int)) / 127.5).mean() < 0.2
+    off = evaluate(page, "(inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item()")
+    assert off < 1e-5  # the browser has not rounded |z|
+    enter(inverter, "image", "4")
+    wait_for_text(inverter, "the z found for image 4")
+    assert (images_of(inverter)[0] == digits[4].numpy()).all()
 
 
-def test_every_control_has_words(outputs):
-    """A screen reader finds a slider's name in the text before it, and a walk's beside Play: ipywidgets ties neither to them."""
-    names = [f"z[{i}]" for i in range(8)] + ["|z|", "walk"]
-    sliders = {"explorer": names, "rewinder": ["step"], "inverter": names}
-    for name, box in outputs.items():
-        texts = re.findall(r"- text: (.*)\n *- slider", box.aria_snapshot())
-        assert [
-            label for text, label in zip(texts, sliders[name], strict=True) if not text.strip("'\"").endswith(label)
-        ] == []
-        for handle in box.get_by_role("slider").all():
-            low, now, high = (float(handle.get_attribute(f"aria-value{what}")) for what in ("min", "now", "max"))
-            assert low <= now <= high
-            assert float(handle.get_attribute("aria-valuetext")) == pytest.approx(now, abs=0.05)
-        assert box.get_by_role("spinbutton", name="seed").count() == 1
-        assert all(
-            button.inner_text().strip() for button in box.locator("button.widget-button, button.widget-upload").all()
-        )
-        assert all(len(image.get_attribute("alt")) > 2 for image in box.locator("img").all())
+# The dashboard
 
 
-@pytest.mark.parametrize("width", [1100, 700, 480])
-def test_nothing_is_too_wide(outputs, width):
-    for box in outputs.values():
-        assert box.evaluate(TOO_WIDE, width) == []
+def wait_for_line(box, pattern, other_than=""):
+    """The status line as soon as it matches a pattern and is another one."""
+    line = box.locator(".widget-html-content").first
+    return until(lambda: re.search(pattern, now := line.inner_text()) and now != other_than and now)
+
+
+def start(box):
+    click(box, "start")
+    return wait_for_line(box, r"^step \d+ ·")
+
+
+def pause(box):
+    click(box, "pause")
+    return wait_for_line(box, "^paused at step")
+
+
+def test_start_trains_while_cells_run_and_pause_stops(page, dashboard):
+    line = start(dashboard)
+    before = evaluate(page, "game.step")
+    wait_for_line(dashboard, r"^step \d+ ·", other_than=line)
+    assert evaluate(page, "game.step") > before > 0
+    paused, step = pause(dashboard), evaluate(page, "game.step")
+    page.wait_for_timeout(300)
+    assert wait_for_line(dashboard, "") == paused == f"paused at step {step:,}"
+    assert evaluate(page, "game.step") == step
+
+
+@PLAYER
+def test_one_step_shows_ds_logits_before_and_after(player, page, dashboard):
+    step = evaluate(page, "game.step")
+    click(dashboard, f"{player}: 1 step")
+    wait_for_line(dashboard, f"· {player} made one step: d_loss .* → .* · g_loss .* → ")
+    assert evaluate(page, "game.step") == step + (player == "G")
+    labels = [svg.get_attribute("aria-label") for svg in dashboard.locator("svg[role=img]").all()]
+    assert len(labels) == 3 and all(labels)  # D's opinion, the curves and the classes
+    assert [label.count("→") for label in labels if label.startswith("what D says")] == [2]
+    assert dashboard.locator("img").get_attribute("alt").startswith("samples at step")
+
+
+@PLAYER
+def test_a_learning_rate_set_by_keyboard_acts_during_training(player, page, dashboard):
+    start(dashboard)
+    rate = f"game.{player.lower()}_optimizer.param_groups[0]['lr']"
+    before = evaluate(page, rate)
+    slider = dashboard.locator(".widget-slider", has=page.get_by_text(f"rate of {player}"))
+    slider.locator(".noUi-handle").press("ArrowRight")
+    until(lambda: evaluate(page, rate) != before)
+    # one step of the slider is 0.05; the first move also snaps to a multiple of it
+    assert evaluate(page, rate) == pytest.approx(before * 10**0.05, rel=0.06)
+    assert evaluate(page, "dashboard.task is not None")
+    pause(dashboard)
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", ["explorer", "rewinder", "inverter"])
+def test_every_control_has_a_name_for_screen_readers(boxes, name):
+    """A slider's name is the text before it, and a walk's is beside Play: ipywidgets connects neither with the slider."""
+    box, labels = boxes[name], ["step"] if name == "rewinder" else [*(f"z[{i}]" for i in range(8)), "|z|", "walk"]
+    texts = re.findall(r"- text: (.*)\n *- slider", box.aria_snapshot())
+    assert len(texts) == len(labels)
+    assert all(text.strip("'\"").endswith(label) for text, label in zip(texts, labels, strict=True))
+    for handle in box.get_by_role("slider").all():
+        low, now, high = (float(handle.get_attribute(f"aria-value{what}")) for what in ("min", "now", "max"))
+        assert low <= now <= high
+        assert float(handle.get_attribute("aria-valuetext")) == pytest.approx(now, abs=0.05)
+    assert box.get_by_role("spinbutton", name="seed").count() == 1
+    assert all(
+        button.inner_text().strip() for button in box.locator("button.widget-button, button.widget-upload").all()
+    )
+    assert all(len(image.get_attribute("alt")) > 2 for image in box.locator("img").all())
+
+
+@pytest.mark.parametrize("width", [1100, 764, 700, 480])
+def test_nothing_is_too_wide(boxes, width):
+    for name, box in boxes.items():
+        if name != "dashboard" or width >= 764:  # it needs 700 pixels beside the 64 of the cell's prompt
+            assert box.evaluate(TOO_WIDE, width) == [], name

@@ -1,28 +1,22 @@
-"""A lesson in miniature that keeps to every rule and runs in a second. The tests of the tests spoil it."""
+"""A tiny lesson that keeps every rule and runs in a second. The tests of the tests break it in many ways."""
 
 import base64
 import io
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes_json
 from PIL import Image
 
 from tests.notebooks.contract import BADGE, BOOTSTRAP
 from tools.lessons import NOTEBOOK_METADATA
 
 NAME = "01_count_the_sheep.ipynb"
-
 FIRST = f"""# 01 · Count the sheep
 
 {BADGE.format(name=NAME)}
 
 ![Two white sheep on a black field](../samples/lessons/01.png)
 
-**What you'll do.** Count.
-
-**What you'll learn.** To count.
-
-**What you'll need.** Ten fingers.
+**What you'll do.** Count. **What you'll learn.** To count. **What you'll need.** Ten fingers.
 
 About 1 minute on two CPU cores; on a T4-class GPU: not measured yet.
 """
@@ -31,38 +25,20 @@ checks.double = checks.check(lambda f: [(checks.call(f, 3) != 6, f"double(3) is 
 checks.flock = checks.check(lambda n: [(n != 7, "a flock is seven sheep")])
 print("a machine")"""
 CLOSE = """## Recap
-
 You counted. You counted again. You doubled. You stopped. You slept.
 
 ## On your own
-
 Count goats.
 
 ## Further reading
-
 - A. Shepherd, B. Dog 2014, [On counting](https://example.org/counting)
 
 ## Next
-
 Cows."""
-
-
-def exercise(name, stub, solution, check):
-    """The five cells of an exercise."""
-    return [
-        text(f"### Exercise: {name}\n\n●●○○○ · 3 minutes\n\nDefine `{name}`.", "exercise-text"),
-        code(stub, "exercise"),
-        code(
-            f"checks.{check}({name})",
-            "check",
-            outputs=[result("Not tried yet: replace the `...` and run the cell again.")],
-        ),
-        text("<details>\n<summary>Hint</summary>\n\nFingers.\n\n</details>", "hint"),
-        text(
-            f"<details>\n<summary>Solution</summary>\n\n```python\n{solution}\n```\n\n</details>",
-            "solution",
-        ),
-    ]
+WRONG = {
+    "double": [("def double(n):\n    return n * n", "is 9"), ("def double(n):\n    return n + 2", "is 5")],
+    "flock": [("flock = 6", "seven"), ("flock = [1] * 7", "seven")],
+}
 
 
 def text(source, *tags):
@@ -88,8 +64,23 @@ def png(width=28, height=28):
     return new_output("display_data", data={"image/png": base64.b64encode(content.getvalue()).decode()})
 
 
+def fold(summary, body):
+    return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def exercise(name, stub, solution):
+    """The five cells of an exercise."""
+    return [
+        text(f"### Exercise: {name}\n\n●●○○○ · 3 minutes\n\nDefine `{name}`.", "exercise-text"),
+        code(stub, "exercise"),
+        code(f"checks.{name}({name})", "check", outputs=[result("Not tried yet: replace the `...`.")]),
+        text(fold("Hint", "Fingers."), "hint"),
+        text(fold("Solution", f"```python\n{solution}\n```"), "solution"),
+    ]
+
+
 def make():
-    """The good notebook."""
+    """The notebook."""
     cells = [
         text(FIRST),
         code(BOOTSTRAP, "bootstrap"),
@@ -98,41 +89,27 @@ def make():
         code(DERIVED, "derived", outputs=[stdout("a machine\n")]),
         text("What is six times seven?", "predict"),
         code("print(6 * 7)", "nbval-check-output", outputs=[stdout("42\n")]),
-        text("<details>\n<summary>Answer</summary>\n\n42.\n\n</details>", "compare"),
+        text(fold("Answer", "42."), "compare"),
     ]
     for i in range(4):
         cells += [text(f"Now sheep {i}, because it comes next."), code(f"sheep[{i % 3}]", outputs=[result("1")])]
-    cells += exercise("double", "def double(n):\n    return ...", "def double(n):\n    return 2 * n", "double")
-    cells += exercise("flock", "flock = ...", "flock = 7", "flock")
-    cells += [text("A picture."), code("None", outputs=[png()])]
-    cells += [
-        text(CLOSE),
-        code("print(json.dumps({'sheep': len(sheep)}))", "outcome", outputs=[stdout('{"sheep": 7}\n')]),
-    ]
-    notebook = new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
+    cells += exercise("double", "def double(n):\n    return ...", "def double(n):\n    return 2 * n")
+    cells += exercise("flock", "flock = ...", "flock = 7")
+    cells += [text("A picture."), code("None", outputs=[png()]), text(CLOSE)]
+    cells += [code("print(json.dumps({'sheep': len(sheep)}))", "outcome", outputs=[stdout('{"sheep": 7}\n')])]
     for count, cell in enumerate((cell for cell in cells if cell.cell_type == "code"), 1):
         cell.execution_count = count
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
-    return notebook
-
-
-WRONG = {
-    "double": [
-        ("def double(n):\n    return n * n", "is 9"),
-        ("def double(n):\n    return n + 2", "is 5"),
-    ],
-    "flock": [("flock = 6", "seven"), ("flock = [1] * 7", "seven")],
-}
+    return new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
 
 
 def write(folder, notebook=None, name=NAME):
-    """Write the notebook, and the picture that it shows, where they lie in a repository; return its path."""
-    path = folder / "notebooks" / name
-    picture = folder / "samples" / "lessons" / "01.png"
+    """Write the notebook, valid or not, and its picture to their places in a repository; return the notebook's path."""
+    path, picture = folder / "notebooks" / name, folder / "samples" / "lessons" / "01.png"
     for parent in (path.parent, picture.parent):
         parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook or make(), path)
+    path.write_text(writes_json(notebook or make()), encoding="utf-8")
     Image.new("L", (28, 28)).save(picture)
     return path

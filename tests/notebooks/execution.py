@@ -1,7 +1,7 @@
-"""Runs a lesson once, with small parameters, in a kernel of its own; the tests of smoke and exercises share the run.
+"""Runs a lesson once, with small parameters, in a kernel of its own; the smoke tests and the exercise tests share the run.
 
-papermill puts the parameters of smoke.yaml in, cells are added that try every answer to every exercise (probe.py), and
-nbval runs all cells and compares the outputs of those tagged `nbval-check-output` with the stored ones.
+papermill sets the parameters of smoke.yaml, cells are added that try every answer to every exercise (probe.py), and nbval
+runs all cells and compares the outputs of those tagged `nbval-check-output` with the stored outputs.
 """
 
 import functools
@@ -23,23 +23,24 @@ from tests.notebooks import contract
 from tests.notebooks.wrong_answers import WRONG
 
 SMOKE = yaml.safe_load(Path(__file__).with_name("smoke.yaml").read_text(encoding="utf-8"))
+PROBE = "__import__('tests.notebooks.probe', fromlist=['probe'])"  # an import that leaves no name behind
 
 
 class Run(NamedTuple):
     """How a lesson went."""
 
-    failures: dict  # {name of a cell: what nbval says of it}
+    failures: dict  # {name of a cell: nbval's report}
     verdicts: dict  # {(number of the exercise, kind of the answer): (status, reason)}
-    work: dict  # what the lesson's own cells computed: {"inputs" of layers, "updates" by optimisers}
+    work: dict  # the computation of the lesson's own cells: {"inputs" of layers, "updates" by optimisers}
 
 
 def parameters(path):
-    """What papermill knows as the lesson's parameters: {name: default as Python code}."""
+    """The lesson's parameters as papermill finds them: {name: default as Python code}."""
     return {name: entry["default"] for name, entry in papermill.inspect_notebook(path).items()}
 
 
 def prepare(path, folder):
-    """Write the lesson with its smoke parameters to `folder`, as it would lie in a repository; return the new path."""
+    """Write the lesson with its smoke parameters to its place in a repository at `folder`; return the new path."""
     target = folder / "notebooks" / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     small = {name: value for name, value in SMOKE.items() if name in parameters(path)}
@@ -48,7 +49,7 @@ def prepare(path, folder):
 
 
 def answers(exercise, wrong=WRONG):
-    """All that is tried for an exercise: {kind: code that replaces the stub}. The solution comes last, and stays."""
+    """All answers to try: {kind: code that replaces the stub}. The solution comes last and stays."""
     name = exercise.answer_name
     return {
         "stub": exercise.stub.source,
@@ -61,38 +62,32 @@ def answers(exercise, wrong=WRONG):
     }
 
 
-def add_probes(path, notes, wrong=WRONG):
-    """Add a cell after each check that tries all answers, and two that count what the lesson computes."""
+def add_probes(path, notes, wrong):
+    """Add a cell after each check that tries all answers, and two cells that count what the lesson computes."""
     lesson = contract.Lesson(path)
-    here = "__import__('tests.notebooks.probe', fromlist=['probe'])"  # leaves no name behind
     for i, exercise in enumerate(lesson.exercises, 1):
-        at = next(j for j, cell in enumerate(lesson.cells, 1) if cell is exercise.check)
-        code = f"{here}.probe(globals(), {answers(exercise, wrong)!r}, {exercise.check.source!r}, {i}, {str(notes)!r})"
-        lesson.cells.insert(at, new_code_cell(code))
-    lesson.cells.insert(0, new_code_cell(f"{here}.start_counting()"))
-    lesson.cells.append(new_code_cell(f"{here}.note({str(notes)!r}, work={here}.WORK)"))
+        after = next(j for j, cell in enumerate(lesson.cells, 1) if cell is exercise.check)
+        arguments = f"globals(), {answers(exercise, wrong)!r}, {exercise.check.source!r}, {i}, {str(notes)!r}"
+        lesson.cells.insert(after, new_code_cell(f"{PROBE}.probe({arguments})"))
+    lesson.cells.insert(0, new_code_cell(f"{PROBE}.start_counting()"))
+    lesson.cells.append(new_code_cell(f"{PROBE}.note({str(notes)!r}, work={PROBE}.WORK)"))
     nbformat.write(lesson.notebook, path)
 
 
 def environment(folder):
-    """What a kernel sees: this checkout's package, none of the user's own settings, no network, one core."""
+    """A kernel's environment: this checkout's package, no settings or data of the user or of other runs, no network, one core."""
     hidden = ("MPLBACKEND", "PYTEST_", "JUPYTER", "IPYTHON", "COLAB_", "KAGGLE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    own = {"GAN_LIB_DATA": "gan_lib_data", "IPYTHONDIR": "ipython"}
+    own |= {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
     nowhere = "http://127.0.0.1:9"
-    return kept | {
-        "PYTHONPATH": str(contract.ROOT),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "HTTP_PROXY": nowhere,
-        "HTTPS_PROXY": nowhere,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "OMP_NUM_THREADS": "1",
-    }
+    network = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
+    package = {"PYTHONPATH": str(contract.ROOT), "OMP_NUM_THREADS": "1"}
+    return kept | {name: str(folder / path) for name, path in own.items()} | network | package
 
 
 def run(path, folder, wrong=WRONG):
-    """Prepare the lesson at `path` in `folder`, try all answers in it, and run it."""
+    """Prepare the lesson at `path` in `folder`, with all answers to its exercises, and run it."""
     notes, report = folder / "notes.jsonl", folder / "report.xml"
     prepared = prepare(path, folder)
     add_probes(prepared, notes, wrong)
@@ -105,12 +100,10 @@ def run(path, folder, wrong=WRONG):
     if not report.exists():
         raise RuntimeError(f"nbval did not run:\n{done.stdout}\n{done.stderr}")
     noted = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()] if notes.exists() else []
+    cases = {case.get("name"): case for case in ElementTree.parse(report).iter("testcase")}
+    problems = ("failure", "error", "skipped")
     return Run(
-        failures={
-            case.get("name"): problem.text
-            for case in ElementTree.parse(report).iter("testcase")
-            for problem in [*case.findall("failure"), *case.findall("error"), *case.findall("skipped")]
-        },
+        failures={name: problem.text for name, case in cases.items() for problem in case if problem.tag in problems},
         verdicts={(n["exercise"], n["kind"]): (n["status"], n["reason"]) for n in noted if "kind" in n},
         work=next((n["work"] for n in noted if "work" in n), {}),
     )
@@ -118,6 +111,6 @@ def run(path, folder, wrong=WRONG):
 
 @functools.cache
 def run_once(path):
-    """`run`, for a lesson of the repository, once a session."""
+    """`run` for a lesson of the repository, once a session."""
     with tempfile.TemporaryDirectory() as folder:
         return run(path, Path(folder))

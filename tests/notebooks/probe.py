@@ -1,4 +1,4 @@
-"""Runs in a lesson's kernel, in cells that execution.py adds: tries answers to an exercise, and notes what it sees."""
+"""Runs in a lesson's kernel, in the cells that execution.py adds: tries answers to an exercise and writes notes."""
 
 import collections
 import json
@@ -6,11 +6,11 @@ import json
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-WORK = collections.Counter()  # what this kernel has computed so far: inputs of layers, steps of optimisers
+WORK = collections.Counter()  # the computation of this kernel so far: inputs of layers, updates by optimisers
 
 
 def start_counting():
-    """Count in `WORK` from now on. It is the same on every machine, however busy, where seconds are not."""
+    """Count in `WORK` from now on. Unlike seconds, the counts are the same on every machine, however busy."""
     torch.nn.modules.module.register_module_forward_pre_hook(
         lambda layer, inputs: WORK.update(inputs=len(inputs[0]) if not layer._modules and len(inputs) else 0)
     )
@@ -24,10 +24,10 @@ def note(path, **what):
 
 
 def probe(namespace, answers, check, exercise, path):
-    """Put each of `answers` ({kind: code}) into `namespace` in turn, and note what the expression `check` says of it.
+    """Put each of `answers` ({kind: code}) into `namespace` in turn, and note the verdict of the expression `check`.
 
-    The solution stays there, so that the cells below run as they do for a reader who has solved the exercise. All else,
-    PyTorch's random state and `WORK` too, is afterwards as it was before.
+    The solution stays, so that the cells below run as they do for a reader who has solved the exercise. Everything else,
+    with PyTorch's random state and `WORK`, is the same afterwards as before.
     """
     before = WORK.copy()
     for kind, code in answers.items():
@@ -35,10 +35,10 @@ def probe(namespace, answers, check, exercise, path):
         try:
             with torch.random.fork_rng(devices=[]):
                 exec(code, namespace)
-                verdict = eval(check, namespace)
-            note(path, exercise=exercise, kind=kind, status=verdict.status, reason=verdict.reason)
+                status, reason = eval(check, namespace)
         except Exception as error:
-            note(path, exercise=exercise, kind=kind, status="raised", reason=f"{type(error).__name__}: {error}")
+            status, reason = "raised", f"{type(error).__name__}: {error}"
+        note(path, exercise=exercise, kind=kind, status=status, reason=reason)
         if kind != "solution":
             for name in namespace.keys() - saved.keys():
                 del namespace[name]
