@@ -1,21 +1,18 @@
 """What a lesson writes out by hand is what gan_lib exports.
 
 Only those statements of a lesson run that the compared name needs; they are found by the names that they use. What a
-lesson defines under a name of gan_lib is compared source by source, unless `SAME` says how.
+lesson defines under a name from a module that it imports is compared source by source, unless `SAME` says how.
 """
 
 import ast
 import copy
-import importlib
 import inspect
-import pkgutil
 import symtable
 import textwrap
 
 import pytest
 import torch
 
-import gan_lib
 from gan_lib import evaluation, latent, models, training
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
@@ -152,8 +149,8 @@ def same_moves(lesson, name):
         torch.testing.assert_close(getattr(mine, net).state_dict(), getattr(theirs, net).state_dict(), rtol=0, atol=0)
 
 
-SAME = {  # None: not compared
-    "00": {"play": same_moves, "follow": None},  # it draws; runs.follow is something else
+SAME = {
+    "00": {"play": same_moves},
     "02": {
         "generator": same_net(models.mlp_generator),
         "discriminator": same_net(models.mlp_discriminator),
@@ -166,20 +163,28 @@ SAME = {  # None: not compared
     },
     "06": {"distance": same_distance},
 }
-NAMES = [module.name for module in pkgutil.walk_packages(gan_lib.__path__, "gan_lib.") if "__main__" not in module.name]
-EXPORTED = {  # {name: object} of every function and class of gan_lib
-    name: value
-    for module in NAMES
-    for name, value in vars(importlib.import_module(module)).items()
-    if getattr(value, "__module__", None) == module and inspect.isroutine(value) | inspect.isclass(value)
-}
+
+
+def exported(lesson):
+    """{name: object} of the functions and classes in the modules of gan_lib that a lesson imports."""
+    namespace = {}
+    for node in statements(lesson):
+        if isinstance(node, ast.ImportFrom):
+            exec(ast.unparse(node), namespace)
+    modules = [module for module in namespace.values() if getattr(module, "__name__", "").startswith("gan_lib.")]
+    found = [(name, value) for module in modules for name, value in inspect.getmembers(module, is_definition)]
+    return {name: value for name, value in found if value.__module__.startswith("gan_lib.")}
+
+
+def is_definition(value):
+    return inspect.isfunction(value) or inspect.isclass(value)
 
 
 def comparisons(lesson):
     """{name: how to compare it} for a lesson."""
+    public = exported(lesson)
     own = [node.name for node in statements(lesson) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    found = {name: same_source(EXPORTED[name]) for name in own if name in EXPORTED} | SAME.get(lesson.number, {})
-    return {name: compare for name, compare in found.items() if compare}
+    return {name: same_source(public[name]) for name in own if name in public} | SAME.get(lesson.number, {})
 
 
 @pytest.mark.parametrize(
@@ -223,7 +228,8 @@ def lesson_with(tmp_path):
 
     def make(source):
         notebook = example.make()
-        notebook.cells += [example.code("import torch\nfrom torch import nn"), example.code(source)]
+        imports = "import torch\nfrom torch import nn\nfrom gan_lib import latent"
+        notebook.cells += [example.code(imports), example.code(source)]
         return contract.Lesson(example.write(tmp_path, notebook))
 
     return make
