@@ -86,10 +86,10 @@ def race(recipe, steps, rounds=5, device="cpu"):
         for key, loop in loops.items():
             seconds[key].append(measure_seconds(loop) * recipe.steps / recipe.epochs / steps)
         for key, dtype in dtypes.items():
-            rates[key].append(products_a_second(dtype, device) / 1e9)
+            rates[key].append(measure_macs(dtype, device) / 1e9)
     for times in (*seconds.values(), *rates.values()):
         del times[0]  # it warms up
-    return seconds | {"rates": rates, "a_step": products_a_step(recipe) / 1e9}
+    return seconds | {"rates": rates, "a_step": count_macs(recipe) / 1e9}
 
 
 def measure_seconds(action):
@@ -99,7 +99,7 @@ def measure_seconds(action):
     return time.perf_counter() - start
 
 
-def products_a_second(dtype, device="cpu", n=1024, times=8):
+def measure_macs(dtype, device="cpu", n=1024, times=8):
     """The multiply-accumulates per second (MAC/s) of this machine in a matrix product of [n, n] by [n, n]."""
     a, b = torch.randn(2, n, n, device=device).to(dtype)
 
@@ -112,7 +112,7 @@ def products_a_second(dtype, device="cpu", n=1024, times=8):
     return times * n**3 / measure_seconds(multiply)
 
 
-def products_a_step(recipe):
+def count_macs(recipe):
     """The multiply-accumulates (MACs) of the matrix products and convolutions in one iteration, without penalties."""
     game = dataclasses.replace(recipe, gamma=0.0).game()
     real = data.to_range(torch.zeros(recipe.batch_size, 28, 28, dtype=torch.uint8))

@@ -106,7 +106,7 @@ def optimal_logit(p, q, x):
     return p.log_prob(x) - q.log_prob(x)
 
 
-def good_samples(world, x, sigmas=3):
+def count_good_samples(world, x, sigmas=3):
     """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within `sigmas` standard deviations.
 
     With 3, as in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
@@ -115,14 +115,14 @@ def good_samples(world, x, sigmas=3):
     return mode[distance <= sigmas * world.sigma].bincount(minlength=len(world.centres))
 
 
-def captured_modes(world, x, sigmas=3):
+def count_modes(world, x, sigmas=3):
     """How many modes have at least one good sample among x."""
-    return good_samples(world, x, sigmas).count_nonzero().item()
+    return count_good_samples(world, x, sigmas).count_nonzero().item()
 
 
 def share_of_good_samples(world, x, sigmas=3):
     """The share of x that is good: of a world's own points in the plane 1 - exp(-sigmas² / 2) or more, 98.9 % with 3."""
-    return good_samples(world, x, sigmas).sum().item() / len(x)
+    return count_good_samples(world, x, sigmas).sum().item() / len(x)
 
 
 def nets(d=2, latent_dim=2, width=64):

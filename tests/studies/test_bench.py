@@ -55,7 +55,7 @@ def test_a_race_times_all_loops_and_the_machine_in_turns(monkeypatch):
 
     monkeypatch.setattr(hardware, "fast_dtype", lambda _: torch.bfloat16)
     monkeypatch.setattr(bench, "usual_loop", usual_loop)
-    monkeypatch.setattr(bench, "products_a_second", lambda dtype, device: take(dtype, 100.0, 2e9))
+    monkeypatch.setattr(bench, "measure_macs", lambda dtype, device: take(dtype, 100.0, 2e9))
     monkeypatch.setattr(training, "train", lambda game, images, n: [take(game.dtype, 0.5) for _ in range(n)])
     monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
     found = bench.race(TINY, 2, rounds=3)
@@ -65,7 +65,7 @@ def test_a_race_times_all_loops_and_the_machine_in_turns(monkeypatch):
     seconds = {"usual": 2.0, "tidy": 1.0, "float32": 0.5, "bfloat16": 0.5}
     assert found == {key: [each * (60_000 // 8)] * 3 for key, each in seconds.items()} | {
         "rates": {"float32": [2.0] * 3, "bfloat16": [2.0] * 3},
-        "a_step": bench.products_a_step(TINY) / 1e9,
+        "a_step": bench.count_macs(TINY) / 1e9,
     }
 
 
@@ -74,13 +74,13 @@ def test_the_macs_of_an_iteration_are_those_on_paper():
     n, g, d = 8, [5 * 6, 6 * 6, 6 * 784], [784 * 6, 6 * 6, 6 * 1]
     discriminator_step = sum(g) + 2 * sum(d) + 2 * sum(d) + 2 * sum(d[1:])  # images need no gradient
     generator_step = sum(d) + sum(d) + sum(g) + sum(g[1:])  # D's weights and z need none
-    assert bench.products_a_step(TINY) == n * (discriminator_step + generator_step)
+    assert bench.count_macs(TINY) == n * (discriminator_step + generator_step)
 
 
 def test_macs_per_second_are_those_of_one_timed_product(monkeypatch):
     now = itertools.count(0, 2)
     monkeypatch.setattr(bench.time, "perf_counter", lambda: next(now))
-    assert bench.products_a_second(torch.float32, n=16, times=10) == 10 * 16**3 / 2
+    assert bench.measure_macs(torch.float32, n=16, times=10) == 10 * 16**3 / 2
 
 
 def test_p_is_that_of_welchs_test_on_logarithms():

@@ -12,7 +12,8 @@ import torch
 from gan_lib import UserError, data, hardware, losses, recipes, reference, training
 from gan_lib.checks.keep_it_stable import blind_runs
 from gan_lib.studies import diagnosis, faults, toys
-from gan_lib.studies.faults import FAULTS, HEALTHY, diagnose
+from gan_lib.studies.diagnosis import diagnose
+from gan_lib.studies.faults import FAULTS, HEALTHY
 from gan_lib.training import Record
 from gan_lib.widgets import dashboard
 from tests import faults as breakages
@@ -48,8 +49,8 @@ def digits():
 
 @pytest.fixture(scope="module")
 def run_with():
-    """`run_with(fault, seed)` is `faults.admit`, with each run made once."""
-    return functools.cache(lambda fault, seed: faults.admit(fault, seed, 200))
+    """`run_with(fault, seed)` is `faults.train_broken`, with each run made once."""
+    return functools.cache(lambda fault, seed: faults.train_broken(fault, seed, 200))
 
 
 # Faults
@@ -268,26 +269,26 @@ def test_spans_are_means_over_the_iterations():
 
 
 def test_a_broken_game_differs_from_the_sound_one_as_its_fault_says():
-    sound, images = faults.broken(HEALTHY)
+    sound, images = faults.break_game(HEALTHY)
     assert images.shape == (60_000, 28, 28)
-    game, zero_mean = faults.broken("range")
+    game, zero_mean = faults.break_game("range")
     drawn = torch.cat([zero_mean.sample(100, game.rng) for _ in range(20)])
     assert drawn.shape == (2000, 1, 28, 28)
     ends = [pytest.approx((pixel - 0.1307) / 0.3081) for pixel in (0, 1)]
     assert [drawn.min().item(), drawn.max().item()] == ends
     assert [drawn.mean().item(), drawn.std().item()] == pytest.approx([0, 1], abs=0.03)
-    assert faults.broken("learning rate")[0].rates == tuple(20 * rate for rate in sound.rates)
-    assert faults.broken("discriminator too strong")[0].rates == (sound.rates[0] / 100, sound.rates[1])
+    assert faults.break_game("learning rate")[0].rates == tuple(20 * rate for rate in sound.rates)
+    assert faults.break_game("discriminator too strong")[0].rates == (sound.rates[0] / 100, sound.rates[1])
     a, b = torch.tensor([0.5, 2.0]), torch.tensor([-3.0, 1.0])
-    swapped = faults.broken("swapped labels")[0].loss
+    swapped = faults.break_game("swapped labels")[0].loss
     assert swapped.discriminator(a, b).equal(sound.loss.discriminator(b, a))
     assert swapped.generator(None, b).equal(sound.loss.generator(None, b))
-    twice, real = faults.broken("sigmoid twice")[0], data.to_range(images[:4])
+    twice, real = faults.break_game("sigmoid twice")[0], data.to_range(images[:4])
     assert twice.discriminator(real).equal(sound.discriminator(real).sigmoid())
 
 
 def test_without_detach_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
-    game, images = faults.broken("no detach", seed=1)
+    game, images = faults.break_game("no detach", seed=1)
     real, z = data.to_range(images[:100]), game.noise(100)
     for _ in range(20):
         training.discriminator_step(game, real, real)
@@ -301,26 +302,26 @@ def test_without_detach_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
 
 def test_an_unknown_fault_is_refused_with_the_names():
     with pytest.raises(UserError, match=r"There is no fault called 'flu'; choose one of: range, no detach, "):
-        faults.broken("flu")
+        faults.break_game("flu")
 
 
 # Blind runs
 
 
 def test_the_blind_runs_are_three_different_ones_and_one_may_be_healthy():
-    drawn = [faults.answers(seed) for seed in range(30)]
+    drawn = [faults.blind_faults(seed) for seed in range(30)]
     assert {len(set(three)) for three in drawn} == {3}
     assert {name for three in drawn for name in three} == {HEALTHY, *FAULTS}
-    assert faults.answers(7) == faults.answers(7)
+    assert faults.blind_faults(7) == faults.blind_faults(7)
     assert len(set(map(tuple, drawn))) > 20
 
 
 def test_the_blind_runs_have_the_faults_that_the_diagnosis_finds():
-    three = faults.patients()
+    three = faults.make_blind_runs()
     found = [diagnose(each.records, each.game, each.images) for each in three]
-    assert [remark.fault if remark else HEALTHY for remark in found] == faults.answers()
+    assert [remark.fault if remark else HEALTHY for remark in found] == faults.blind_faults()
     assert [(each.game.step, len(each.records)) for each in three] == [(200, 10)] * 3
-    assert faults.patients() is three
+    assert faults.make_blind_runs() is three
 
 
 def test_a_run_that_diverges_keeps_the_records_before(monkeypatch):
@@ -329,14 +330,14 @@ def test_a_run_that_diverges_keeps_the_records_before(monkeypatch):
         raise training.Diverged("d_loss nan")
 
     monkeypatch.setattr(training, "train", train)
-    assert faults.admit("learning rate").records == course({}, {})
+    assert faults.train_broken("learning rate").records == course({}, {})
 
 
 def test_the_check_says_what_contradicts_a_wrong_name_and_never_gives_away_the_right_one():
-    assert blind_runs(tuple(faults.answers())).status == "right"
-    for i, right in enumerate(faults.answers()):
+    assert blind_runs(tuple(faults.blind_faults())).status == "right"
+    for i, right in enumerate(faults.blind_faults()):
         for name in {HEALTHY, *FAULTS} - {right}:
-            reason = blind_runs([*faults.answers()[:i], name, *faults.answers()[i + 1 :]]).reason
+            reason = blind_runs([*faults.blind_faults()[:i], name, *faults.blind_faults()[i + 1 :]]).reason
             assert reason.startswith(f"the {('first', 'second', 'third')[i]} run is not {name}: ")
             assert right not in reason
 

@@ -283,9 +283,9 @@ def test_no_discriminator_has_a_lower_loss_and_its_loss_is_log_4_less_twice_the_
 def test_a_sample_is_good_within_three_standard_deviations_of_its_mode():
     world = toys.ring(sigma=0.1)
     x = world.centres[2] + torch.tensor([[0.299, 0.0], [0.0, -0.299], [0.301, 0.0], [0.25, 0.25], [0.0, 0.0]])
-    assert toys.good_samples(world, x).tolist() == [0, 0, 3, 0, 0, 0, 0, 0]
-    assert toys.good_samples(world, x, sigmas=4).tolist() == [0, 0, 5, 0, 0, 0, 0, 0]
-    assert toys.captured_modes(world, x) == 1
+    assert toys.count_good_samples(world, x).tolist() == [0, 0, 3, 0, 0, 0, 0, 0]
+    assert toys.count_good_samples(world, x, sigmas=4).tolist() == [0, 0, 5, 0, 0, 0, 0, 0]
+    assert toys.count_modes(world, x) == 1
     assert toys.share_of_good_samples(world, x) == 3 / 5
 
 
@@ -297,7 +297,7 @@ def test_a_mode_is_captured_by_one_good_sample():
         (torch.cat([between, world.centres[:7], world.centres[:3]]), 7),
         (world.centres, 25),
     ):
-        assert toys.captured_modes(world, x) == modes
+        assert toys.count_modes(world, x) == modes
     assert toys.share_of_good_samples(world, between) == 0.0
     assert toys.share_of_good_samples(world, world.centres) == 1.0
 
@@ -306,7 +306,7 @@ def test_a_mode_is_captured_by_one_good_sample():
 def test_a_worlds_own_samples_capture_all_modes_and_are_as_good_as_the_docstring_says(name):
     world = WORLDS[name]
     x = world.sample(20_000, seeded(0))
-    assert toys.captured_modes(world, x) == len(world.centres)
+    assert toys.count_modes(world, x) == len(world.centres)
     assert toys.share_of_good_samples(world, x) == pytest.approx(1 - math.exp(-9 / 2), abs=0.003)
 
 
@@ -332,7 +332,7 @@ def modes_after_training(seed, loss, gamma):
     list(training.train(game, toys.ring(), 1000))
     with torch.no_grad():
         samples = game.generator(torch.randn(2500, 2, generator=seeded(1)))
-    return toys.captured_modes(toys.ring(), samples)
+    return toys.count_modes(toys.ring(), samples)
 
 
 def test_on_the_ring_the_vanilla_loss_collapses_in_most_seeds_and_relativistic_pairing_with_r1_and_r2_in_none():

@@ -34,12 +34,12 @@ def complete(study):
 
 
 def test_the_default_is_the_recipe():
-    assert tuning.recipe_of(tuning.DEFAULT) == recipes.get("mlp-quick")
+    assert tuning.make_recipe(tuning.DEFAULT) == recipes.get("mlp-quick")
 
 
 def test_a_trial_sets_what_it_proposes():
     params = {"g_lr": 3e-4, "d_lr": 7e-3, "beta1": 0.2, "width": 99, "loss": "hinge", "penalty": "R1", "gamma": 5.0}
-    recipe = tuning.recipe_of(params)
+    recipe = tuning.make_recipe(params)
     assert (recipe.g_lr, recipe.d_lr, recipe.betas, recipe.width) == (3e-4, 7e-3, (0.2, 0.999), 99)
     assert (recipe.loss, recipe.penalty, recipe.gamma, recipe.nets) == ("hinge", "R1", 5.0, "mlp")
 
@@ -48,7 +48,7 @@ def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
     without, trial = FixedTrial(tuning.DEFAULT), FixedTrial(PENALISED)
     tuning.suggest(without), tuning.suggest(trial)
     assert trial.distributions.keys() - without.distributions.keys() == {"gamma"}
-    assert tuning.recipe_of(tuning.DEFAULT).gamma == 0
+    assert tuning.make_recipe(tuning.DEFAULT).gamma == 0
     ranges = {name: (d.low, d.high, d.log) for name, d in trial.distributions.items() if hasattr(d, "low")}
     assert ranges == {
         "g_lr": (1e-4, 2e-2, True),
@@ -90,7 +90,7 @@ def test_the_last_distance_counts_and_earlier_ones_are_reported(replace_training
     trial = run_one(params=PENALISED)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 60.0)
     assert trial.intermediate_values == {10: 90.0, 20: 50.0}
-    assert calls == [(tuning.recipe_of(PENALISED), 0)]
+    assert calls == [(tuning.make_recipe(PENALISED), 0)]
 
 
 def test_the_seed_is_the_number_of_the_trial(replace_training):
@@ -123,7 +123,7 @@ def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
 
 
 def test_the_stored_study_is_one_of_the_space_with_the_default_first():
-    found, study = tuning.stored(), tuning.study()
+    found, study = tuning.load_results(), tuning.load_study()
     assert found["steps"] == tuning.STEPS
     assert len(study.trials) == len(found["trials"]) >= 200
     assert study.trials[0].params == tuning.DEFAULT
@@ -131,11 +131,11 @@ def test_the_stored_study_is_one_of_the_space_with_the_default_first():
         assert (trial.params, trial.state.name, trial.value) == (row["params"], row["state"], row["value"])
         assert trial.intermediate_values == {int(step): distance for step, distance in row["course"].items()}
         assert trial.user_attrs.get("diverged") == row["diverged"]
-        assert tuning.recipe_of(trial.params).nets == "mlp"
+        assert tuning.make_recipe(trial.params).nets == "mlp"
 
 
 def test_the_stored_study_ran_its_best_trials_again():
-    found, study = tuning.stored(), tuning.study()
+    found, study = tuning.load_results(), tuning.load_study()
     best = [str(trial.number) for trial in complete(study) if trial.number != 0][:8]
     assert list(found["again"])[:9] == ["0", *best]
     assert len(found["again"]) == 17
@@ -146,7 +146,7 @@ def test_the_stored_study_ran_its_best_trials_again():
 
 def test_a_search_can_continue_from_the_stored_study(replace_training):
     replace_training(lambda recipe, seed: (90.0, 50.0, 60.0))
-    study = tuning.study()
+    study = tuning.load_study()
     before = len(study.trials)
     study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=2)
     assert [trial.number for trial in study.trials[before:]] == [before, before + 1]
@@ -199,7 +199,7 @@ def test_an_interrupted_study_continues_and_a_finished_one_is_not_made_again(tri
     assert runs.seeds == [*range(trial + 1)]
     make(12)
     assert [seed for seed in runs.seeds if seed < 10_000] == list(range(13))  # the interrupted one keeps its number
-    assert tuning.study().trials[0].params == tuning.DEFAULT
+    assert tuning.load_study().trials[0].params == tuning.DEFAULT
     count, first = len(runs.seeds), (runs.folder / "study.json").read_bytes()
     make(12)
     assert len(runs.seeds) == count
@@ -211,14 +211,14 @@ def test_what_the_tool_writes_is_read_back(runs, make):
     with pytest.raises(KeyboardInterrupt):
         make(18)
     make(18)
-    found, study = tuning.stored(), tuning.study()
+    found, study = tuning.load_results(), tuning.load_study()
     assert len(study.trials) == 18
     assert study.trials[0].params == tuning.DEFAULT
     ranked, order = [trial.number for trial in complete(study)], list(map(int, found["again"]))
     assert order[:9] == [0, *(number for number in ranked if number)][:9]
     assert len(set(order)) == len(order)
     for number, values in found["again"].items():
-        expected = 30 + 1000 * abs(tuning.recipe_of(study.trials[int(number)].params).g_lr - 0.003)
+        expected = 30 + 1000 * abs(tuning.make_recipe(study.trials[int(number)].params).g_lr - 0.003)
         assert values == pytest.approx([expected + luck for luck in range(5)], abs=2e-3)
     assert found["full"] == {"number": ranked[0], "distances": [2.5, 2.6]}
 
@@ -226,7 +226,7 @@ def test_what_the_tool_writes_is_read_back(runs, make):
 def test_a_continued_search_proposes_new_settings_and_runs_again_with_new_seeds(runs, make):
     make(4)
     make(8)
-    rates = [row["params"]["g_lr"] for row in tuning.stored()["trials"]]
+    rates = [row["params"]["g_lr"] for row in tuning.load_results()["trials"]]
     assert len(set(rates)) == 8
     assert {seed for seed in runs.seeds if seed >= 8} == set(tool.FRESH)
     assert len(tool.FRESH) == 5
