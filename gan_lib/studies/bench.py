@@ -135,9 +135,9 @@ def run_program(text):
     return int(printed.split()[-1])
 
 
-def figures(device="cpu", seeds=10, rounds=5):
+def measure_all(device="cpu", seeds=10, rounds=5):
     """Yield (name, value) of everything that the benchmark measures: under ten minutes on two cores."""
-    yield "machine", machine(device)
+    yield "machine", describe_machine(device)
     yield CLASSIC, race(recipes.get(CLASSIC), 500, rounds, device)
     yield "dcgan", race(recipes.get("dcgan"), 100, rounds, device)
     for seed in range(seeds):
@@ -153,17 +153,17 @@ def figures(device="cpu", seeds=10, rounds=5):
 def run(device, seeds, out):
     """Measure everything; write bench.json and bench.png into the folder `out`. Returns the table, and where the files are."""
     found, total = {}, 5 + len(recipes.RECIPES) + seeds
-    for name, value in (bar := tqdm(figures(device, seeds), total=total)):
+    for name, value in (bar := tqdm(measure_all(device, seeds), total=total)):
         found[name] = value
         write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
         bar.set_description(f"measured {name}")
-    usual, ours = courses(found)
+    usual, ours = collect_courses(found)
     ax = plotting.race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
     plotting.save_figure(ax, out / "bench.png", close=True)
     return f"{table(found)}\nAll figures: {out / 'bench.json'}. Their picture: {out / 'bench.png'}"
 
 
-def machine(device="cpu"):
+def describe_machine(device="cpu"):
     """The device, the system and the versions that are measured."""
     cpu = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.machine()
     git = ["git", "-C", gan_lib.__path__[0], "describe", "--always", "--dirty"]
@@ -178,7 +178,7 @@ def machine(device="cpu"):
     }
 
 
-def courses(found):
+def collect_courses(found):
     """What `plotting.race` draws: runs of (seconds, distance), of the classic setting in the usual loop and of `QUICK`."""
     recipe, rows = recipes.get(CLASSIC), reference.results()["classic"]
     iteration = statistics.median(found[CLASSIC]["usual"]) * recipe.epochs / recipe.steps
@@ -194,7 +194,7 @@ def time_to_quality(found):
     Better: p < 0.01 in Welch's one-sided t-test of the logarithms of their Fréchet distances.
     Returns (step, [seconds of each seed], seconds of the usual loop until the end of the classic setting).
     """
-    usual, quick = courses(found)
+    usual, quick = collect_courses(found)
     (end, *_), goal = zip(*(run[-1] for run in usual), strict=True)
     for step, moment in zip(MOMENTS, zip(*quick, strict=True), strict=False):
         seconds, distances = zip(*moment, strict=True)
@@ -204,7 +204,7 @@ def time_to_quality(found):
 
 
 def table(found):
-    """What `figures` gave, as a table in Markdown: the median, the least and the greatest."""
+    """What `measure_all` gave, as a table in Markdown: the median, the least and the greatest."""
     rows = []
 
     def add(work, values, unit):

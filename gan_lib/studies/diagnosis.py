@@ -88,27 +88,21 @@ def check_inputs(trial):
         sign = f"values of {equal} are equal" if equal else "values are not finite"
         if equal or not batch.isfinite().all():
             return Remark(fault, sign, "look at the values, and at how they are drawn")
-    for player, net in (("D", trial.game.discriminator), ("G", trial.game.generator)):
+    for player, (net, _) in trial.players.items():
         if not flatten(net.parameters()).isfinite().all():
             return Remark("not a number", f"in the weights of {player}", ORDER + "real pixels, gradients, rates")
 
 
 def check_step(trial, player):
     """The step of "D" or "G"."""
-    game = trial.game
-    players = (game.discriminator, game.d_optimizer), (game.generator, game.g_optimizer)
-    (net, optimizer), (opponent, _) = players if player == "D" else players[::-1]
+    (net, optimizer), (opponent, _) = trial.players[player], trial.players["G" if player == "D" else "D"]
     weights, others = list(net.parameters()), list(opponent.parameters())
     expected = trial.expected_gradient(player, weights)
     if expected is None:
         causes = f"that {player} has requires_grad, that the fakes are made without detach or no_grad"
         return Remark("no gradient", f"the loss of {player} doesn't depend on its weights", ORDER + causes)
-    before, others_before, stale, others_stale = (
-        flatten(weights),
-        flatten(others),
-        flatten_gradient(weights),
-        flatten_gradient(others),
-    )
+    before, others_before = flatten(weights), flatten(others)
+    stale, others_stale = flatten_gradient(weights), flatten_gradient(others)
     seen = trial.step(player, optimizer, weights)
     if player == "D" and flatten_gradient(others).any() and not flatten_gradient(others).equal(others_stale):
         return Remark("no detach", "a gradient of D's loss reaches G", "detach the fakes in D's step")
@@ -138,7 +132,8 @@ def check_step(trial, player):
         return Remark("stale gradients", f"{player}'s step adds to earlier ones", "call zero_grad before backward")
     against = torch.cosine_similarity(found, expected, dim=0).item() < -0.5
     even, up = torch.zeros(2), torch.full((2,), 0.1)  # logits of an undecided D, and where the player does better
-    loss, better = (game.loss.discriminator, (up, -up)) if player == "D" else (game.loss.generator, (even, up))
+    loss = trial.game.loss
+    loss, better = (loss.discriminator, (up, -up)) if player == "D" else (loss.generator, (even, up))
     maximize = optimizer.param_groups[0].get("maximize", False)
     trial.uphill[player] = against ^ maximize ^ bool(loss(*better) > loss(even, even))
     if found.any() or player == "G":  # beyond the margin the hinge loss of D has no gradient, and that is sound
@@ -184,8 +179,8 @@ def check_results(trial, means):
     training.update_average(game)
     if trial.change.get("G") and flatten(game.average.parameters()).equal(trial.average):
         return Remark("average", "the EMA doesn't follow G", "call update_average after G's step")
-    for player, rate, optimizer in zip("GD", game.rates, (game.g_optimizer, game.d_optimizer), strict=True):
-        lr, change = optimizer.param_groups[0]["lr"], trial.change.get(player)
+    for player, rate in zip("GD", game.rates, strict=True):
+        lr, change = trial.players[player][1].param_groups[0]["lr"], trial.change.get(player)
         if "high d_loss" in remarks and rate > HIGH:
             return Remark("learning rate", f"{remarks['high d_loss'].sign}; {player} learns at {lr:.2g}", "lower it")
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed

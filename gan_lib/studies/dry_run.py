@@ -39,8 +39,8 @@ class Trial:
     """The batches of one iteration of a game, and the steps of its players "D" and "G"."""
 
     def __init__(self, game, images=None):
-        self.game, (z, later_z) = game, (game.noise(game.batch_size) for _ in range(2))
-        self.z, self.inputs = z, [("noise", z, later_z)]
+        self.game, self.z, later_z = game, game.noise(game.batch_size), game.noise(game.batch_size)
+        self.inputs = [("noise", self.z, later_z)]
         if images is None:  # fakes stand in for real images
             self.y = torch.arange(game.batch_size, device=game.device) % game.classes if game.classes else None
             self.real = game.generate(later_z, self.y).detach()
@@ -48,7 +48,8 @@ class Trial:
             (self.real, self.y), (later, _) = itertools.islice(training.real_batches(game, images), 2)
             self.inputs.append(("data", self.real, later))
         training.set_learning_rates(game)
-        self.fake, self.average = game.generate(z, self.y), flatten(game.average.parameters())
+        self.fake, self.average = game.generate(self.z, self.y), flatten(game.average.parameters())
+        self.players = {"D": (game.discriminator, game.d_optimizer), "G": (game.generator, game.g_optimizer)}
         self.uphill = {}  # is a player worse off after its step?
         self.change = {}  # change of its weights, relative to their norm
 

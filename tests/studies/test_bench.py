@@ -158,7 +158,7 @@ def test_a_course_measures_training_alone_and_improves(monkeypatch):
 
 
 def test_the_command_writes_every_figure_and_a_picture(found, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(bench, "figures", lambda device, seeds: iter(found.items()))
+    monkeypatch.setattr(bench, "measure_all", lambda device, seeds: iter(found.items()))
     command_line.main(["bench", "--out", str(tmp_path / "b"), "--device", "cpu"])
     assert json.loads((tmp_path / "b" / "bench.json").read_text()).keys() == found.keys()
     assert (tmp_path / "b" / "bench.png").stat().st_size > 5000
