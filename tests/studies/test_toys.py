@@ -1,10 +1,11 @@
-"""Toy problems: each formula computed a second time, and the known behaviour of their games."""
+"""Toy problems: each formula computed in another way, and the known behaviour of their games."""
 
 import math
 from functools import partial
 
 import pytest
 import torch
+from torch import distributions
 from torch.nn.functional import logsigmoid
 
 from gan_lib import losses, training
@@ -49,40 +50,29 @@ def radii(*arguments, **options):
 
 # Fields
 
-
-def game_of(name):
-    """What theta minimises and what psi maximises with a loss of the package; the logit of a point x is psi x."""
-    loss, number = losses.LOSSES[name], lambda a: torch.tensor(a, dtype=torch.float64)
-    return (
-        lambda t, p: loss.generator(number(0.0), number(p * t)).item(),
-        lambda t, p: -loss.discriminator(number(0.0), number(p * t)).item(),
-    )
-
-
-NS_COST, NS_GAIN = game_of("non-saturating")
-W_COST, W_GAIN = game_of("Wasserstein")
-GOALS = {  # name: (field, what theta minimises, what psi maximises)
-    "bilinear": (bilinear, lambda x, y: x * y, lambda x, y: x * y),
-    "minimax": (toys.minimax, *game_of("minimax")),
-    "non-saturating": (toys.non_saturating, NS_COST, NS_GAIN),
-    "R1": (toys.r1, NS_COST, lambda t, p: NS_GAIN(t, p) - 0.3 / 2 * p**2),
-    "R1, gamma": (partial(toys.r1, gamma=0.8), NS_COST, lambda t, p: NS_GAIN(t, p) - 0.8 / 2 * p**2),
-    "WGAN": (toys.wgan, W_COST, W_GAIN),
-    "WGAN-GP": (toys.wgan_gp, W_COST, lambda t, p: W_GAIN(t, p) - 0.3 / 2 * (abs(p) - 1) ** 2),
-    "WGAN-GP, gamma": (
-        partial(toys.wgan_gp, gamma=0.8),
-        W_COST,
-        lambda t, p: W_GAIN(t, p) - 0.8 / 2 * (abs(p) - 1) ** 2,
-    ),
+r1_of = lambda gamma: lambda psi: gamma / 2 * psi**2
+gp_of = lambda gamma: lambda psi: gamma / 2 * (abs(psi) - 1) ** 2
+GOALS = {  # name: (field, the loss of the package that it follows, what D pays besides)
+    "minimax": (toys.minimax, "minimax", r1_of(0)),
+    "non-saturating": (toys.non_saturating, "non-saturating", r1_of(0)),
+    "R1": (toys.r1, "non-saturating", r1_of(0.3)),
+    "R1, gamma": (partial(toys.r1, gamma=0.8), "non-saturating", r1_of(0.8)),
+    "WGAN": (toys.wgan, "Wasserstein", gp_of(0)),
+    "WGAN-GP": (toys.wgan_gp, "Wasserstein", gp_of(0.3)),
+    "WGAN-GP, gamma": (partial(toys.wgan_gp, gamma=0.8), "Wasserstein", gp_of(0.8)),
 }
 
 
 @pytest.mark.parametrize("name", GOALS)
 @each_place
-def test_a_field_descends_what_theta_minimises_and_ascends_what_psi_maximises(name, place):
-    (theta, psi), (field, cost, gain), e = place, GOALS[name], 1e-6
-    v_theta = -(cost(theta + e, psi) - cost(theta - e, psi)) / (2 * e)
-    v_psi = (gain(theta, psi + e) - gain(theta, psi - e)) / (2 * e)
+def test_a_field_descends_the_loss_of_g_by_theta_and_the_loss_of_d_by_psi(name, place):
+    """The logit of a point x is psi x. The real point is 0, and the fake is theta."""
+    (theta, psi), (field, loss, penalty), e = place, GOALS[name], 1e-6
+    logits = lambda t, p: torch.tensor([[0.0], [p * t]], dtype=torch.float64)
+    g_loss = lambda t, p: losses.LOSSES[loss].generator(*logits(t, p)).item()
+    d_loss = lambda t, p: losses.LOSSES[loss].discriminator(*logits(t, p)).item() + penalty(p)
+    v_theta = -(g_loss(theta + e, psi) - g_loss(theta - e, psi)) / (2 * e)
+    v_psi = -(d_loss(theta, psi + e) - d_loss(theta, psi - e)) / (2 * e)
     assert at(field, theta, psi) == pytest.approx([v_theta, v_psi], abs=1e-8)
 
 
@@ -187,18 +177,12 @@ def cover(world):
     return torch.cartesian_prod(*[along] * d).view(-1, d), (2 * reach / (len(along) - 1)) ** d
 
 
-def density(world, x):
-    """The formula once more, for one point."""
-    squares = [sum((a - b) ** 2 for a, b in zip(x, centre, strict=True)) for centre in world.centres.tolist()]
-    parts = [math.exp(-square / (2 * world.sigma**2)) for square in squares]
-    return sum(parts) / len(parts) / (world.sigma * math.sqrt(2 * math.pi)) ** len(x)
-
-
 @pytest.mark.parametrize("world", [ODD, LINE], ids=["plane", "line"])
-def test_log_prob_is_the_logarithm_of_the_formula(world):
+def test_log_prob_is_that_of_torchs_mixture(world):
     x = torch.tensor([[0.1, -0.8], [1.5, 0.2], [-2.0, 1.0]])[:, : world.centres.shape[1]]
-    expected = [math.log(density(world, point)) for point in x.tolist()]
-    assert world.log_prob(x).tolist() == pytest.approx(expected, abs=1e-5)
+    modes = distributions.Independent(distributions.Normal(world.centres, world.sigma), 1)
+    mixture = distributions.MixtureSameFamily(distributions.Categorical(torch.ones(len(world.centres))), modes)
+    assert world.log_prob(x).tolist() == pytest.approx(mixture.log_prob(x).tolist(), abs=1e-5)
 
 
 def test_far_away_log_prob_is_still_finite():
