@@ -14,20 +14,10 @@ from gan_lib.losses import Loss
 
 
 def act(function):
-    """The fault that `function(game)` makes."""
+    """The fault that `function(game, patch)` makes."""
 
     def fault(game, images, patch):
-        function(game)
-        return images
-
-    return fault
-
-
-def replace(name, function):
-    """A function of `training` that the user wrote."""
-
-    def fault(game, images, patch):
-        patch.setattr(training, name, function)
+        function(game, patch)
         return images
 
     return fault
@@ -35,7 +25,7 @@ def replace(name, function):
 
 def put(**fields):
     """New values of the game's fields."""
-    return act(lambda game: vars(game).update(fields))
+    return act(lambda game, _: vars(game).update(fields))
 
 
 def world(pixels, *, fixed=False):
@@ -78,13 +68,14 @@ def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, 
                 optimizer.step()
         return (loss.detach(), real_logits.detach(), fake_logits.detach()) if player == "D" else loss.detach()
 
-    return replace("discriminator_step" if player == "D" else "generator_step", own)
+    name = "discriminator_step" if player == "D" else "generator_step"
+    return act(lambda _, patch: patch.setattr(training, name, own))
 
 
 def optimizers(g, d=None):
     """Adam for each player over the nets that letters name: G, D, or O for an older copy of G. Without `d`, one for both."""
 
-    def fault(game):
+    def fault(game, _):
         nets = {"G": game.generator, "D": game.discriminator, "O": copy.deepcopy(game.generator)}
         weights = lambda names: [w for name in names for w in nets[name].parameters()]
         game.g_optimizer = torch.optim.Adam(weights(g), 1e-3, (0.5, 0.999))
@@ -96,7 +87,7 @@ def optimizers(g, d=None):
 def own_generate(function):
     """`game.generate(z)` is `function(G, z)`."""
 
-    def fault(game):
+    def fault(game, _):
         sound = game.generate
         game.generate = lambda z, y=None: function(lambda z: sound(z, y), z)
 
@@ -104,20 +95,20 @@ def own_generate(function):
 
 
 def in_optimizer(name, **options):
-    return act(lambda game: getattr(game, name).param_groups[0].update(options))
+    return act(lambda game, _: getattr(game, name).param_groups[0].update(options))
 
 
 def own_loss(d=None, g=None):
     new = lambda sound: Loss(d or sound.discriminator, g or sound.generator, sound.paired)
-    return act(lambda game: setattr(game, "loss", new(game.loss)))
+    return act(lambda game, _: setattr(game, "loss", new(game.loss)))
 
 
 def constant(z):
-    return act(lambda game: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
+    return act(lambda game, _: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
 
 
 @act
-def eval_mode(game):
+def eval_mode(game, _):
     game.generator.insert(1, torch.nn.BatchNorm1d(game.generator[0].out_features))
     game.average = copy.deepcopy(game.generator).requires_grad_(False)
     game.g_optimizer = torch.optim.Adam(game.generator.parameters(), 1e-3)
@@ -126,7 +117,7 @@ def eval_mode(game):
 
 @act
 @torch.no_grad()
-def no_tanh(game):
+def no_tanh(game, _):
     game.generator[4].weight *= 100  # as after more iterations
     game.rates = 2e-5, 1e-3
     game.generator[5] = torch.nn.Identity()
@@ -177,13 +168,13 @@ FAULTS = {
     "G's sign": (step("G", sign=-1), "wrong sign", "lowers D(G(z))"),
     "G helps D": (own_loss(g=INVERTED[1]), "wrong sign", "lowers D(G(z))"),
     "G's optimiser climbs": (in_optimizer("g_optimizer", maximize=True), "wrong sign", "lowers D(G(z))"),
-    "D in a sigmoid": (act(lambda game: game.discriminator.append(torch.nn.Sigmoid())), "sigmoid twice", "end at 0.00 and 1.00"),
-    "D in a tanh": (act(lambda game: game.discriminator.append(torch.nn.Tanh())), "bounded logits", "end at -1.00 and 1.00"),
-    "G frozen": (act(lambda game: game.generator.requires_grad_(False)), "no gradient", "G has requires_grad"),
-    "part of G frozen": (act(lambda game: game.generator[0].requires_grad_(False)), "no gradient", "2 of the 6"),
+    "D in a sigmoid": (act(lambda g, _: g.discriminator.append(torch.nn.Sigmoid())), "sigmoid twice", "end at 0.00 and 1.00"),
+    "D in a tanh": (act(lambda g, _: g.discriminator.append(torch.nn.Tanh())), "bounded logits", "end at -1.00 and 1.00"),
+    "G frozen": (act(lambda g, _: g.generator.requires_grad_(False)), "no gradient", "G has requires_grad"),
+    "part of G frozen": (act(lambda g, _: g.generator[0].requires_grad_(False)), "no gradient", "2 of the 6"),
     "NaN in G's gradient": (step("G", spoil=True), "not a number", "gradients"),
     "G in eval mode": (eval_mode, "eval mode", "G is trained in it"),
-    "average forgotten": (replace("update_average", lambda game: None), "average", ""),
+    "average forgotten": (act(lambda _, patch: patch.setattr(training, "update_average", lambda game: None)), "average", ""),
     "losses that are sums": (own_loss(*SUMS), "high d_loss", "means over the batch"),
     "a division by zero": (own_loss(d=lambda r, f: (f - r).mean() / 0), "not a number", ""),
 }  # fmt: skip
