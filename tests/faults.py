@@ -13,14 +13,19 @@ from gan_lib import training
 from gan_lib.losses import Loss
 
 
-def change(act):
-    """The fault that `act(game, patch)` makes."""
+def act(function):
+    """The fault that `function(game, patch)` makes."""
 
     def fault(game, images, patch):
-        act(game, patch)
+        function(game, patch)
         return images
 
     return fault
+
+
+def put(**fields):
+    """New values of the game's fields."""
+    return act(lambda game, _: vars(game).update(fields))
 
 
 def world(pixels, *, fixed=False):
@@ -40,10 +45,6 @@ def first_is_nan(images):
     pixels = images / 127.5 - 1
     pixels[0, 0, 0] = torch.nan
     return pixels
-
-
-def rates(g=1e-3, d=1e-3):
-    return change(lambda game, _: setattr(game, "rates", (g, d)))
 
 
 def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
@@ -68,70 +69,55 @@ def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, 
         return (loss.detach(), real_logits.detach(), fake_logits.detach()) if player == "D" else loss.detach()
 
     name = "discriminator_step" if player == "D" else "generator_step"
-    return change(lambda game, patch: patch.setattr(training, name, own))
+    return act(lambda _, patch: patch.setattr(training, name, own))
 
 
-def optimizers(g, d):
-    """Adam for each player over the nets that letters name: G, D, or O for an older copy of G."""
+def optimizers(g, d=None):
+    """Adam for each player over the nets that letters name: G, D, or O for an older copy of G. Without `d`, one for both."""
 
-    def act(game, patch):
+    def fault(game, _):
         nets = {"G": game.generator, "D": game.discriminator, "O": copy.deepcopy(game.generator)}
-        game.g_optimizer, game.d_optimizer = (
-            torch.optim.Adam([w for name in names for w in nets[name].parameters()], 1e-3, (0.5, 0.999))
-            for names in (g, d)
-        )
+        weights = lambda names: [w for name in names for w in nets[name].parameters()]
+        game.g_optimizer = torch.optim.Adam(weights(g), 1e-3, (0.5, 0.999))
+        game.d_optimizer = torch.optim.Adam(weights(d), 1e-3, (0.5, 0.999)) if d else game.g_optimizer
 
-    return change(act)
-
-
-@change
-def one_optimizer(game, patch):
-    both = [*game.generator.parameters(), *game.discriminator.parameters()]
-    game.g_optimizer = game.d_optimizer = torch.optim.Adam(both)
+    return act(fault)
 
 
-def in_optimizer(player, **options):
-    return change(lambda game, _: getattr(game, f"{player}_optimizer").param_groups[0].update(options))
+def own_generate(function):
+    """`game.generate(z)` is `function(G, z)`."""
 
-
-def own_generate(act):
-    """`game.generate(z)` is `act(G, z)`."""
-
-    def fault(game, patch):
+    def fault(game, _):
         sound = game.generate
-        game.generate = lambda z, y=None: act(lambda z: sound(z, y), z)
+        game.generate = lambda z, y=None: function(lambda z: sound(z, y), z)
 
-    return change(fault)
+    return act(fault)
+
+
+def in_optimizer(name, **options):
+    return act(lambda game, _: getattr(game, name).param_groups[0].update(options))
 
 
 def own_loss(d=None, g=None):
     new = lambda sound: Loss(d or sound.discriminator, g or sound.generator, sound.paired)
-    return change(lambda game, _: setattr(game, "loss", new(game.loss)))
+    return act(lambda game, _: setattr(game, "loss", new(game.loss)))
 
 
 def constant(z):
-    return change(lambda game, _: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
+    return act(lambda game, _: setattr(game, "noise", lambda n: z(n, game.latent_dim)))
 
 
-def append(layer):
-    return change(lambda game, _: game.discriminator.append(layer))
-
-
-def frozen(part):
-    return change(lambda game, _: game.generator[part].requires_grad_(False))
-
-
-@change
-def eval_mode(game, patch):
+@act
+def eval_mode(game, _):
     game.generator.insert(1, torch.nn.BatchNorm1d(game.generator[0].out_features))
     game.average = copy.deepcopy(game.generator).requires_grad_(False)
     game.g_optimizer = torch.optim.Adam(game.generator.parameters(), 1e-3)
     game.generator.eval()
 
 
-@change
+@act
 @torch.no_grad()
-def no_tanh(game, patch):
+def no_tanh(game, _):
     game.generator[4].weight *= 100  # as after more iterations
     game.rates = 2e-5, 1e-3
     game.generator[5] = torch.nn.Identity()
@@ -154,12 +140,12 @@ FAULTS = {
     "one image": (world(lambda x: (0 * x + x[:1]) / 127.5 - 1, fixed=True), "data", "values of a batch are equal"),
     "black images": (world(lambda x: 0 * x - 1.0), "data", "values of a batch are equal"),
     "one batch": (world(lambda x: x / 127.5 - 1, fixed=True), "data", "values of two batches are equal"),
-    "both rates tiny": (rates(1e-6, 1e-6), "learning rate", "1e-06"),
-    "both rates nothing": (rates(1e-30, 1e-30), "learning rate", "raise it"),
-    "G's rate tiny": (rates(g=1e-6), "learning rate", "the weights of G"),
-    "D's rate tiny": (rates(d=1e-6), "learning rate", "the weights of D"),
-    "D's rate huge": (rates(d=0.1), "learning rate", "D learns at 0.1; lower it"),
-    "G's rate huge": (rates(g=0.1), "collapse", "the learning rates"),
+    "both rates tiny": (put(rates=(1e-6, 1e-6)), "learning rate", "1e-06"),
+    "both rates nothing": (put(rates=(1e-30, 1e-30)), "learning rate", "raise it"),
+    "G's rate tiny": (put(rates=(1e-6, 1e-3)), "learning rate", "the weights of G"),
+    "D's rate tiny": (put(rates=(1e-3, 1e-6)), "learning rate", "the weights of D"),
+    "D's rate huge": (put(rates=(1e-3, 0.1)), "learning rate", "D learns at 0.1; lower it"),
+    "G's rate huge": (put(rates=(0.1, 1e-3)), "collapse", "the learning rates"),
     "D never clears": (step("D", clear=None), "stale gradients", "D's"),
     "G never clears": (step("G", clear=None), "stale gradients", "G's"),
     "G clears before its optimiser steps": (step("G", clear="late"), "no gradient", "zero_grad comes before backward"),
@@ -171,24 +157,24 @@ FAULTS = {
     "G's optimiser holds D": (optimizers("D", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 6"),
     "G's optimiser holds an older G": (optimizers("O", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 0"),
     "D's optimiser holds G too": (optimizers("G", "GD"), "optimiser", "and 6 of its opponent's"),
-    "D's optimiser holds nothing": (in_optimizer("d", params=[]), "optimiser", "D's holds 0 of the 6"),
-    "one optimiser": (one_optimizer, "optimiser", "and 6 of its opponent's"),
+    "D's optimiser holds nothing": (in_optimizer("d_optimizer", params=[]), "optimiser", "D's holds 0 of the 6"),
+    "one optimiser": (optimizers("GD"), "optimiser", "and 6 of its opponent's"),
     "D never steps": (step("D", every=0), "optimiser", "D's never steps"),
     "G never steps": (step("G", every=0), "optimiser", "G's never steps"),
     "labels swapped in the step": (step("D", swap=True), "swapped labels", "lowers D(x) and raises D(G(z))"),
     "labels swapped in the loss": (own_loss(d=INVERTED[0]), "swapped labels", ""),
     "D climbs": (step("D", sign=-1), "swapped labels", "let D's optimiser descend"),
-    "D's optimiser climbs": (in_optimizer("d", maximize=True), "swapped labels", "let D's optimiser descend"),
+    "D's optimiser climbs": (in_optimizer("d_optimizer", maximize=True), "swapped labels", "let D's optimiser descend"),
     "G's sign": (step("G", sign=-1), "wrong sign", "lowers D(G(z))"),
     "G helps D": (own_loss(g=INVERTED[1]), "wrong sign", "lowers D(G(z))"),
-    "G's optimiser climbs": (in_optimizer("g", maximize=True), "wrong sign", "lowers D(G(z))"),
-    "D in a sigmoid": (append(torch.nn.Sigmoid()), "sigmoid twice", "end at 0.00 and 1.00"),
-    "D in a tanh": (append(torch.nn.Tanh()), "bounded logits", "end at -1.00 and 1.00"),
-    "G frozen": (frozen(slice(None)), "no gradient", "G has requires_grad"),
-    "part of G frozen": (frozen(0), "no gradient", "2 of the 6"),
+    "G's optimiser climbs": (in_optimizer("g_optimizer", maximize=True), "wrong sign", "lowers D(G(z))"),
+    "D in a sigmoid": (act(lambda g, _: g.discriminator.append(torch.nn.Sigmoid())), "sigmoid twice", "end at 0.00 and 1.00"),
+    "D in a tanh": (act(lambda g, _: g.discriminator.append(torch.nn.Tanh())), "bounded logits", "end at -1.00 and 1.00"),
+    "G frozen": (act(lambda g, _: g.generator.requires_grad_(False)), "no gradient", "G has requires_grad"),
+    "part of G frozen": (act(lambda g, _: g.generator[0].requires_grad_(False)), "no gradient", "2 of the 6"),
     "NaN in G's gradient": (step("G", spoil=True), "not a number", "gradients"),
     "G in eval mode": (eval_mode, "eval mode", "G is trained in it"),
-    "average forgotten": (change(lambda _, patch: patch.setattr(training, "update_average", lambda game: None)), "average", ""),
+    "average forgotten": (act(lambda _, patch: patch.setattr(training, "update_average", lambda game: None)), "average", ""),
     "losses that are sums": (own_loss(*SUMS), "high d_loss", "means over the batch"),
     "a division by zero": (own_loss(d=lambda r, f: (f - r).mean() / 0), "not a number", ""),
 }  # fmt: skip

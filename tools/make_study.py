@@ -55,7 +55,7 @@ def remember(study, name, compute):
 
 def run_again(study, number, images):
     """The distances that the settings of a trial reach with fresh seeds, on the same budget; None where a run diverged."""
-    recipe = tuning.recipe_of(study.trials[number].params)
+    recipe = tuning.make_recipe(study.trials[number].params)
     return [last_distance(recipe, seed, images) for seed in FRESH]
 
 
@@ -111,7 +111,7 @@ def main():
         place[n]: remember(study, f"again {n}", lambda n=n: run_again(study, n, images)) for n in choose(study)
     }
     best = study.best_trial
-    full = lambda: at_full_length(tuning.recipe_of(best.params), images)
+    full = lambda: at_full_length(tuning.make_recipe(best.params), images)
     found["full"] = {"number": place[best.number], "distances": remember(study, f"full {best.number}", full)}
     write(found, arguments.root / "gan_lib" / "reference" / "study.json")
 

@@ -6,7 +6,7 @@ import torch
 
 from gan_lib import losses, models
 from gan_lib.checks.check import NotTried, call, check, same
-from gan_lib.studies import faults
+from gan_lib.studies import diagnosis, faults
 
 MARKS = {  # what the curves and samples of a fault look like
     "range": "D is ahead from the start and stays ahead, and G's digits are blurs on grey",
@@ -55,7 +55,7 @@ def r1_penalty(answer):
 
 @check
 def blind_runs(answer):
-    """The faults of the three `clinic.patients()`, a list of names."""
+    """The faults of the three `faults.make_blind_runs()`, a list of names."""
     names = [faults.HEALTHY, *faults.FAULTS]
     three = isinstance(answer, list | tuple) and len(answer) == 3
     yield not three, "it should be a list of three names, one for each run."
@@ -63,8 +63,10 @@ def blind_runs(answer):
         raise NotTried
     for name in answer:
         yield name not in names, f"{name!r} is none of the names: {', '.join(names)}."
-    for i, (name, right) in enumerate(zip(answer, faults.answers(), strict=True)):
+    for i, (name, right) in enumerate(zip(answer, faults.blind_faults(), strict=True)):
         if name != right:
-            game, records, images = faults.patients()[i]
-            sign = f"with that fault, {MARKS[name]}" if name in MARKS else faults.diagnose(records, game, images).sign
+            game, records, images = faults.make_blind_runs()[i]
+            sign = (
+                f"with that fault, {MARKS[name]}" if name in MARKS else diagnosis.diagnose(records, game, images).sign
+            )
             yield True, f"the {('first', 'second', 'third')[i]} run is not {name}: {sign}."

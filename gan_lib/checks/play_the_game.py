@@ -46,7 +46,7 @@ def modes_and_share(answer):
     distance, mode = torch.cdist(samples, world.centres).min(1)
     good, near = distance <= 3 * world.sigma, distance <= world.sigma
     in_square = ((samples - world.centres[mode]).abs() <= 3 * world.sigma).all(1)
-    captured, part = toys.captured_modes(world, samples), toys.share_of_good_samples(world, samples)
+    captured, part = toys.count_modes(world, samples), toys.share_of_good_samples(world, samples)
     modes, share = call(answer, samples.clone(), world.centres.clone(), world.sigma)
     yield modes == mode.unique().numel(), "you count all samples; only a good sample captures its mode."
     yield modes == good.sum().item(), "that is the number of good samples; count each mode once."

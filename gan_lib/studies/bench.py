@@ -14,6 +14,7 @@ import sys
 import time
 
 import torch
+from scipy import stats
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -86,10 +87,10 @@ def race(recipe, steps, rounds=5, device="cpu"):
         for key, loop in loops.items():
             seconds[key].append(measure_seconds(loop) * recipe.steps / recipe.epochs / steps)
         for key, dtype in dtypes.items():
-            rates[key].append(products_a_second(dtype, device) / 1e9)
+            rates[key].append(measure_macs(dtype, device) / 1e9)
     for times in (*seconds.values(), *rates.values()):
         del times[0]  # it warms up
-    return seconds | {"rates": rates, "a_step": products_a_step(recipe) / 1e9}
+    return seconds | {"rates": rates, "a_step": count_macs(recipe) / 1e9}
 
 
 def measure_seconds(action):
@@ -99,44 +100,33 @@ def measure_seconds(action):
     return time.perf_counter() - start
 
 
-def products_a_second(dtype, device="cpu", n=1024, times=8):
+def measure_macs(dtype, device="cpu", n=1024, times=8):
     """The multiply-accumulates per second (MAC/s) of this machine in a matrix product of [n, n] by [n, n]."""
     a, b = torch.randn(2, n, n, device=device).to(dtype)
 
-    def multiply(times=times):
+    def multiply(times):
         for _ in range(times):
             c = a @ b
         c[0, 0].item()  # waits for the device
 
     multiply(1)
-    return times * n**3 / measure_seconds(multiply)
+    return times * n**3 / measure_seconds(lambda: multiply(times))
 
 
-def products_a_step(recipe):
+def count_macs(recipe):
     """The multiply-accumulates (MACs) of the matrix products and convolutions in one iteration, without penalties."""
     game = dataclasses.replace(recipe, gamma=0.0).game()
-    real = data.to_range(torch.zeros(recipe.batch_size, 28, 28, dtype=torch.uint8))
     with FlopCounterMode(display=False) as counter:
-        fake = game.generate(game.noise(recipe.batch_size))
-        training.discriminator_step(game, real, fake)
-        training.generator_step(game, real, fake)
+        training.iteration(game, torch.zeros(recipe.batch_size, 1, 28, 28))
     return counter.get_total_flops() // 2  # a MAC is two operations
 
 
-def course_of(seed, recipe, moments, device="cpu"):
+def measure_course(seed, recipe, moments, device="cpu"):
     """Train with a seed, and yield (step, seconds of training, Fréchet distance of 10,000 samples) at each of `moments`."""
     game, images = recipe.game(seed, device), data.load(device=device).images
     for step in moments:
         list(training.train(game, images, step - game.step))
         yield step, game.seconds, evaluation.frechet(game.sampler().sample(10_000, 1000 + seed))
-
-
-def p_lower(distances, others):
-    """p-value of Welch's one-sided t-test that the mean logarithm of `distances` is below that of `others`."""
-    from scipy import stats
-
-    logs = [[math.log(distance) for distance in sample] for sample in (distances, others)]
-    return stats.ttest_ind(*logs, equal_var=False, alternative="less").pvalue
 
 
 def run_program(text):
@@ -145,13 +135,13 @@ def run_program(text):
     return int(printed.split()[-1])
 
 
-def figures(device="cpu", seeds=10, rounds=5):
+def measure_all(device="cpu", seeds=10, rounds=5):
     """Yield (name, value) of everything that the benchmark measures: under ten minutes on two cores."""
-    yield "machine", machine(device)
+    yield "machine", describe_machine(device)
     yield CLASSIC, race(recipes.get(CLASSIC), 500, rounds, device)
     yield "dcgan", race(recipes.get("dcgan"), 100, rounds, device)
     for seed in range(seeds):
-        yield f"course of seed {seed}", list(course_of(seed, recipes.get(QUICK), MOMENTS, device))
+        yield f"course of seed {seed}", list(measure_course(seed, recipes.get(QUICK), MOMENTS, device))
     yield "memory of torch", run_program("import torch; torch.ones(9) @ torch.ones(9)")
     start = "from gan_lib import data, recipes, training; list(training.train(recipes.get"
     for name in recipes.RECIPES:
@@ -163,17 +153,17 @@ def figures(device="cpu", seeds=10, rounds=5):
 def run(device, seeds, out):
     """Measure everything; write bench.json and bench.png into the folder `out`. Returns the table, and where the files are."""
     found, total = {}, 5 + len(recipes.RECIPES) + seeds
-    for name, value in (bar := tqdm(figures(device, seeds), total=total)):
+    for name, value in (bar := tqdm(measure_all(device, seeds), total=total)):
         found[name] = value
         write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
         bar.set_description(f"measured {name}")
-    usual, ours = courses(found)
+    usual, ours = collect_courses(found)
     ax = plotting.race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
     plotting.save_figure(ax, out / "bench.png", close=True)
     return f"{table(found)}\nAll figures: {out / 'bench.json'}. Their picture: {out / 'bench.png'}"
 
 
-def machine(device="cpu"):
+def describe_machine(device="cpu"):
     """The device, the system and the versions that are measured."""
     cpu = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.machine()
     git = ["git", "-C", gan_lib.__path__[0], "describe", "--always", "--dirty"]
@@ -188,7 +178,7 @@ def machine(device="cpu"):
     }
 
 
-def courses(found):
+def collect_courses(found):
     """What `plotting.race` draws: runs of (seconds, distance), of the classic setting in the usual loop and of `QUICK`."""
     recipe, rows = recipes.get(CLASSIC), reference.results()["classic"]
     iteration = statistics.median(found[CLASSIC]["usual"]) * recipe.epochs / recipe.steps
@@ -199,20 +189,22 @@ def courses(found):
 
 
 def time_to_quality(found):
-    """When `QUICK` is as good as the classic setting at its end (p < 0.01), or None if it never is.
+    """When `QUICK` is better than the classic setting at its end, or None if it never is.
 
+    Better: p < 0.01 in Welch's one-sided t-test of the logarithms of their Fréchet distances.
     Returns (step, [seconds of each seed], seconds of the usual loop until the end of the classic setting).
     """
-    usual, quick = courses(found)
+    usual, quick = collect_courses(found)
     (end, *_), goal = zip(*(run[-1] for run in usual), strict=True)
     for step, moment in zip(MOMENTS, zip(*quick, strict=True), strict=False):
         seconds, distances = zip(*moment, strict=True)
-        if p_lower(distances, goal) < 0.01:
+        logs = [[math.log(distance) for distance in sample] for sample in (distances, goal)]
+        if stats.ttest_ind(*logs, equal_var=False, alternative="less").pvalue < 0.01:
             return step, seconds, end
 
 
 def table(found):
-    """What `figures` gave, as a table in Markdown: the median, the least and the greatest."""
+    """What `measure_all` gave, as a table in Markdown: the median, the least and the greatest."""
     rows = []
 
     def add(work, values, unit):

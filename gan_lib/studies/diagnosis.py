@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from gan_lib import training
-from gan_lib.studies.dry_run import Trial, flat, gradient, untouched
+from gan_lib.studies.dry_run import Trial, flatten, flatten_gradient, untouched
 
 SPAN = 100  # iterations per mean: over fewer, the records of a sound run can look like those of any fault
 LEAST, MOST = 5e-5, 0.5  # one iteration of a sound run changes a net by 3e-4 to 0.2 of its weights' norm ...
@@ -88,31 +88,30 @@ def check_inputs(trial):
         sign = f"values of {equal} are equal" if equal else "values are not finite"
         if equal or not batch.isfinite().all():
             return Remark(fault, sign, "look at the values, and at how they are drawn")
-    for player, net in (("D", trial.game.discriminator), ("G", trial.game.generator)):
-        if not flat(net.parameters()).isfinite().all():
+    for player, (net, _) in trial.players.items():
+        if not flatten(net.parameters()).isfinite().all():
             return Remark("not a number", f"in the weights of {player}", ORDER + "real pixels, gradients, rates")
 
 
 def check_step(trial, player):
     """The step of "D" or "G"."""
-    game = trial.game
-    players = (game.discriminator, game.d_optimizer), (game.generator, game.g_optimizer)
-    (net, optimizer), (opponent, _) = players if player == "D" else players[::-1]
+    (net, optimizer), (opponent, _) = trial.players[player], trial.players["G" if player == "D" else "D"]
     weights, others = list(net.parameters()), list(opponent.parameters())
     expected = trial.expected_gradient(player, weights)
     if expected is None:
         causes = f"that {player} has requires_grad, that the fakes are made without detach or no_grad"
         return Remark("no gradient", f"the loss of {player} doesn't depend on its weights", ORDER + causes)
-    before, others_before, stale, others_stale = flat(weights), flat(others), gradient(weights), gradient(others)
+    before, others_before = flatten(weights), flatten(others)
+    stale, others_stale = flatten_gradient(weights), flatten_gradient(others)
     seen = trial.step(player, optimizer, weights)
-    if player == "D" and gradient(others).any() and not gradient(others).equal(others_stale):
+    if player == "D" and flatten_gradient(others).any() and not flatten_gradient(others).equal(others_stale):
         return Remark("no detach", "a gradient of D's loss reaches G", "detach the fakes in D's step")
     held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
     own, foreign = (sum(id(tensor) in held for tensor in tensors) for tensors in (weights, others))
     if foreign or own < len(weights):
         sign = f"{player}'s holds {own} of the {len(weights)} tensors of {player}, and {foreign} of its opponent's"
         return Remark("optimiser", sign, "give each net its own optimiser, made from its parameters()")
-    if not flat(others).equal(others_before):
+    if not flatten(others).equal(others_before):
         return Remark("optimiser", f"{player}'s step moves its opponent", "step the optimiser of one net only")
     if not net.training and any(isinstance(layer, HAVE_MODES) for layer in net.modules()):
         return Remark("eval mode", f"{player} is trained in it", f"call train() on {player} before its step")
@@ -133,11 +132,12 @@ def check_step(trial, player):
         return Remark("stale gradients", f"{player}'s step adds to earlier ones", "call zero_grad before backward")
     against = torch.cosine_similarity(found, expected, dim=0).item() < -0.5
     even, up = torch.zeros(2), torch.full((2,), 0.1)  # logits of an undecided D, and where the player does better
-    loss, better = (game.loss.discriminator, (up, -up)) if player == "D" else (game.loss.generator, (even, up))
+    loss = trial.game.loss
+    loss, better = (loss.discriminator, (up, -up)) if player == "D" else (loss.generator, (even, up))
     maximize = optimizer.param_groups[0].get("maximize", False)
     trial.uphill[player] = against ^ maximize ^ bool(loss(*better) > loss(even, even))
     if found.any() or player == "G":  # beyond the margin the hinge loss of D has no gradient, and that is sound
-        trial.change[player] = ((flat(weights) - before).norm() / before.norm()).item() * found.any().item()
+        trial.change[player] = ((flatten(weights) - before).norm() / before.norm()).item() * found.any().item()
 
 
 @torch.no_grad()
@@ -177,10 +177,10 @@ def check_results(trial, means):
     if uphill == (False, True):
         return Remark("wrong sign", "G's step lowers D(G(z))", "G's loss must fall as D's logits of fakes rise")
     training.update_average(game)
-    if trial.change.get("G") and flat(game.average.parameters()).equal(trial.average):
+    if trial.change.get("G") and flatten(game.average.parameters()).equal(trial.average):
         return Remark("average", "the EMA doesn't follow G", "call update_average after G's step")
-    for player, rate, optimizer in zip("GD", game.rates, (game.g_optimizer, game.d_optimizer), strict=True):
-        lr, change = optimizer.param_groups[0]["lr"], trial.change.get(player)
+    for player, rate in zip("GD", game.rates, strict=True):
+        lr, change = trial.players[player][1].param_groups[0]["lr"], trial.change.get(player)
         if "high d_loss" in remarks and rate > HIGH:
             return Remark("learning rate", f"{remarks['high d_loss'].sign}; {player} learns at {lr:.2g}", "lower it")
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed

@@ -17,14 +17,14 @@ def untouched(game):
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     tensors = {t for net in nets for t in (*net.parameters(), *net.buffers())}.union(*(g["params"] for g in groups))
     saved = [(tensor, tensor.data, tensor.grad, tensor.requires_grad) for tensor in tensors]
-    fields = [(vars(each), dict(vars(each))) for each in (game, *(layer for net in nets for layer in net.modules()))]
-    fields += [(group, dict(group)) for group in groups]
-    states, rng = [optimizer.state for optimizer in optimizers], game.rng.get_state()
+    owners = game, *optimizers, *(layer for net in nets for layer in net.modules())
+    fields, rng = [(each, dict(each)) for each in (*map(vars, owners), *groups)], game.rng.get_state()
     try:
         for tensor, data, grad, _ in saved:
             tensor.data, tensor.grad = data.clone(), None if grad is None else grad.clone()
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = defaultdict(dict, {weights: copy.deepcopy(slots) for weights, slots in state.items()})
+        for optimizer in optimizers:
+            slots = {weights: copy.deepcopy(slots) for weights, slots in optimizer.state.items()}
+            optimizer.state = defaultdict(dict, slots)
         with torch.random.fork_rng([game.device] if game.device.type == "cuda" else []):
             yield
     finally:
@@ -32,8 +32,6 @@ def untouched(game):
             tensor.requires_grad_(requires_grad).data, tensor.grad = data, grad
         for now, before in fields:
             now.update(before)
-        for optimizer, state in zip(optimizers, states, strict=True):
-            optimizer.state = state
         game.rng.set_state(rng)
 
 
@@ -41,8 +39,8 @@ class Trial:
     """The batches of one iteration of a game, and the steps of its players "D" and "G"."""
 
     def __init__(self, game, images=None):
-        self.game, (z, later_z) = game, (game.noise(game.batch_size) for _ in range(2))
-        self.z, self.inputs = z, [("noise", z, later_z)]
+        self.game, self.z, later_z = game, game.noise(game.batch_size), game.noise(game.batch_size)
+        self.inputs = [("noise", self.z, later_z)]
         if images is None:  # fakes stand in for real images
             self.y = torch.arange(game.batch_size, device=game.device) % game.classes if game.classes else None
             self.real = game.generate(later_z, self.y).detach()
@@ -50,7 +48,8 @@ class Trial:
             (self.real, self.y), (later, _) = itertools.islice(training.real_batches(game, images), 2)
             self.inputs.append(("data", self.real, later))
         training.set_learning_rates(game)
-        self.fake, self.average = game.generate(z, self.y), flat(game.average.parameters())
+        self.fake, self.average = game.generate(self.z, self.y), flatten(game.average.parameters())
+        self.players = {"D": (game.discriminator, game.d_optimizer), "G": (game.generator, game.g_optimizer)}
         self.uphill = {}  # is a player worse off after its step?
         self.change = {}  # change of its weights, relative to their norm
 
@@ -66,7 +65,7 @@ class Trial:
         free = [tensor for tensor in weights if tensor.requires_grad and loss.requires_grad]
         found = torch.autograd.grad(loss, free, retain_graph=True, allow_unused=True) if free else []
         known = {tensor: part for tensor, part in zip(free, found, strict=True) if part is not None}
-        return flat(known.get(tensor, torch.zeros_like(tensor)) for tensor in weights) if known else None
+        return flatten(known.get(tensor, torch.zeros_like(tensor)) for tensor in weights) if known else None
 
     def step(self, player, optimizer, weights):
         """Take a player's step until `optimizer` steps, eleven times at most.
@@ -75,7 +74,7 @@ class Trial:
         """
         step = training.discriminator_step if player == "D" else training.generator_step
         seen, fake = [], self.fake
-        look = lambda *_: seen.append((gradient(weights), sum(tensor.grad is not None for tensor in weights)))
+        look = lambda *_: seen.append((flatten_gradient(weights), sum(tensor.grad is not None for tensor in weights)))
         with optimizer.register_step_pre_hook(look):
             for times in range(1, 12):
                 step(self.game, self.real, fake, self.y)
@@ -85,11 +84,11 @@ class Trial:
                 fake = self.game.generate(self.z, self.y)
 
 
-def flat(tensors):
+def flatten(tensors):
     """Tensors as one, [n]."""
     return torch.cat([tensor.detach().flatten() for tensor in tensors])
 
 
-def gradient(weights):
+def flatten_gradient(weights):
     """The stored gradient of weights as one tensor [n], 0 where there is none."""
-    return flat(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in weights)
+    return flatten(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in weights)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 
 from gan_lib import UserError, data, losses, recipes, training
-from gan_lib.studies.diagnosis import diagnose as diagnose
 
 HEALTHY = "healthy"
 
@@ -21,7 +20,7 @@ def wrong_range(game, images):
     """Real images have mean 0 and variance 1, as for a classifier: they go up to 2.82, and G's tanh ends at 1."""
 
     def sample(n, rng):
-        chosen = torch.randint(len(images), (n,), generator=rng, device=images.device)
+        chosen = torch.randint(len(images), (n,), generator=rng)
         return (images[chosen].unsqueeze(1) / 255 - 0.1307) / 0.3081
 
     return SimpleNamespace(sample=sample)
@@ -68,16 +67,16 @@ FAULTS = {
 }
 
 
-def broken(fault, seed=0, device="cpu"):
+def break_game(fault, seed=0):
     """A game of `mlp-quick` with a fault (a name in `FAULTS`, or "healthy"), and what it trains on. Raises `UserError`."""
     if fault not in (HEALTHY, *FAULTS):
         raise UserError(f"There is no fault called {fault!r}; choose one of: {', '.join(FAULTS)}.")
-    game, images = recipes.get("mlp-quick").game(seed, device), data.load(device=device).images
+    game, images = recipes.get("mlp-quick").game(seed), data.load().images
     other = FAULTS[fault](game, images) if fault != HEALTHY else None
     return game, other or images
 
 
-class Patient(NamedTuple):
+class PracticeRun(NamedTuple):
     """A training run that may have a fault."""
 
     game: training.Game
@@ -85,10 +84,10 @@ class Patient(NamedTuple):
     images: object  # what it trains on, as `training.real_batches` takes it
 
 
-def admit(fault, seed=0, steps=300):
-    """Train `broken(fault, seed)`. Returns a `Patient`."""
-    game, images = broken(fault, seed)
-    run = Patient(game, [], images)
+def train_broken(fault, seed=0, steps=300):
+    """Train the game of `break_game`. Returns a `PracticeRun`."""
+    game, images = break_game(fault, seed)
+    run = PracticeRun(game, [], images)
     with contextlib.suppress(training.Diverged):
         for record in training.train(game, images, steps, record_every=20):
             run.records.append(record)
@@ -96,11 +95,11 @@ def admit(fault, seed=0, steps=300):
 
 
 @functools.cache
-def patients(seed=0):
-    """Three blind runs, drawn with `seed`, as `Patient`s. One may be healthy."""
-    return [admit(fault, 1000 + 10 * seed + i, steps=200) for i, fault in enumerate(answers(seed))]
+def make_blind_runs():
+    """Three `PracticeRun`s with the faults `blind_faults`. One may be healthy."""
+    return [train_broken(fault, 1000 + i, steps=200) for i, fault in enumerate(blind_faults())]
 
 
-def answers(seed=0):
-    """The faults of the three `patients`, which spoil the exercise."""
-    return random.Random(f"patients {seed}").sample([HEALTHY, *FAULTS], 3)
+def blind_faults():
+    """The three names that the blind runs hide, drawn at random so that reading this doesn't give them away."""
+    return random.Random("patients 0").sample([HEALTHY, *FAULTS], 3)

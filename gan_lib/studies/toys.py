@@ -91,13 +91,6 @@ def grid(side=5, spacing=1.0, sigma=0.1):
     return Mixture(torch.cartesian_prod(at, at), sigma)
 
 
-def spiral(modes=60, turns=1.5, radius=2.0, sigma=0.1):
-    """A `Mixture` with so many modes that they merge into a curve, from near the origin out to `radius`."""
-    t = torch.linspace(0.15, 1, modes).sqrt()  # nearly even along the curve
-    angle = 2 * math.pi * turns * t
-    return Mixture(radius * torch.stack([t * angle.cos(), t * angle.sin()], 1), sigma)
-
-
 def optimal_logit(p, q, x):
     """log p(x) - log q(x), [N]. Its sigmoid is p / (p + q), the optimal D for real points from p and fakes from q.
 
@@ -106,23 +99,23 @@ def optimal_logit(p, q, x):
     return p.log_prob(x) - q.log_prob(x)
 
 
-def good_samples(world, x, sigmas=3):
-    """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within `sigmas` standard deviations.
+def count_good_samples(world, x):
+    """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within three standard deviations.
 
-    With 3, as in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
+    As in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
     """
     distance, mode = (x.unsqueeze(1) - world.centres).norm(dim=2).min(1)
-    return mode[distance <= sigmas * world.sigma].bincount(minlength=len(world.centres))
+    return mode[distance <= 3 * world.sigma].bincount(minlength=len(world.centres))
 
 
-def captured_modes(world, x, sigmas=3):
+def count_modes(world, x):
     """How many modes have at least one good sample among x."""
-    return good_samples(world, x, sigmas).count_nonzero().item()
+    return count_good_samples(world, x).count_nonzero().item()
 
 
-def share_of_good_samples(world, x, sigmas=3):
-    """The share of x that is good: of a world's own points in the plane 1 - exp(-sigmas² / 2) or more, 98.9 % with 3."""
-    return good_samples(world, x, sigmas).sum().item() / len(x)
+def share_of_good_samples(world, x):
+    """The share of x that is good: of a world's own points in the plane 1 - exp(-9 / 2) or more, 98.9 %."""
+    return count_good_samples(world, x).sum().item() / len(x)
 
 
 def nets(d=2, latent_dim=2, width=64):

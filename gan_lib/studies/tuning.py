@@ -54,12 +54,12 @@ def objective(trial, images, steps):
     return distance
 
 
-def recipe_of(params):
+def make_recipe(params):
     """The recipe with the settings `params`, as in `trial.params`."""
     return suggest(optuna.trial.FixedTrial(params))
 
 
-def stored():
+def load_results():
     """study.json, made by `tools/make_study.py`: {"steps", "trials", "again", "full"}.
 
     `trials` is [{"state", "params", "course", "value", "diverged"} …]. `again` is {number: [distance …]}, from five new seeds
@@ -69,10 +69,10 @@ def stored():
     return json.loads((reference.FOLDER / "study.json").read_text())
 
 
-def study():
-    """The trials of `stored` as an Optuna study in memory."""
+def load_study():
+    """The trials of `load_results` as an Optuna study in memory."""
     found = optuna.create_study()
-    for row in stored()["trials"]:
+    for row in load_results()["trials"]:
         fixed = optuna.trial.FixedTrial(row["params"])
         suggest(fixed)  # gives it the ranges
         trial = optuna.trial.create_trial(

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import csv
 import dataclasses
-import functools
 
 import pytest
 import torch
@@ -12,7 +11,8 @@ import torch
 from gan_lib import UserError, data, hardware, losses, recipes, reference, training
 from gan_lib.checks.keep_it_stable import blind_runs
 from gan_lib.studies import diagnosis, faults, toys
-from gan_lib.studies.faults import FAULTS, HEALTHY, diagnose
+from gan_lib.studies.diagnosis import diagnose
+from gan_lib.studies.faults import FAULTS, HEALTHY
 from gan_lib.training import Record
 from gan_lib.widgets import dashboard
 from tests import faults as breakages
@@ -27,16 +27,15 @@ def course(*changes, every=100, start=0):
 
 
 def small(**changes):
-    """The recipe `mlp-quick`, smaller."""
-    return dataclasses.replace(recipes.get("mlp-quick"), **{"width": 64, "batch_size": 32} | changes)
+    """A game of `mlp-quick`, smaller."""
+    return dataclasses.replace(recipes.get("mlp-quick"), width=64, batch_size=32, **changes).game(3)
 
 
-def trained(game, images, steps=100):
+def train(game, images, steps=100):
     """The records of so many iterations, or of those before a failure."""
     records = []
     with contextlib.suppress(training.Diverged, RuntimeError):
-        for record in training.train(game, images, steps, record_every=50):
-            records.append(record)
+        records.extend(training.train(game, images, steps, record_every=50))
     return records
 
 
@@ -46,21 +45,15 @@ def digits():
     return data.load().images[:10_000]
 
 
-@pytest.fixture(scope="module")
-def run_with():
-    """`run_with(fault, seed)` is `faults.admit`, with each run made once."""
-    return functools.cache(lambda fault, seed: faults.admit(fault, seed, 200))
-
-
 # Faults
 
 
 @pytest.mark.parametrize("name", breakages.FAULTS)
 def test_a_fault_is_traced_to_its_cause(name, digits, monkeypatch):
     fault, expected, fragment = breakages.FAULTS[name]
-    game = small().game(3)
+    game = small()
     images = fault(game, digits, monkeypatch)
-    records = trained(game, images)
+    records = train(game, images)
     remark = diagnose(records, game, images)
     assert remark.fault == expected
     assert fragment in str(remark)
@@ -71,8 +64,8 @@ def test_a_fault_is_traced_to_its_cause(name, digits, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_of_the_lesson_is_named(fault, seed, run_with):
-    run = run_with(fault, seed)
+def test_each_fault_of_the_lesson_is_named(fault, seed):
+    run = faults.train_broken(fault, seed, 200)
     remark = diagnose(run.records, run.game, run.images)
     assert remark.fault == fault
     assert str(remark) == f"{fault}: {remark.sign}; {remark.cure}"
@@ -83,9 +76,9 @@ def test_each_fault_of_the_lesson_is_named(fault, seed, run_with):
 
 @pytest.mark.parametrize("name", breakages.SOUND)
 def test_other_ways_to_train_have_no_remark(name, digits, monkeypatch):
-    game = small().game(3)
+    game = small()
     images = breakages.SOUND[name](game, digits, monkeypatch)
-    assert diagnose(trained(game, images), game, images) is None
+    assert diagnose(train(game, images), game, images) is None
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -99,15 +92,15 @@ def test_no_recipe_has_a_remark_from_its_first_iteration_on(name):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_healthy_run_has_no_remark_at_any_record(seed, run_with):
-    run = run_with(HEALTHY, seed)
+def test_a_healthy_run_has_no_remark_at_any_record(seed):
+    run = faults.train_broken(HEALTHY, seed, 200)
     assert {diagnose(run.records[:n]) for n in range(len(run.records) + 1)} == {None}
     assert diagnose(run.records, run.game, run.images) is None
 
 
 def test_decayed_learning_rates_have_no_remark(digits):
-    game = small(anneal=True).game()
-    trained(game, digits)
+    game = small(anneal=True)
+    train(game, digits)
     game.step = game.horizon = 1000
     assert diagnose([], game, digits) is None
     assert game.g_optimizer.param_groups[0]["lr"] == 1e-3
@@ -129,7 +122,7 @@ def test_finished_runs_have_no_remark(name):
 def test_points_have_no_remark_wherever_they_lie():
     game = training.Game(*toys.nets(), latent_dim=2, g_lr=1e-2, d_lr=1e-2)
     far = toys.Mixture(torch.tensor([[5.0, 5.0]]), 1.0)
-    assert diagnose(trained(game, far), game, far) is None
+    assert diagnose(train(game, far), game, far) is None
 
 
 # Nothing changes
@@ -140,29 +133,27 @@ def test_a_diagnosed_run_equals_an_undiagnosed_one(name, state_of, differences):
     recipe, images = dataclasses.replace(recipes.get(name), width=8, d_width=None, batch_size=16), data.load()
     one, other = recipe.game(), recipe.game()
 
-    def more(game):
-        """What `state_of` leaves out."""
+    def everything(game):
         nets, optimizers = (game.generator, game.discriminator, game.average), (game.g_optimizer, game.d_optimizer)
         weights = [w for net in nets for w in net.parameters()]
-        fields = [game.seconds, game.rates, *(optimizer.param_groups[0]["lr"] for optimizer in optimizers)]
-        fields += [*(w.requires_grad for w in weights), *(layer.training for net in nets for layer in net.modules())]
-        return fields, [torch.get_rng_state(), *(None if w.grad is None else w.grad.clone() for w in weights)]
+        numbers = [game.seconds, *game.rates, *(optimizer.param_groups[0]["lr"] for optimizer in optimizers)]
+        numbers += [*(w.requires_grad for w in weights), *(layer.training for net in nets for layer in net.modules())]
+        gradients = {f"gradient {i}": w.grad.clone() for i, w in enumerate(weights) if w.grad is not None}
+        others = {"numbers": torch.tensor(numbers, dtype=torch.float64), "torch's rng": torch.get_rng_state()}
+        return state_of(game) | gradients | others
 
-    same = lambda a, b: a is b is None or a.equal(b)
     for _ in range(3):
-        fields, tensors = more(one)
+        before = everything(one)
         assert diagnose([], one, images) is None
-        assert more(one)[0] == fields
-        assert all(map(same, more(one)[1], tensors))
-        assert differences(state_of(one), state_of(other)) == []
+        assert differences(everything(one), before) == []
         a, b = ([record._replace(seconds=0) for record in training.train(game, images, 2)] for game in (one, other))
         assert a == b
         assert differences(state_of(one), state_of(other)) == []
 
 
 def test_a_step_that_fails_is_a_remark_and_changes_nothing(digits, monkeypatch, state_of, differences):
-    game = small().game()
-    trained(game, digits, 2)
+    game = small()
+    train(game, digits, 2)
     before = state_of(game)
 
     def fails(*_):
@@ -185,8 +176,8 @@ def test_one_process_of_several_runs_no_iteration_alone(new_game, images):
 
 def test_a_diagnosis_costs_two_iterations_at_most(digits):
     """Counted in images that pass through D: an iteration shows it three batches, fakes twice."""
-    game, seen = small().game(), []
-    trained(game, digits, 1)
+    game, seen = small(), []
+    train(game, digits, 1)
     game.discriminator.register_forward_hook(lambda net, inputs, logits: seen.append(len(logits)))
     assert diagnose([], game, digits) is None
     assert sum(seen) <= 2 * 3 * 32 + 3 * 2 * 16
@@ -230,17 +221,12 @@ def test_curves_alone_show_a_symptom_and_what_to_check(fault, change, sign):
         [],
         course({"d_loss": 600.0}, {"d_loss": 600.0}, every=49),  # not yet 100 iterations
         course(STRONG_D, STRONG_D, every=20, start=5000),  # a run that was resumed, and not yet 100 iterations since
-        *(
-            course(change, change)
-            for change in (
-                {"d_loss": 2.9},
-                {"d_real": 0.2, "d_fake": 0.69},
-                {"d_real": 0.65, "d_fake": 0.51, "g_loss": 0.65},
-                STRONG_D | {"d_loss": 0.011},
-                STRONG_D | {"d_loss": -5.0},  # Wasserstein
-                {"d_loss": 0.0, "d_real": 1.0, "d_fake": 1.0},
-            )
-        ),
+        course({"d_loss": 2.9}),
+        course({"d_real": 0.2, "d_fake": 0.69}),
+        course({"d_real": 0.65, "d_fake": 0.51, "g_loss": 0.65}),
+        course(STRONG_D | {"d_loss": 0.011}),
+        course(STRONG_D | {"d_loss": -5.0}),  # Wasserstein
+        course({"d_loss": 0.0, "d_real": 1.0, "d_fake": 1.0}),
     ],
 )
 def test_near_a_symptom_or_with_few_records_there_is_no_remark(records):
@@ -258,69 +244,48 @@ def test_spans_are_means_over_the_iterations():
     assert first.d_loss == pytest.approx((60 * 1 + 40 * 2) / 100)
     assert second.d_loss == pytest.approx((37 * 3 + 63 * 4) / 100)
     assert first.g_loss == pytest.approx(1.0)
-    assert [each.step for each in diagnosis.spans(course({}, {}, every=250))] == [
-        500
-    ]  # where the first starts is unknown
-    assert [each.step for each in diagnosis.spans(course(*[{}] * 5, every=60))] == [120, 240]
+    steps = lambda records: [mean.step for mean in diagnosis.spans(records)]
+    assert steps(course({}, {}, every=250)) == [500]  # where the first starts is unknown
+    assert steps(course(*[{}] * 5, every=60)) == [120, 240]
 
 
 # The faults of the lesson
 
 
 def test_a_broken_game_differs_from_the_sound_one_as_its_fault_says():
-    sound, images = faults.broken(HEALTHY)
+    sound, images = faults.break_game(HEALTHY)
     assert images.shape == (60_000, 28, 28)
-    game, zero_mean = faults.broken("range")
+    game, zero_mean = faults.break_game("range")
     drawn = torch.cat([zero_mean.sample(100, game.rng) for _ in range(20)])
     assert drawn.shape == (2000, 1, 28, 28)
     ends = [pytest.approx((pixel - 0.1307) / 0.3081) for pixel in (0, 1)]
     assert [drawn.min().item(), drawn.max().item()] == ends
     assert [drawn.mean().item(), drawn.std().item()] == pytest.approx([0, 1], abs=0.03)
-    assert faults.broken("learning rate")[0].rates == tuple(20 * rate for rate in sound.rates)
-    assert faults.broken("discriminator too strong")[0].rates == (sound.rates[0] / 100, sound.rates[1])
+    assert faults.break_game("learning rate")[0].rates == tuple(20 * rate for rate in sound.rates)
+    assert faults.break_game("discriminator too strong")[0].rates == (sound.rates[0] / 100, sound.rates[1])
     a, b = torch.tensor([0.5, 2.0]), torch.tensor([-3.0, 1.0])
-    swapped = faults.broken("swapped labels")[0].loss
+    swapped = faults.break_game("swapped labels")[0].loss
     assert swapped.discriminator(a, b).equal(sound.loss.discriminator(b, a))
     assert swapped.generator(None, b).equal(sound.loss.generator(None, b))
-    twice, real = faults.broken("sigmoid twice")[0], data.to_range(images[:4])
+    twice, real = faults.break_game("sigmoid twice")[0], data.to_range(images[:4])
     assert twice.discriminator(real).equal(sound.discriminator(real).sigmoid())
 
 
 def test_without_detach_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
-    game, images = faults.broken("no detach", seed=1)
+    game, images = faults.break_game("no detach", seed=1)
     real, z = data.to_range(images[:100]), game.noise(100)
     for _ in range(20):
         training.discriminator_step(game, real, real)
     g_before, d_before = copy.deepcopy(game.generator), copy.deepcopy(game.discriminator)
     for _ in range(5):
         training.discriminator_step(game, real, real)
-    assert not game.generator[0].weight.equal(g_before[0].weight)
     with torch.no_grad():
         assert d_before(game.generator(z)).mean() < d_before(g_before(z)).mean()
 
 
 def test_an_unknown_fault_is_refused_with_the_names():
     with pytest.raises(UserError, match=r"There is no fault called 'flu'; choose one of: range, no detach, "):
-        faults.broken("flu")
-
-
-# Blind runs
-
-
-def test_the_blind_runs_are_three_different_ones_and_one_may_be_healthy():
-    drawn = [faults.answers(seed) for seed in range(30)]
-    assert {len(set(three)) for three in drawn} == {3}
-    assert {name for three in drawn for name in three} == {HEALTHY, *FAULTS}
-    assert faults.answers(7) == faults.answers(7)
-    assert len(set(map(tuple, drawn))) > 20
-
-
-def test_the_blind_runs_have_the_faults_that_the_diagnosis_finds():
-    three = faults.patients()
-    found = [diagnose(each.records, each.game, each.images) for each in three]
-    assert [remark.fault if remark else HEALTHY for remark in found] == faults.answers()
-    assert [(each.game.step, len(each.records)) for each in three] == [(200, 10)] * 3
-    assert faults.patients() is three
+        faults.break_game("flu")
 
 
 def test_a_run_that_diverges_keeps_the_records_before(monkeypatch):
@@ -329,16 +294,29 @@ def test_a_run_that_diverges_keeps_the_records_before(monkeypatch):
         raise training.Diverged("d_loss nan")
 
     monkeypatch.setattr(training, "train", train)
-    assert faults.admit("learning rate").records == course({}, {})
+    assert faults.train_broken("learning rate").records == course({}, {})
+
+
+# Blind runs
+
+
+def test_the_three_blind_runs_have_different_faults_which_the_diagnosis_finds():
+    three = faults.make_blind_runs()
+    found = [diagnose(each.records, each.game, each.images) for each in three]
+    assert [remark.fault if remark else HEALTHY for remark in found] == faults.blind_faults()
+    assert len(set(faults.blind_faults())) == 3
+    assert [(each.game.step, len(each.records)) for each in three] == [(200, 10)] * 3
+    assert faults.make_blind_runs() is three
 
 
 def test_the_check_says_what_contradicts_a_wrong_name_and_never_gives_away_the_right_one():
-    assert blind_runs(tuple(faults.answers())).status == "right"
-    for i, right in enumerate(faults.answers()):
-        for name in {HEALTHY, *FAULTS} - {right}:
-            reason = blind_runs([*faults.answers()[:i], name, *faults.answers()[i + 1 :]]).reason
-            assert reason.startswith(f"the {('first', 'second', 'third')[i]} run is not {name}: ")
-            assert right not in reason
+    faulty = faults.blind_faults()
+    assert blind_runs(tuple(faulty)).status == "right"
+    for i, place in enumerate(("first", "second", "third")):
+        for name in {HEALTHY, *FAULTS} - {faulty[i]}:
+            reason = blind_runs([*faulty[:i], name, *faulty[i + 1 :]]).reason
+            assert reason.startswith(f"the {place} run is not {name}: ")
+            assert faulty[i] not in reason
 
 
 # On the dashboard

@@ -25,21 +25,22 @@ def replace_training(monkeypatch):
     return replace
 
 
-def complete(study):
-    """The trials that were completed, best first."""
-    return sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value)
+def ranked(study):
+    """The numbers of the trials that were completed, best first."""
+    trials = study.get_trials(states=[TrialState.COMPLETE])
+    return [trial.number for trial in sorted(trials, key=lambda trial: trial.value)]
 
 
 # The space
 
 
 def test_the_default_is_the_recipe():
-    assert tuning.recipe_of(tuning.DEFAULT) == recipes.get("mlp-quick")
+    assert tuning.make_recipe(tuning.DEFAULT) == recipes.get("mlp-quick")
 
 
 def test_a_trial_sets_what_it_proposes():
     params = {"g_lr": 3e-4, "d_lr": 7e-3, "beta1": 0.2, "width": 99, "loss": "hinge", "penalty": "R1", "gamma": 5.0}
-    recipe = tuning.recipe_of(params)
+    recipe = tuning.make_recipe(params)
     assert (recipe.g_lr, recipe.d_lr, recipe.betas, recipe.width) == (3e-4, 7e-3, (0.2, 0.999), 99)
     assert (recipe.loss, recipe.penalty, recipe.gamma, recipe.nets) == ("hinge", "R1", 5.0, "mlp")
 
@@ -48,7 +49,6 @@ def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
     without, trial = FixedTrial(tuning.DEFAULT), FixedTrial(PENALISED)
     tuning.suggest(without), tuning.suggest(trial)
     assert trial.distributions.keys() - without.distributions.keys() == {"gamma"}
-    assert tuning.recipe_of(tuning.DEFAULT).gamma == 0
     ranges = {name: (d.low, d.high, d.log) for name, d in trial.distributions.items() if hasattr(d, "low")}
     assert ranges == {
         "g_lr": (1e-4, 2e-2, True),
@@ -77,35 +77,30 @@ def test_a_run_is_measured_three_times():
     assert other != found[-1][1]
 
 
-def run_one(pruner=None, params=tuning.DEFAULT):
-    study = optuna.create_study(pruner=pruner or optuna.pruners.NopPruner())
+def optimize(n=1, study=None, pruner=None, params=tuning.DEFAULT):
+    """The `n` trials of a search that begins with `params`."""
+    study = study or optuna.create_study(pruner=pruner or optuna.pruners.NopPruner())
     study.enqueue_trial(params)
-    study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=1)
-    return study.trials[0]
+    study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=n)
+    return study.trials[-n:]
 
 
-def test_the_last_distance_counts_and_earlier_ones_are_reported(replace_training):
+def test_the_last_distance_counts_and_the_number_of_the_trial_is_the_seed(replace_training):
     calls = []
-    replace_training(lambda recipe, seed: calls.append((recipe, seed)) or (90.0, 50.0, 60.0))
-    trial = run_one(params=PENALISED)
+    replace_training(lambda recipe, seed: calls.append((recipe, seed)) or (90.0, 50.0, 60.0 + seed))
+    trial, *others = optimize(3, params=PENALISED)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 60.0)
     assert trial.intermediate_values == {10: 90.0, 20: 50.0}
-    assert calls == [(tuning.recipe_of(PENALISED), 0)]
-
-
-def test_the_seed_is_the_number_of_the_trial(replace_training):
-    replace_training(lambda recipe, seed: (1, 1, 100 + seed))
-    study = optuna.create_study()
-    study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=3)
-    assert [trial.value for trial in study.trials] == [100, 101, 102]
+    assert calls[0] == (tuning.make_recipe(PENALISED), 0)
+    assert [trial.value for trial in others] == [61, 62]
 
 
 def test_a_bad_run_is_pruned_but_not_at_its_end(replace_training):
     replace_training(lambda recipe, seed: (90.0, 80.0, 1.0))
-    trial = run_one(optuna.pruners.ThresholdPruner(upper=85))
+    (trial,) = optimize(pruner=optuna.pruners.ThresholdPruner(upper=85))
     assert (trial.state, trial.intermediate_values, trial.user_attrs) == (TrialState.PRUNED, {10: 90.0}, {})
     replace_training(lambda recipe, seed: (10.0, 20.0, 900.0))
-    assert run_one(optuna.pruners.ThresholdPruner(upper=85)).state == TrialState.COMPLETE
+    assert optimize(pruner=optuna.pruners.ThresholdPruner(upper=85))[0].state == TrialState.COMPLETE
 
 
 def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
@@ -114,7 +109,7 @@ def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
         raise training.Diverged("A loss stopped being a number before step 20.")
 
     replace_training(course)
-    trial = run_one()
+    (trial,) = optimize()
     assert (trial.state, trial.value) == (TrialState.PRUNED, 90.0)
     assert trial.user_attrs == {"diverged": "A loss stopped being a number before step 20."}
 
@@ -122,8 +117,13 @@ def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
 # The stored study
 
 
-def test_the_stored_study_is_one_of_the_space_with_the_default_first():
-    found, study = tuning.stored(), tuning.study()
+@pytest.fixture(scope="module")
+def study():
+    return tuning.load_study()
+
+
+def test_the_stored_study_is_one_of_the_space_with_the_default_first(study):
+    found = tuning.load_results()
     assert found["steps"] == tuning.STEPS
     assert len(study.trials) == len(found["trials"]) >= 200
     assert study.trials[0].params == tuning.DEFAULT
@@ -131,35 +131,35 @@ def test_the_stored_study_is_one_of_the_space_with_the_default_first():
         assert (trial.params, trial.state.name, trial.value) == (row["params"], row["state"], row["value"])
         assert trial.intermediate_values == {int(step): distance for step, distance in row["course"].items()}
         assert trial.user_attrs.get("diverged") == row["diverged"]
-        assert tuning.recipe_of(trial.params).nets == "mlp"
 
 
-def test_the_stored_study_ran_its_best_trials_again():
-    found, study = tuning.stored(), tuning.study()
-    best = [str(trial.number) for trial in complete(study) if trial.number != 0][:8]
-    assert list(found["again"])[:9] == ["0", *best]
+def test_the_stored_study_ran_its_best_trials_again(study):
+    found = tuning.load_results()
+    best = [number for number in ranked(study) if number != 0][:8]
+    assert list(map(int, found["again"]))[:9] == [0, *best]
+    assert {len(distances) for distances in found["again"].values()} == {5}
     assert len(found["again"]) == 17
-    assert all(len(distances) == 5 for distances in found["again"].values())
     assert found["full"]["number"] == study.best_trial.number
     assert len(found["full"]["distances"]) == 2
 
 
 def test_a_search_can_continue_from_the_stored_study(replace_training):
     replace_training(lambda recipe, seed: (90.0, 50.0, 60.0))
-    study = tuning.study()
+    study = tuning.load_study()
     before = len(study.trials)
-    study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=2)
-    assert [trial.number for trial in study.trials[before:]] == [before, before + 1]
+    assert [trial.number for trial in optimize(2, study)] == [before, before + 1]
 
 
 # The tool
 
 
 class Runs:
-    """Made-up runs, counted: the nearer g_lr is to 0.003 the better. The run with the seed `interrupted` fails once."""
+    """The tool on made-up runs: the nearer g_lr is to 0.003 the better. The run with the seed `interrupted` fails once."""
 
-    def __init__(self, folder):
-        self.folder, self.seeds, self.interrupted = folder, [], None
+    def __init__(self, root, patch):
+        self.file, self.seeds, self.interrupted = root / "gan_lib" / "reference" / "study.json", [], None
+        self.file.parent.mkdir(parents=True)
+        self.options, self.patch = ["--root", str(root)], patch
 
     def __call__(self, recipe, seed):
         self.seeds.append(seed)
@@ -169,64 +169,48 @@ class Runs:
         score = 30 + 1000 * abs(recipe.g_lr - 0.003) + seed % 10
         return score + 20, score + 10, score
 
+    def make(self, trials):
+        """Run the tool."""
+        self.patch.setattr("sys.argv", ["make_study.py", "--trials", str(trials), *self.options])
+        tool.main()
+
 
 @pytest.fixture
 def runs(replace_training, monkeypatch, tmp_path):
-    runs = Runs(tmp_path / "gan_lib" / "reference")
+    runs = Runs(tmp_path, monkeypatch)
     replace_training(runs)
-    runs.folder.mkdir(parents=True)
     monkeypatch.setattr(tool, "at_full_length", lambda recipe, images: [2.5, 2.6])
-    monkeypatch.setattr(tuning.reference, "FOLDER", runs.folder)
+    monkeypatch.setattr(tuning.reference, "FOLDER", runs.file.parent)
     return runs
 
 
-@pytest.fixture
-def make(monkeypatch, tmp_path):
-    """`make(trials)` runs the tool."""
-
-    def make(trials):
-        monkeypatch.setattr("sys.argv", ["study.py", "--trials", str(trials), "--root", str(tmp_path)])
-        tool.main()
-
-    return make
-
-
 @pytest.mark.parametrize("trial", [0, 4])
-def test_an_interrupted_study_continues_and_a_finished_one_is_not_made_again(trial, runs, make):
+def test_an_interrupted_study_continues_and_is_read_back(trial, runs):
     runs.interrupted = trial
     with pytest.raises(KeyboardInterrupt):
-        make(12)
+        runs.make(18)
     assert runs.seeds == [*range(trial + 1)]
-    make(12)
-    assert [seed for seed in runs.seeds if seed < 10_000] == list(range(13))  # the interrupted one keeps its number
-    assert tuning.study().trials[0].params == tuning.DEFAULT
-    count, first = len(runs.seeds), (runs.folder / "study.json").read_bytes()
-    make(12)
-    assert len(runs.seeds) == count
-    assert (runs.folder / "study.json").read_bytes() == first
-
-
-def test_what_the_tool_writes_is_read_back(runs, make):
-    runs.interrupted = 4
-    with pytest.raises(KeyboardInterrupt):
-        make(18)
-    make(18)
-    found, study = tuning.stored(), tuning.study()
+    runs.make(18)
+    assert [seed for seed in runs.seeds if seed < 10_000] == list(range(19))  # the interrupted one keeps its number
+    found, study = tuning.load_results(), tuning.load_study()
     assert len(study.trials) == 18
     assert study.trials[0].params == tuning.DEFAULT
-    ranked, order = [trial.number for trial in complete(study)], list(map(int, found["again"]))
-    assert order[:9] == [0, *(number for number in ranked if number)][:9]
+    best, order = ranked(study), list(map(int, found["again"]))
+    assert order[:9] == [0, *(number for number in best if number)][:9]
     assert len(set(order)) == len(order)
     for number, values in found["again"].items():
-        expected = 30 + 1000 * abs(tuning.recipe_of(study.trials[int(number)].params).g_lr - 0.003)
+        expected = 30 + 1000 * abs(tuning.make_recipe(study.trials[int(number)].params).g_lr - 0.003)
         assert values == pytest.approx([expected + luck for luck in range(5)], abs=2e-3)
-    assert found["full"] == {"number": ranked[0], "distances": [2.5, 2.6]}
+    assert found["full"] == {"number": best[0], "distances": [2.5, 2.6]}
 
 
-def test_a_continued_search_proposes_new_settings_and_runs_again_with_new_seeds(runs, make):
-    make(4)
-    make(8)
-    rates = [row["params"]["g_lr"] for row in tuning.stored()["trials"]]
+def test_a_finished_study_is_not_made_again_and_a_longer_one_proposes_new_settings(runs):
+    runs.make(4)
+    seeds, first = list(runs.seeds), runs.file.read_bytes()
+    runs.make(4)
+    assert (runs.seeds, runs.file.read_bytes()) == (seeds, first)
+    runs.make(8)
+    rates = [row["params"]["g_lr"] for row in tuning.load_results()["trials"]]
     assert len(set(rates)) == 8
     assert {seed for seed in runs.seeds if seed >= 8} == set(tool.FRESH)
     assert len(tool.FRESH) == 5
