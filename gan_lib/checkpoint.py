@@ -4,7 +4,6 @@ A checkpoint is a `.safetensors`: named tensors and a JSON header, nothing that 
 lesson 04.
 """
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 
 from gan_lib import UserError, recipes
 from gan_lib.files import write_atomically
-from gan_lib.training import Diverged, Record, check_settings, set_learning_rates
+from gan_lib.training import Diverged, check_settings, set_learning_rates
 
 NETS = ("generator", "discriminator", "average")
 OPTIMIZERS = ("g_optimizer", "d_optimizer")
@@ -203,21 +202,3 @@ def sampler(source, device="cpu"):
     """The frozen generator that `source` names (see `files_of`); of a run's folder, the newest."""
     paths = files_of(source)
     return resume(paths[-1], device).sampler() if paths else recipes.pretrained(source, device)
-
-
-def save_records(records, path):
-    """Write `Record`s as CSV with a header line, atomically."""
-    lines = [",".join(Record._fields), *(",".join(map(str, record)) for record in records)]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
-
-
-def load_records(path):
-    """The records that `save_records` wrote; [] where there is no such file. Raises `UserError` where it is another file."""
-    if not Path(path).exists():
-        return []
-    try:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import UserError, checkpoint, data, files, training
+from gan_lib import UserError, checkpoint, data, files, runs, training
 
 
 def play(game, images, steps):
@@ -113,7 +113,7 @@ def test_a_run_from_before_the_last_rewrite_goes_on_as_it_did(tmp_path):
     """tests/before holds a checkpoint at step 4 and the records up to step 8: its order of random draws still holds."""
     game = checkpoint.resume(BEFORE / "step_0000004.safetensors")
     game.dtype = torch.float32
-    records = checkpoint.load_records(BEFORE / "records.csv")
+    records = runs.load_records(BEFORE / "records.csv")
     images = (torch.arange(96 * 784) * 7919 % 256).to(torch.uint8).view(96, 28, 28)
     digits = data.Digits(images, torch.arange(96) % 10)
     for was, now in zip(records[4:], training.train(game, digits, 4, record_every=1), strict=True):
@@ -198,30 +198,6 @@ def test_a_write_that_fails_leaves_the_old_checkpoint_whole(where, name, fail, m
         checkpoint.save(new_game(seed=5), saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
-
-
-# Records
-
-
-def test_records_come_back_as_they_were(tmp_path, new_game, images):
-    records = list(training.train(new_game(), images, 7, record_every=3))
-    checkpoint.save_records(records, tmp_path / "records.csv")
-    assert checkpoint.load_records(tmp_path / "records.csv") == records
-    first = (tmp_path / "records.csv").read_text().splitlines()[0]
-    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
-
-
-def test_no_file_is_no_records(tmp_path):
-    assert checkpoint.load_records(tmp_path / "records.csv") == []
-    checkpoint.save_records([], tmp_path / "records.csv")
-    assert checkpoint.load_records(tmp_path / "records.csv") == []
-
-
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
-def test_a_foreign_file_of_records_is_refused(text, tmp_path):
-    (tmp_path / "records.csv").write_text(text)
-    with pytest.raises(UserError, match=r"is not a records\.csv of gan_lib: move it away to go on without it"):
-        checkpoint.load_records(tmp_path / "records.csv")
 
 
 # Files that don't fit
