@@ -1,6 +1,6 @@
 """Latent space: interpolation, directions for attributes, and GAN inversion. Introduced in lesson 05.
 
-Functions of a `models.Sampler` and of latent vectors z, float [N, latent_dim]; nothing here draws or holds state.
+Functions of a `Sampler` and of latent vectors z, float [N, latent_dim]; nothing here draws or holds state.
 """
 
 import math

@@ -119,8 +119,7 @@ def load_images(path):
 def read_picture(file):
     """A digit from a picture file (its path, or its bytes) in MNIST's format: float [1, 28, 28] in [-1, 1].
 
-    `FORMATS` names the formats. The digit becomes white on black, fits into 20 × 20 pixels, and has its centre of mass at
-    (14, 14). Raises `UserError` where the file can't be read, or has one shade only.
+    White on black, within 20 × 20 pixels, its centre of mass at (14, 14). `UserError` for an unreadable or empty picture.
     """
     name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
     try:
