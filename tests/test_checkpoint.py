@@ -143,6 +143,13 @@ def test_a_truncated_or_foreign_file_is_refused_and_the_game_unchanged(saved, ne
     assert differences(state_of(game), state_of(new_game())) == []
 
 
+def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
+    with pytest.raises(
+        UserError, match=r"game\.safetensors does not say its recipe: build its game, then use checkpoint"
+    ):
+        checkpoint.resume(saved)
+
+
 @pytest.mark.parametrize("name", ["nothing.safetensors", ""])
 def test_a_missing_file_is_one_sentence(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"There is no checkpoint .*{name}"):
