@@ -137,12 +137,12 @@ def family(widget):
         yield from family(child)
 
 
-def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, told, images, new_game):
+def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, conditional, images, new_game):
     """pyplot in a callback is slow, and not safe from another thread."""
     follow, train = widgets.live(new_game()), widgets.live(new_game(), images)
     follow.on_screen = True
     follow.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
-    explorer = widgets.explore(told, neighbours=images)
+    explorer = widgets.explore(conditional, neighbours=images)
     explorer.sliders[0].value = 1
     all_widgets = [explorer, widgets.rewind({0: sampler}), widgets.invert(sampler, images), follow, train]
     everything = [part for widget in all_widgets for part in family(widget)]
