@@ -24,8 +24,7 @@ SLOTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps for each tensor of 
 def save(game, path, recipe=None, **notes):
     """Write nets, average, optimisers, random state and step of `game` to `path`, atomically.
 
-    With its `recipe` the file alone is enough to `resume`. The other `notes` are kept too, as JSON. Raises as `serialise` and
-    `write_atomically` do; a file that was there before is then unharmed.
+    With its `recipe` the file alone is enough to `resume`; other `notes` are kept as JSON. On an error an old file is unharmed.
     """
     write_atomically(path, serialise(game, recipe, **notes))
 
@@ -76,10 +75,7 @@ class Checkpoint(NamedTuple):
 
 
 def read(path):
-    """The `Checkpoint` in `path`.
-
-    Raises `FileNotFoundError` where there is no such file, `UserError` where it is truncated, no checkpoint, or holds NaN.
-    """
+    """The `Checkpoint` in `path`. `FileNotFoundError` if it is missing, `UserError` if it is damaged, foreign, or holds NaN."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:

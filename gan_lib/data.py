@@ -151,8 +151,7 @@ def batches(images, batch_size, *, seed=0, start=0):
 def labelled_batches(digits, batch_size, *, seed=0, start=0):
     """Yield batches (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) from `Digits` without end.
 
-    Each epoch is a new permutation, and its last incomplete batch is dropped. The k-th batch, from k = `start` on, depends
-    only on `seed` and k.
+    Each epoch is a new permutation; its last incomplete batch is dropped. Batch k, from `start` on, depends on `seed` and k only.
     """
     images, *labels = digits
     if not 0 < batch_size <= len(images):

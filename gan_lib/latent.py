@@ -1,7 +1,4 @@
-"""Latent space: interpolation, directions for attributes, and GAN inversion. Introduced in lesson 05.
-
-Functions of a `Sampler` and of latent vectors z, float [N, latent_dim]; nothing here draws or holds state.
-"""
+"""Latent space: interpolation and directions for attributes, as pure functions of z and a `Sampler`. Introduced in lesson 05."""
 
 import math
 from typing import NamedTuple

@@ -133,10 +133,7 @@ def from_json(fields, path="the file"):
 
 
 def pretrained(name, device="cpu"):
-    """The averaged generator that the recipe `name` gave, as a frozen `Sampler`; weights/manifest.json says how it was made.
-
-    Raises `UserError` where there are no weights of that name, or they are damaged.
-    """
+    """The averaged generator of the recipe `name`, a frozen `Sampler`. `UserError` for an unknown name or damaged weights."""
     if name not in (known := pretrained_names()):
         raise UserError(f"There is no pretrained generator called {name!r}; choose one of: {', '.join(known)}.")
     tensors, about = bundled_weights(name)
