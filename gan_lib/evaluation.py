@@ -81,9 +81,9 @@ def knn_radii(features, k=5, chunk=250):
 def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=None):
     """Four numbers from the k-NN manifolds of features, real [N, d] and fake [M, d].
 
-    The manifold is the union of the balls with the `knn_radii`. Precision: share of fakes in the real manifold; recall: share
-    of reals in the fake manifold (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density: mean number of real balls
-    around a fake, over k; coverage: share of real balls that hold a fake (Naeem et al. 2020, arXiv 2002.09797, eq. 4-5).
+    A manifold is a union of balls with the `knn_radii` (`real_radii`, if known). Precision: share of fakes in the real one;
+    recall: share of reals in the fake one (Kynkäänniemi et al. 2019, arXiv 1904.06991). Density: mean number of real balls
+    around a fake, over k (it can exceed 1); coverage: share of real balls with a fake (Naeem et al. 2020, arXiv 2002.09797).
     """
     real_radii = knn_radii(real, k, chunk) if real_radii is None else real_radii
     fake_radii = knn_radii(fake, k, chunk)
