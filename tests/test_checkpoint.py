@@ -24,7 +24,18 @@ def saved(tmp_path, new_game, images):
     return tmp_path / "game.safetensors"
 
 
-# Exactly the same game
+@pytest.fixture
+def refuse(state_of, differences):
+    """Assert that `load` refuses a file with one line and leaves the game as it is: `refuse(game, path, message)`."""
+
+    def check(game, path, message):
+        before = state_of(game)
+        with pytest.raises(UserError, match=message) as error:
+            checkpoint.load(game, path)
+        assert "\n" not in str(error.value)
+        assert differences(state_of(game), before) == []
+
+    return check
 
 
 @pytest.mark.parametrize(("nets", "half"), [("mlp", 50), ("mlp-sigmoid", 5), ("dcgan", 5)])
@@ -71,15 +82,11 @@ def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_ga
 
 
 def test_a_loaded_game_does_not_depend_on_the_file_any_more(saved, new_game, state_of, differences):
-    loaded = checkpoint.load(new_game(), saved)
+    header, loaded = checkpoint.read(saved).header, checkpoint.load(new_game(), saved)
     before = state_of(loaded)
     with open(saved, "r+b") as file:  # written over in place
         file.write(bytes(saved.stat().st_size))
     assert differences(state_of(loaded), before) == []
-
-
-def test_the_header_holds_step_seed_and_notes(saved):
-    header = checkpoint.read(saved).header
     assert (header["step"], header["seed"], header["notes"]) == (3, 0, {"colour": "blue"})
     assert header["seconds"] > 0
 
@@ -112,21 +119,14 @@ def test_a_run_from_before_the_last_rewrite_goes_on_as_it_did(tmp_path):
 
 
 @pytest.mark.parametrize("make", [{"width": 7}, {"latent_dim": 6}, {"nets": "dcgan"}, {"nets": "mlp-sigmoid"}])
-def test_a_checkpoint_of_other_nets_is_refused_and_the_game_unchanged(
-    make, saved, new_game, images, state_of, differences
-):
+def test_a_checkpoint_of_other_nets_is_refused(make, saved, new_game, images, refuse):
     game = new_game(**make)
     play(game, images, 1)
-    before = state_of(game)
-    with pytest.raises(
-        ValueError, match=r"game\.safetensors holds another \w+ than this game: start it with the same recipe"
-    ):
-        checkpoint.load(game, saved)
-    assert differences(state_of(game), before) == []
+    refuse(game, saved, r"game\.safetensors holds another \w+ than this game: start it with the same recipe")
 
 
-def test_a_truncated_or_foreign_file_is_refused_and_the_game_unchanged(saved, new_game, state_of, differences):
-    whole, game, tensors = saved.read_bytes(), new_game(), {"w": torch.ones(3)}
+def test_a_truncated_or_foreign_file_is_refused(saved, new_game, refuse):
+    whole, tensors = saved.read_bytes(), {"w": torch.ones(3)}
     for content in (
         *(whole[:size] for size in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1)),
         b"a poem, which is longer than eight letters",
@@ -136,11 +136,7 @@ def test_a_truncated_or_foreign_file_is_refused_and_the_game_unchanged(saved, ne
         safetensors.torch.save(tensors, {"gan_lib": "not json"}),
     ):
         saved.write_bytes(content)
-        with pytest.raises(
-            UserError, match=r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or"
-        ):
-            checkpoint.load(game, saved)
-    assert differences(state_of(game), state_of(new_game())) == []
+        refuse(new_game(), saved, r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or")
 
 
 def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
@@ -154,9 +150,6 @@ def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
 def test_a_missing_file_is_one_sentence(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"There is no checkpoint .*{name}"):
         checkpoint.read(tmp_path / name)
-
-
-# Writes that fail
 
 
 def test_a_write_that_fails_leaves_the_old_checkpoint_whole(saved, new_game, monkeypatch):
@@ -183,35 +176,15 @@ def change(path, key, function):
     path.write_bytes(safetensors.torch.save(saved.tensors | ({} if value is None else {key: value}), header))
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda value: value[:1],
-        lambda value: value.flatten(),
-        lambda value: value.double(),
-        lambda value: value * float("nan"),
-        lambda value: None,
-    ],
-)
 @pytest.mark.parametrize("key", ["g_optimizer.0.exp_avg", "d_optimizer.2.exp_avg_sq", "average.0.weight"])
-def test_a_tensor_that_does_not_fit_is_refused_and_the_game_unchanged(
-    key, function, saved, new_game, images, state_of, differences
-):
-    change(saved, key, function)
-    game = new_game(seed=8)
+def test_a_tensor_that_does_not_fit_is_refused(key, saved, new_game, images, refuse):
+    whole, game = saved.read_bytes(), new_game(seed=8)
     play(game, images, 2)
-    before = state_of(game)
-    with pytest.raises(UserError, match=f"game.safetensors .*{key}") as error:
-        checkpoint.load(game, saved)
-    assert "\n" not in str(error.value)
-    assert differences(state_of(game), before) == []
-
-
-def with_header(path, about):
-    """A file of some hundred bytes with this header and no tensor."""
-    text = json.dumps({"__metadata__": {"gan_lib": about}}).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text)
-    return path
+    not_a_number = lambda value: value * float("nan")
+    for function in (lambda value: value[:1], torch.flatten, torch.Tensor.double, not_a_number, lambda value: None):
+        saved.write_bytes(whole)
+        change(saved, key, function)
+        refuse(game, saved, f"game.safetensors .*{key}")
 
 
 SOUND = {"step": 0, "seconds": 0.0, "seed": 0, "rates": [1e-3, 1e-3], "horizon": None, "betas": [[0.5, 0.9]] * 2}
@@ -219,37 +192,36 @@ HUGE = {"name": "mlp", "nets": "mlp", "latent_dim": 60_000, "width": 60_000, "be
 
 
 @pytest.mark.parametrize(
-    "about",
+    ("recipe", "changes"),
     [
-        "[" * 50_000,
-        "{}",
-        "[]",
-        "7",
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"width": 10**9}}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"latent_dim": [1]}}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"name": "../../x"}}}),
-        json.dumps(SOUND | {"notes": {"recipe": []}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "step": -1}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "betas": [[0.5, "x"]] * 2}),
+        (HUGE, {}),
+        (HUGE | {"width": 10**9}, {}),
+        (HUGE | {"latent_dim": [1]}, {}),
+        (HUGE | {"name": "../../x"}, {}),
+        ([], {}),
+        (HUGE, {"step": -1}),
+        (HUGE, {"betas": [[0.5, "x"]] * 2}),
+        (None, "[" * 50_000),
+        (None, "{}"),
+        (None, "[]"),
+        (None, "7"),
     ],
 )
-def test_a_header_that_needs_too_much_memory_or_makes_no_sense_is_one_sentence(about, tmp_path, monkeypatch):
-    path = with_header(tmp_path / "odd.safetensors", about)
-    monkeypatch.setattr(torch.nn.Linear, "__init__", only_on_meta(torch.nn.Linear.__init__))
-    with pytest.raises(UserError, match=r"odd\.safetensors") as error:
-        checkpoint.resume(path)
-    assert "\n" not in str(error.value)
+def test_a_header_that_needs_too_much_memory_or_makes_no_sense_is_one_sentence(recipe, changes, tmp_path, monkeypatch):
+    """Files of some hundred bytes without tensors."""
+    about = changes if recipe is None else json.dumps(SOUND | {"notes": {"recipe": recipe}} | changes)
+    text, path = json.dumps({"__metadata__": {"gan_lib": about}}).encode(), tmp_path / "odd.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    init = torch.nn.Linear.__init__
 
-
-def only_on_meta(init):
-    """Layers that may be built without memory only."""
-
-    def build(self, *sizes, **words):
+    def build_without_memory(self, *sizes, **words):
         init(self, *sizes, **words)
         assert self.weight.device.type == "meta"
 
-    return build
+    monkeypatch.setattr(torch.nn.Linear, "__init__", build_without_memory)
+    with pytest.raises(UserError, match=r"odd\.safetensors") as error:
+        checkpoint.resume(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["g_optimizer", "d_optimizer"])

@@ -113,16 +113,9 @@ def test_both_distances_equal_those_of_torchmetrics():
         metric.update(a[..., None, None].double(), real=True)
         metric.update(b[..., None, None].double(), real=False)
     assert distance(a, b) == pytest.approx(frechet.compute().item(), rel=1e-6)
-    assert evaluation.kernel_distance(a.double(), b.double()) == pytest.approx(kernel.compute()[0].item(), rel=1e-9)
-
-
-def test_the_frechet_distance_is_zero_for_equal_sets_symmetric_and_adds_the_square_of_a_shift():
-    a, b = features(200, 8), features(300, 8, seed=1)
-    a[:, 3] = 0  # a dead feature
-    assert distance(a, a) == pytest.approx(0, abs=1e-3)
+    assert distance(b, a) == pytest.approx(distance(a, b), rel=1e-6)
     assert distance(a, shuffled(a)) == pytest.approx(0, abs=1e-3)
-    assert distance(a, b) == pytest.approx(distance(b, a), rel=1e-6)
-    assert distance(a, a + 2) == pytest.approx(8 * 2**2, rel=1e-5)
+    assert evaluation.kernel_distance(a.double(), b.double()) == pytest.approx(kernel.compute()[0].item(), rel=1e-9)
 
 
 def test_too_few_images_and_nan_are_an_error():
@@ -192,14 +185,6 @@ def test_precision_recall_density_and_coverage_equal_their_formulas(n, m, k):
         assert got == expected
     assert evaluation.precision_recall_density_coverage(shuffled(real), shuffled(fake), k) == expected
     assert (evaluation.precision_recall_density_coverage(real, fake) == expected) == (k == 5)  # the default
-
-
-def test_distant_fakes_get_nothing_and_copies_get_everything():
-    real = normal(300, 8)
-    assert evaluation.precision_recall_density_coverage(real, real + 100) == (0, 0, 0, 0)
-    precision, recall, density, coverage = evaluation.precision_recall_density_coverage(real, real.clone())
-    assert (precision, recall, coverage) == (1, 1, 1)
-    assert density == pytest.approx(1, abs=0.05)  # each ball holds its centre and the 4 points inside its radius
 
 
 def test_equal_distributions_have_density_one_and_the_coverage_of_combinatorics():

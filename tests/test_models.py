@@ -264,17 +264,12 @@ class Does(nn.Module):
         self.forward = function
 
 
-IMAGE = nn.Unflatten(1, (1, 28, 28))
+IMAGE, PIXEL = nn.Unflatten(1, (1, 28, 28)), nn.Unflatten(1, (5, 1, 1))
 
 
 def tutorial(size, *start):
     """A generator as in PyTorch's DCGAN tutorial, which takes z as images of one pixel and makes images of `size` × `size`."""
     return nn.Sequential(*start, nn.ConvTranspose2d(5, 1, size), nn.Tanh())
-
-
-def pixel(size):
-    """The same, which takes z [N, 5]."""
-    return tutorial(size, nn.Unflatten(1, (5, 1, 1)))
 
 
 def flat(*end):
@@ -298,8 +293,11 @@ def fail(z):
     ("generator", "message"),
     [
         (tutorial(28), "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator)"),
-        (pixel(64), "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Upsample"),
-        (pixel(32), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
+        (
+            tutorial(64, PIXEL),
+            "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Upsample",
+        ),
+        (tutorial(32, PIXEL), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
         (flat(nn.Tanh()), "makes images [N, 784], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Flatten"),
         (flat(nn.Tanh(), nn.Unflatten(1, (28, 28))), "makes images [N, 28, 28], not"),
     ],

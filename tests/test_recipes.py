@@ -53,7 +53,7 @@ def test_the_mlp_recipes_are_as_described(name, latent_dim, hidden, batch_size, 
 
 
 def test_dcgan_is_as_described():
-    """Transposed convolutions, BatchNorm, ReLU, tanh; strided ones with LeakyReLU; Adam 2e-4, β1 0.5; N(0, 0.02)."""
+    """Transposed convolutions, BatchNorm, ReLU, tanh; strided ones with LeakyReLU; Adam 2e-4, β1 0.5."""
     game = RECIPES["dcgan"].game()
     blocks = kinds(game.generator).count("BatchNorm2d")
     assert blocks >= 2
@@ -65,7 +65,6 @@ def test_dcgan_is_as_described():
     assert strides == strides[::-1]  # the discriminator mirrors the generator
     assert strides[0] == 1
     assert set(strides[1:-1]) == {2}  # sizes change by strides, not by pooling
-    assert [layer.weight.std().item() for layer in layers] == pytest.approx([0.02] * len(layers), rel=0.1)
     assert adam(game) == [(2e-4, (0.5, 0.999))] * 2
     assert (game.batch_size, RECIPES["dcgan"].epochs) == (64, 20)
 
@@ -150,6 +149,7 @@ def test_every_recipe_trains_on_images_and_comes_back_from_json(name):
     recipe = RECIPES[name]
     assert recipes.from_json(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
     game = recipe.game()
+    assert (game.loss, game.batch_size, game.ema) == (losses.LOSSES[recipe.loss], recipe.batch_size, recipe.ema)
     newer = name in {"best", "cgan", *FAMILIES}
     assert newer or (game.loss, game.gamma) == (losses.LOSSES["non-saturating"], 0)
     assert newer == (game.horizon is not None)
@@ -158,9 +158,6 @@ def test_every_recipe_trains_on_images_and_comes_back_from_json(name):
     assert game.discriminator(images, *[torch.arange(3)] * (game.classes > 0)).shape == (3,)
     slopes = {layer.negative_slope for layer in game.discriminator.modules() if isinstance(layer, nn.LeakyReLU)}
     assert slopes == ({0.2} if name != "mlp-sigmoid" else set())
-
-
-# A recipe is data
 
 
 @pytest.mark.parametrize(
@@ -172,22 +169,12 @@ def test_a_recipe_of_another_version_is_refused(change):
         recipes.from_json(fields)
 
 
-def test_a_variant_is_another_recipe_and_leaves_the_first_alone():
-    before = dataclasses.asdict(RECIPES["dcgan"])
-    variant = dataclasses.replace(RECIPES["dcgan"], width=4, g_lr=1e-3, d_lr=3e-4, loss="relativistic", ema=0.9)
-    game = variant.game()
-    assert (adam(game)[0][0], adam(game)[1][0], game.loss.paired, game.ema) == (1e-3, 3e-4, True, 0.9)
-    assert sizes(game.generator)[-1] == (4, 1)
-    assert dataclasses.asdict(RECIPES["dcgan"]) == before
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        variant.width = 5
-
-
 def test_names_are_keys_and_an_unknown_one_is_refused_with_a_list():
     assert all(recipes.get(name).name == name for name in RECIPES)
-    with pytest.raises(UserError, match="no recipe called 'dcgna'; choose one of: ") as error:
+    with pytest.raises(UserError, match=f"no recipe called 'dcgna'; choose one of: {', '.join(RECIPES)}.$"):
         recipes.get("dcgna")
-    assert str(error.value).endswith("choose one of: " + ", ".join(RECIPES) + ".")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipes.get("dcgan").width = 5
     assert {"mlp-sigmoid", "mlp", "dcgan", "best", "mlp-quick", "dcgan-quick"} <= RECIPES.keys()
 
 

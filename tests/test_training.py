@@ -122,9 +122,6 @@ def test_d_judges_real_and_fake_in_one_pass_unless_batchnorm_would_mix_them(nets
     assert seen == passes
 
 
-# bfloat16
-
-
 @NETS
 @pytest.mark.parametrize("loss", ["non-saturating", "relativistic"])
 def test_the_fast_steps_equal_the_plain_ones_to_rounding(nets, loss, new_game, images):
@@ -267,9 +264,6 @@ def test_nets_noise_and_order_each_follow_from_the_seed(new_game, images):
     assert not next(one.generator.parameters()).equal(next(other.generator.parameters()))
     assert not next(training.real_batches(one, images))[0].equal(next(training.real_batches(other, images))[0])
     assert not one.noise(4).equal(one.noise(4))
-
-
-# Records
 
 
 def test_records_hold_the_means_of_their_steps(new_game, images):
