@@ -1,7 +1,5 @@
 """A whole training run in one file: exact, atomic, and one clear sentence for every wrong file."""
 
-import errno
-import io
 import json
 import os
 from pathlib import Path
@@ -10,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import UserError, checkpoint, data, files, training
+from gan_lib import UserError, checkpoint, data, recipes, runs, training
 
 
 def play(game, images, steps):
@@ -26,51 +24,52 @@ def saved(tmp_path, new_game, images):
     return tmp_path / "game.safetensors"
 
 
-# Exactly the same game
+@pytest.fixture
+def refuse(state_of, differences):
+    """Assert that `load` refuses a file with one line and leaves the game as it is: `refuse(game, path, message)`."""
+
+    def check(game, path, message):
+        before = state_of(game)
+        with pytest.raises(UserError, match=message) as error:
+            checkpoint.load(game, path)
+        assert "\n" not in str(error.value)
+        assert differences(state_of(game), before) == []
+
+    return check
 
 
 @pytest.mark.parametrize(("nets", "half"), [("mlp", 50), ("mlp-sigmoid", 5), ("dcgan", 5)])
-def test_twice_half_with_a_file_between_equals_the_whole_bit_for_bit(
+def test_a_run_continued_from_a_file_equals_the_whole_bit_for_bit(
     nets, half, new_game, images, tmp_path, state_of, differences
 ):
-    whole, first, second = new_game(nets, seed=3), new_game(nets, seed=3), new_game(nets, seed=4)
-    expected = play(whole, images, 2 * half)
-    got = play(first, images, half)
-    checkpoint.save(first, tmp_path / "half.safetensors")
-    got += play(checkpoint.load(second, tmp_path / "half.safetensors"), images, half)
-    assert got == expected
-    assert differences(state_of(whole), state_of(second)) == []
+    """The file is loaded into another game, or resumed from alone; the rates were changed on the way."""
+    path, fields = tmp_path / "half.safetensors", {"latent_dim": 5, "width": 6, "loss": "relativistic", "batch_size": 8}
+    recipe = recipes.Recipe("small", nets, g_lr=1e-3, betas=(0.3, 0.9), **fields)
+    whole, first = recipe.game(seed=3), recipe.game(seed=3)
+    expected = []
+    for game, records in ((whole, expected), (first, [])):
+        game.horizon = 8 * half
+        records += play(game, images, half)
+        game.rates = (3e-3, 5e-4)
+    checkpoint.save(first, path, recipe)
+    assert differences(state_of(whole), state_of(first)) == []  # saving changes nothing
+    loaded, resumed = checkpoint.load(new_game(nets, seed=4, loss="relativistic"), path), checkpoint.resume(path)
+    loaded.dtype = resumed.dtype
+    expected = play(whole, images, half)
+    for game in (loaded, resumed):
+        assert {"g_optimizer.0.exp_avg", "d_optimizer.0.exp_avg_sq", "rng"} <= state_of(game).keys()
+        assert play(game, images, half) == expected
+        assert differences(state_of(game), state_of(whole)) == []
+        assert (game.loss, game.batch_size, game.rates) == (whole.loss, 8, (3e-3, 5e-4))
+        for name in ("g_optimizer", "d_optimizer"):
+            was, now = (getattr(each, name).param_groups[0] for each in (whole, game))
+            assert (now["lr"], tuple(now["betas"])) == (was["lr"], (0.3, 0.9))
 
 
-def test_loading_brings_back_every_number(saved, new_game, images, state_of, differences):
-    original, loaded = new_game(), checkpoint.load(new_game(seed=9, g_lr=0.5, betas=(0.1, 0.2)), saved)
-    play(original, images, 3)
-    assert differences(state_of(loaded), state_of(original)) == []
-    assert {"g_optimizer.0.exp_avg", "d_optimizer.0.exp_avg_sq", "average.0.weight", "rng"} <= state_of(loaded).keys()
-    for name in ("g_optimizer", "d_optimizer"):
-        was, now = (getattr(game, name).param_groups[0] for game in (original, loaded))
-        assert (now["lr"], tuple(now["betas"])) == (was["lr"], tuple(was["betas"]))
-
-
-def test_rates_changed_on_the_way_come_back_too(new_game, images, tmp_path, state_of, differences):
-    whole, loaded = new_game(), new_game(seed=9)
-    whole.horizon = loaded.horizon = 8
-    play(whole, images, 1)
-    whole.rates = (3e-3, 5e-4)
-    play(whole, images, 1)
-    checkpoint.save(whole, tmp_path / "x.safetensors")
-    checkpoint.load(loaded, tmp_path / "x.safetensors")
-    assert loaded.rates == (3e-3, 5e-4)
-    assert play(loaded, images, 3) == play(whole, images, 3)
-    assert differences(state_of(loaded), state_of(whole)) == []
-
-
-def test_saving_changes_nothing_and_a_game_at_step_0_can_be_saved(new_game, tmp_path, state_of, differences):
-    game = new_game("dcgan")
-    checkpoint.save(game, tmp_path / "x.safetensors")
+def test_a_game_at_step_0_can_be_saved(new_game, tmp_path, state_of, differences):
+    checkpoint.save(new_game("dcgan"), tmp_path / "x.safetensors")
     loaded = checkpoint.load(new_game("dcgan", seed=1), tmp_path / "x.safetensors")
-    for other in (game, loaded):
-        assert differences(state_of(other), state_of(new_game("dcgan"))) == []
+    assert differences(state_of(loaded), state_of(new_game("dcgan"))) == []
 
 
 def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_game):
@@ -83,15 +82,11 @@ def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_ga
 
 
 def test_a_loaded_game_does_not_depend_on_the_file_any_more(saved, new_game, state_of, differences):
-    loaded = checkpoint.load(new_game(), saved)
+    header, loaded = checkpoint.read(saved).header, checkpoint.load(new_game(), saved)
     before = state_of(loaded)
     with open(saved, "r+b") as file:  # written over in place
         file.write(bytes(saved.stat().st_size))
     assert differences(state_of(loaded), before) == []
-
-
-def test_the_header_holds_step_seed_and_notes(saved):
-    header = checkpoint.read(saved).header
     assert (header["step"], header["seed"], header["notes"]) == (3, 0, {"colour": "blue"})
     assert header["seconds"] > 0
 
@@ -113,7 +108,7 @@ def test_a_run_from_before_the_last_rewrite_goes_on_as_it_did(tmp_path):
     """tests/before holds a checkpoint at step 4 and the records up to step 8: its order of random draws still holds."""
     game = checkpoint.resume(BEFORE / "step_0000004.safetensors")
     game.dtype = torch.float32
-    records = checkpoint.load_records(BEFORE / "records.csv")
+    records = runs.load_records(BEFORE / "records.csv")
     images = (torch.arange(96 * 784) * 7919 % 256).to(torch.uint8).view(96, 28, 28)
     digits = data.Digits(images, torch.arange(96) % 10)
     for was, now in zip(records[4:], training.train(game, digits, 4, record_every=1), strict=True):
@@ -124,46 +119,31 @@ def test_a_run_from_before_the_last_rewrite_goes_on_as_it_did(tmp_path):
 
 
 @pytest.mark.parametrize("make", [{"width": 7}, {"latent_dim": 6}, {"nets": "dcgan"}, {"nets": "mlp-sigmoid"}])
-def test_a_checkpoint_of_other_nets_is_refused_and_the_game_unchanged(
-    make, saved, new_game, images, state_of, differences
-):
+def test_a_checkpoint_of_other_nets_is_refused(make, saved, new_game, images, refuse):
     game = new_game(**make)
     play(game, images, 1)
-    before = state_of(game)
-    with pytest.raises(
-        ValueError, match=r"game\.safetensors holds another \w+ than this game: start it with the same recipe"
-    ):
-        checkpoint.load(game, saved)
-    assert differences(state_of(game), before) == []
+    refuse(game, saved, r"game\.safetensors holds another \w+ than this game: start it with the same recipe")
 
 
-def test_a_truncated_file_is_refused_and_the_game_unchanged(saved, new_game, state_of, differences):
-    content, game = saved.read_bytes(), new_game()
-    for size in (0, 4, 8, 100, len(content) // 2, len(content) - 1):
-        saved.write_bytes(content[:size])
-        with pytest.raises(
-            UserError, match=r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or"
-        ):
-            checkpoint.load(game, saved)
-    assert differences(state_of(game), state_of(new_game())) == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
+def test_a_truncated_or_foreign_file_is_refused(saved, new_game, refuse):
+    whole, tensors = saved.read_bytes(), {"w": torch.ones(3)}
+    for content in (
+        *(whole[:size] for size in (0, 4, 8, 100, len(whole) // 2, len(whole) - 1)),
         b"a poem, which is longer than eight letters",
         b"\x89PNG\r\n\x1a\n" + bytes(100),
-        safetensors.torch.save({"w": torch.ones(3)}),
-        safetensors.torch.save({"w": torch.ones(3)}, {"format": "pt"}),
-        safetensors.torch.save({"w": torch.ones(3)}, {"gan_lib": "not json"}),
-    ],
-    ids=["empty", "text", "png", "no-header", "foreign-header", "broken-header"],
-)
-def test_a_foreign_file_is_refused(content, tmp_path, new_game):
-    (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="not a whole checkpoint of gan_lib"):
-        checkpoint.load(new_game(), tmp_path / "x.safetensors")
+        safetensors.torch.save(tensors),
+        safetensors.torch.save(tensors, {"format": "pt"}),
+        safetensors.torch.save(tensors, {"gan_lib": "not json"}),
+    ):
+        saved.write_bytes(content)
+        refuse(new_game(), saved, r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or")
+
+
+def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
+    with pytest.raises(
+        UserError, match=r"game\.safetensors does not say its recipe: build its game, then use checkpoint"
+    ):
+        checkpoint.resume(saved)
 
 
 @pytest.mark.parametrize("name", ["nothing.safetensors", ""])
@@ -172,56 +152,16 @@ def test_a_missing_file_is_one_sentence(name, tmp_path):
         checkpoint.read(tmp_path / name)
 
 
-# Writes that fail
+def test_a_write_that_fails_leaves_the_old_checkpoint_whole(saved, new_game, monkeypatch):
+    def no_rename(*_):
+        raise OSError("Permission denied")
 
-
-def no_rename(*_):
-    raise OSError(errno.EACCES, "Permission denied")
-
-
-class FullDisk(io.FileIO):
-    """A file on a disk that takes half of what is written to it."""
-
-    def write(self, content):
-        super().write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize(
-    ("where", "name", "fail", "message"),
-    [(os, "replace", no_rename, "Permission denied"), (files, "open", FullDisk, "No space left")],
-)
-def test_a_write_that_fails_leaves_the_old_checkpoint_whole(where, name, fail, message, saved, new_game, monkeypatch):
     before = saved.read_bytes()
-    monkeypatch.setattr(where, name, fail, raising=False)
-    with pytest.raises(OSError, match=message):
+    monkeypatch.setattr(os, "replace", no_rename)
+    with pytest.raises(OSError, match="Permission denied"):
         checkpoint.save(new_game(seed=5), saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
-
-
-# Records
-
-
-def test_records_come_back_as_they_were(tmp_path, new_game, images):
-    records = list(training.train(new_game(), images, 7, record_every=3))
-    checkpoint.save_records(records, tmp_path / "records.csv")
-    assert checkpoint.load_records(tmp_path / "records.csv") == records
-    first = (tmp_path / "records.csv").read_text().splitlines()[0]
-    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
-
-
-def test_no_file_is_no_records(tmp_path):
-    assert checkpoint.load_records(tmp_path / "records.csv") == []
-    checkpoint.save_records([], tmp_path / "records.csv")
-    assert checkpoint.load_records(tmp_path / "records.csv") == []
-
-
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
-def test_a_foreign_file_of_records_is_refused(text, tmp_path):
-    (tmp_path / "records.csv").write_text(text)
-    with pytest.raises(UserError, match=r"is not a records\.csv of gan_lib: move it away to go on without it"):
-        checkpoint.load_records(tmp_path / "records.csv")
 
 
 # Files that don't fit
@@ -236,35 +176,15 @@ def change(path, key, function):
     path.write_bytes(safetensors.torch.save(saved.tensors | ({} if value is None else {key: value}), header))
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda value: value[:1],
-        lambda value: value.flatten(),
-        lambda value: value.double(),
-        lambda value: value * float("nan"),
-        lambda value: None,
-    ],
-)
 @pytest.mark.parametrize("key", ["g_optimizer.0.exp_avg", "d_optimizer.2.exp_avg_sq", "average.0.weight"])
-def test_a_tensor_that_does_not_fit_is_refused_and_the_game_unchanged(
-    key, function, saved, new_game, images, state_of, differences
-):
-    change(saved, key, function)
-    game = new_game(seed=8)
+def test_a_tensor_that_does_not_fit_is_refused(key, saved, new_game, images, refuse):
+    whole, game = saved.read_bytes(), new_game(seed=8)
     play(game, images, 2)
-    before = state_of(game)
-    with pytest.raises(UserError, match=f"game.safetensors .*{key}") as error:
-        checkpoint.load(game, saved)
-    assert "\n" not in str(error.value)
-    assert differences(state_of(game), before) == []
-
-
-def with_header(path, about):
-    """A file of some hundred bytes with this header and no tensor."""
-    text = json.dumps({"__metadata__": {"gan_lib": about}}).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text)
-    return path
+    not_a_number = lambda value: value * float("nan")
+    for function in (lambda value: value[:1], torch.flatten, torch.Tensor.double, not_a_number, lambda value: None):
+        saved.write_bytes(whole)
+        change(saved, key, function)
+        refuse(game, saved, f"game.safetensors .*{key}")
 
 
 SOUND = {"step": 0, "seconds": 0.0, "seed": 0, "rates": [1e-3, 1e-3], "horizon": None, "betas": [[0.5, 0.9]] * 2}
@@ -272,46 +192,44 @@ HUGE = {"name": "mlp", "nets": "mlp", "latent_dim": 60_000, "width": 60_000, "be
 
 
 @pytest.mark.parametrize(
-    "about",
+    ("recipe", "changes"),
     [
-        "[" * 50_000,
-        "{}",
-        "[]",
-        "7",
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"width": 10**9}}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"latent_dim": [1]}}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE | {"name": "../../x"}}}),
-        json.dumps(SOUND | {"notes": {"recipe": []}}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "step": -1}),
-        json.dumps(SOUND | {"notes": {"recipe": HUGE}, "betas": [[0.5, "x"]] * 2}),
+        (HUGE, {}),
+        (HUGE | {"width": 10**9}, {}),
+        (HUGE | {"latent_dim": [1]}, {}),
+        (HUGE | {"name": "../../x"}, {}),
+        ([], {}),
+        (HUGE, {"step": -1}),
+        (HUGE, {"betas": [[0.5, "x"]] * 2}),
+        (None, "[" * 50_000),
+        (None, "{}"),
+        (None, "[]"),
+        (None, "7"),
     ],
 )
-def test_a_header_that_needs_too_much_memory_or_makes_no_sense_is_one_sentence(about, tmp_path, monkeypatch):
-    path = with_header(tmp_path / "odd.safetensors", about)
-    monkeypatch.setattr(torch.nn.Linear, "__init__", only_on_meta(torch.nn.Linear.__init__))
+def test_a_header_that_needs_too_much_memory_or_makes_no_sense_is_one_sentence(recipe, changes, tmp_path, monkeypatch):
+    """Files of some hundred bytes without tensors."""
+    about = changes if recipe is None else json.dumps(SOUND | {"notes": {"recipe": recipe}} | changes)
+    text, path = json.dumps({"__metadata__": {"gan_lib": about}}).encode(), tmp_path / "odd.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    init = torch.nn.Linear.__init__
+
+    def build_without_memory(self, *sizes, **words):
+        init(self, *sizes, **words)
+        assert self.weight.device.type == "meta"
+
+    monkeypatch.setattr(torch.nn.Linear, "__init__", build_without_memory)
     with pytest.raises(UserError, match=r"odd\.safetensors") as error:
         checkpoint.resume(path)
     assert "\n" not in str(error.value)
 
 
-def only_on_meta(init):
-    """Layers that may be built without memory only."""
-
-    def build(self, *sizes, **words):
-        init(self, *sizes, **words)
-        assert self.weight.device.type == "meta"
-
-    return build
-
-
-def test_a_state_that_is_not_finite_is_not_saved(saved, new_game, images):
+@pytest.mark.parametrize("name", ["g_optimizer", "d_optimizer"])
+def test_a_state_that_is_not_finite_is_not_saved(name, saved, new_game, images):
     game, before = new_game(), saved.read_bytes()
     play(game, images, 3)
-    for optimizer in (game.g_optimizer, game.d_optimizer):
-        slots = optimizer.state[optimizer.param_groups[0]["params"][0]]["exp_avg"]
-        slots[0] = float("inf")
-        with pytest.raises(training.Diverged, match="is not finite: this training run has diverged"):
-            checkpoint.save(game, saved)
-        slots[0] = 0
+    state = getattr(game, name).state
+    next(iter(state.values()))["exp_avg"][0] = float("inf")
+    with pytest.raises(training.Diverged, match=f"{name}.* is not finite: this training run has diverged"):
+        checkpoint.save(game, saved)
     assert saved.read_bytes() == before

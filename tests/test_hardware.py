@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, data, hardware, recipes, training
+from gan_lib import checkpoint, data, hardware, recipes, runs, training
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -41,7 +41,7 @@ def play(team):
 
 def save(game, records, folder):
     checkpoint.save(game, f"{folder}/game.safetensors")
-    checkpoint.save_records(records, f"{folder}/records.csv")
+    runs.save_records(records, f"{folder}/records.csv")
 
 
 def launch(*words):
@@ -83,26 +83,21 @@ def test_bfloat16_is_used_where_the_hardware_has_it(device, cpu, expected, monke
 
 def test_two_processes_train_as_one(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    (tmp_path / "two").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
     code, output = end_of(launch(tmp_path / "program.py", tmp_path / "two"))
     assert code == 0, output
     game, records = play(hardware.Team())
-    (tmp_path / "one").mkdir()
     save(game, records, tmp_path / "one")
-    one, two = (checkpoint.load_records(tmp_path / name / "records.csv") for name in ("one", "two"))
+    one, two = (runs.load_records(tmp_path / name / "records.csv") for name in ("one", "two"))
     for a, b in zip(one, two, strict=True):
         assert list(a._replace(seconds=0)) == pytest.approx(list(b._replace(seconds=0)), abs=1e-5)
     one, two = (safetensors.torch.load_file(tmp_path / name / "game.safetensors") for name in ("one", "two"))
     assert one["rng"].equal(two["rng"])  # the same noise was drawn
     for name in one:
         assert torch.allclose(one[name].float(), two[name].float(), rtol=1e-3, atol=1e-5), name
-
-
-def test_a_share_alone_would_be_another_run():
-    """The test above would see it if the gradients were not averaged, or if both processes looked at one share."""
-    whole, _ = play(hardware.Team())
-    half, _ = play(hardware.Team(share=slice(0, None, 2)))
-    a, b = (next(game.generator.parameters()) for game in (whole, half))
+    half, _ = play(hardware.Team(share=slice(0, None, 2)))  # gradients of one share would give another run
+    a, b = (next(each.generator.parameters()) for each in (game, half))
     assert not torch.allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
@@ -136,7 +131,7 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     assert 0 < step < 120_000
     assert f"Stopped after step {step} of 120000" in output
     assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in output
-    assert checkpoint.load_records(tmp_path / "run" / "records.csv")[-1].step == step
+    assert runs.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():

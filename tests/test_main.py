@@ -29,7 +29,7 @@ from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
-from gan_lib.studies import diagnosis, handwriting
+from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 
 ROOT = Path(files.__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "gan_lib"]
@@ -102,7 +102,7 @@ def conditional_run(here):
 
 
 def steps_in(run):
-    return sorted(checkpoint.header(path)["step"] for path in (run / "checkpoints").iterdir())
+    return sorted(checkpoint.read(path).header["step"] for path in (run / "checkpoints").iterdir())
 
 
 def rows_of(run):
@@ -392,8 +392,8 @@ def test_a_conditional_gan_is_measured_class_by_class(gan, conditional_run, quic
     heads, *rows = out.splitlines()[2 + len(evaluation.Score._fields) :]
     assert heads.split() == ["label", "read", "as", "it", "precision", "recall", "density", "coverage"]
     y = torch.arange(1000) % 10
-    scores = [evaluation.class_scores(conditional_run.sample(1000, seed), y) for seed in range(2)]
-    floors = [evaluation.class_floor(1000, seed) for seed in range(2)]
+    scores = [class_scores.score(conditional_run.sample(1000, seed), y) for seed in range(2)]
+    floors = [class_scores.floor(1000, seed) for seed in range(2)]
     for digit in range(10):
         got, best = (np.mean([each[digit] for each in several], 0) for several in (scores, floors))
         expected = [f"{a:.2f} ({b:.2f})" for a, b in zip(got[1:], best[1:], strict=True)]
@@ -425,17 +425,17 @@ def test_samples_in_an_array_score_as_the_generator_does(gan, small_run, quick_s
 
 def test_directions_have_a_row_for_each_attribute(gan, small_run, monkeypatch):
     two = {name: ATTRIBUTES[name] for name in ("slant", "ink")}
-    find, judge = partial(latent.find_directions, attributes=two, n=500), partial(latent.effects, attributes=two, n=3)
+    find, judge = partial(latent.find_directions, attributes=two, n=500), partial(effects.measure, attributes=two, n=3)
     monkeypatch.setattr(latent, "find_directions", find)
-    monkeypatch.setattr(latent, "effects", judge)
+    monkeypatch.setattr(effects, "measure", judge)
     status, out, err = gan("directions small")
     assert (status, err) == (0, "")
-    effects = judge(small_run, find(small_run))
+    judged = judge(small_run, find(small_run))
     heads, *rows = out.splitlines()[1:4]
     assert heads.split() == ["R²", "own", "leak", "random"]
-    expected = [[e.name, f"{e.explained:.0%}", *(f"{value:.2f}" for value in e[2:])] for e in effects]
+    expected = [[e.name, f"{e.explained:.0%}", *(f"{value:.2f}" for value in e[2:])] for e in judged]
     assert [row.split() for row in rows] == expected
-    assert json.loads(gan("directions small --json")[1]) == [effect._asdict() for effect in effects]
+    assert json.loads(gan("directions small --json")[1]) == [effect._asdict() for effect in judged]
 
 
 # Arrays that are none of images

@@ -1,4 +1,4 @@
-"""Pictures and animations: what is stored is what was given, read back from pixels and files."""
+"""Pictures and animations, read back from pixels and files."""
 
 import itertools
 import re
@@ -25,26 +25,22 @@ def test_untile_inverts_tile(n, columns, scale, images):
     assert pictures.untile(picture, scale).equal(images[:n])
 
 
-def test_images_are_tiled_row_by_row(images):
-    picture = pictures.tile(images[:5], columns=2)
-    assert picture.shape == (92, 62)
-    assert (picture[32:60, 2:30] == images[2].numpy()).all()
-    assert (picture[2:30, 32:60] == images[1].numpy()).all()
-    assert len(np.unique(picture[62:90, 32:60])) == 1  # the empty place
-
-
-def test_float_images_look_like_their_bytes(images):
-    in_range = data.to_range(images[:6]).requires_grad_(True)
-    assert (pictures.tile(in_range, 3) == pictures.tile(images[:6], 3)).all()
-    assert pictures.pixels(in_range).equal(images[:6])
-    assert pictures.pixels(images).equal(images)
+def test_images_are_tiled_row_by_row_as_floats_or_bytes(images):
+    in_range = data.to_range(images[:5]).requires_grad_(True)
+    assert pictures.pixels(in_range).equal(images[:5]) and pictures.pixels(images).equal(images)
+    for given in (images[:5], in_range):
+        picture = pictures.tile(given, columns=2)
+        assert picture.shape == (92, 62)
+        assert (picture[32:60, 2:30] == images[2].numpy()).all()
+        assert (picture[2:30, 32:60] == images[1].numpy()).all()
+        assert len(np.unique(picture[62:90, 32:60])) == 1  # the empty place
 
 
 def test_a_saved_picture_is_loaded_unchanged(tmp_path, images):
-    picture = pictures.tile(images[:4], 2)
-    pictures.save_picture(picture, tmp_path / "new" / "x.png")
-    assert (pictures.load_picture(tmp_path / "new" / "x.png") == picture).all()
-    with Image.open(tmp_path / "new" / "x.png") as file:
+    picture, path = pictures.tile(images[:4], 2), tmp_path / "new" / "x.png"
+    pictures.save_picture(picture, path)
+    assert (pictures.load_picture(path) == picture).all()
+    with Image.open(path) as file:
         assert (file.format, file.mode) == ("PNG", "L")
 
 
@@ -108,16 +104,12 @@ def test_an_animation_holds_every_frame_and_lasts_for_the_given_seconds(name, co
     assert float(re.search(r"Duration: 00:00:([\d.]+)", messages).group(1)) == pytest.approx(3, abs=0.15)
 
 
-def test_a_gif_loops_and_holds_its_last_frame_for_a_third(frames, tmp_path):
+def test_a_gif_loops_holds_its_last_frame_for_a_third_and_has_a_growing_progress_bar(frames, tmp_path):
     pictures.save_animation(frames, tmp_path / "x.gif", columns=3, seconds=3.0)
     with Image.open(tmp_path / "x.gif") as gif:
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
         assert gif.info["loop"] == 0  # for ever
     assert durations[-1] == pytest.approx(5 * durations[0], rel=0.05)
-
-
-def test_the_progress_bar_grows(frames, tmp_path):
-    pictures.save_animation(frames, tmp_path / "x.gif", columns=3)
     bright = [(picture[-1] > 150).mean() for picture in read(tmp_path / "x.gif")]
     assert bright == pytest.approx([(i + 1) / 8 for i in range(8)], abs=0.02)
 

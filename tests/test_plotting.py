@@ -22,9 +22,6 @@ def picture_of(ax):
     return np.asarray(image.get_array())
 
 
-# Pictures
-
-
 def test_grid_shows_the_tiled_images(images):
     ax = plotting.grid(images[:6], columns=3, title="six", width=4)
     assert (picture_of(ax) == pictures.tile(images[:6], 3)).all()
@@ -44,24 +41,16 @@ def test_rows_stand_below_each_other_beside_their_labels(images):
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
 
 
-def test_the_labels_of_rows_fit_into_the_saved_picture(images, tmp_path):
+def test_the_labels_of_rows_fit_into_the_saved_figure_which_stays_open_unless_it_is_closed(images, tmp_path):
     ax = plotting.rows([images[:10]] * 5, ["people", "step 12,345", "two\nlines", "each pixel\non its own", ""])
-    ax.figure.savefig(tmp_path / "x.png")
-    picture = pictures.load_picture(tmp_path / "x.png")
+    plotting.save_figure(ax, tmp_path / "new" / "x.png")
+    picture = pictures.load_picture(tmp_path / "new" / "x.png")
+    assert picture.shape[1] == round(100 * ax.figure.get_figwidth())
     assert (picture[:, [0, -1]] == 255).all()
     assert (picture[:, :70] < 100).any()
-
-
-def test_a_saved_figure_stays_open_for_a_notebook_unless_it_is_closed(tmp_path, images):
-    ax = plotting.grid(images[:4])
-    plotting.save_figure(ax, tmp_path / "new" / "x.png")
-    assert pictures.load_picture(tmp_path / "new" / "x.png").shape[1] == 700
-    assert plotting.plt.fignum_exists(ax.figure.number)
+    assert plotting.plt.fignum_exists(ax.figure.number)  # a notebook shows it
     plotting.save_figure(ax, tmp_path / "x.png", close=True)
     assert not plotting.plt.fignum_exists(ax.figure.number)
-
-
-# Curves
 
 
 def test_a_histogram_has_shares_of_each_group_in_common_bins():
@@ -91,31 +80,28 @@ def test_curves_draw_the_records_and_the_optimal_discriminator():
     assert dashed == [pytest.approx([1.386294, 0.693147], abs=1e-6), [0.5]]
 
 
-def test_negative_losses_are_in_the_figure():
+def test_curves_hold_negative_losses_or_no_records(tmp_path):
     """G's minimax loss is at most 0."""
     low, high = plotting.curves([record._replace(g_loss=-record.g_loss) for record in RECORDS])[0].get_ylim()
-    assert low <= -1.8
-    assert high > 1.386
-
-
-def test_curves_may_have_no_records(tmp_path):
+    assert low <= -1.8 and high > 1.386
     plotting.save_figure(plotting.curves([])[0], tmp_path / "curves.png")
     assert pictures.load_picture(tmp_path / "curves.png").shape == (320, 1000)
-    axes = plotting.curves([], reference="mlp-quick")
+    axes = plotting.curves([], reference=reference.Reference("mlp-quick"))
     assert "too short" in axes[0].figure.get_suptitle()
 
 
 def test_curves_with_a_reference_have_bands_up_to_the_last_step_and_a_remark():
     records = [Record(step, 100 * step, 1.0, 1.2, 1.1, 0.6, 0.4) for step in range(100, 1001, 100)]
-    axes = plotting.curves(records, reference="mlp-quick")
+    quick = reference.Reference("mlp-quick")
+    axes = plotting.curves(records, reference=quick)
     assert [len(ax.collections) for ax in axes] == [2, 2]
     for ax, field in zip(axes, ("d_loss", "d_real"), strict=True):
-        band = reference.band("mlp-quick", field)
+        low, high = quick.band(field)
         corners = ax.collections[0].get_paths()[0].vertices
         assert (corners[:, 0].min(), corners[:, 0].max()) == (100, 1000)
-        assert corners[:, 1].min() == pytest.approx(min(band.low[:10]))
-        assert corners[:, 1].max() == pytest.approx(max(band.high[:10]))
-    assert axes[0].figure.get_suptitle() == reference.remark(records, "mlp-quick")
+        assert corners[:, 1].min() == pytest.approx(min(low[:10]))
+        assert corners[:, 1].max() == pytest.approx(max(high[:10]))
+    assert axes[0].figure.get_suptitle() == quick.remark(records)
 
 
 def test_logarithmic_axes_show_numbers_and_not_powers():

@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import checkpoint, data, pictures, plotting, recipes, reference, runs, training
+from gan_lib import UserError, checkpoint, data, pictures, plotting, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -38,12 +38,13 @@ def compared(monkeypatch):
     names, curves = [], plotting.curves
     monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
     monkeypatch.setattr(reference, "names", lambda: ["mlp", "tiny"])
+    monkeypatch.setattr(reference, "Reference", lambda name: name)
     monkeypatch.setattr(plotting, "curves", lambda records, reference: names.append(reference) or curves(records))
     return names
 
 
 def steps_in(run):
-    return sorted(checkpoint.header(path)["step"] for path in (run.folder / "checkpoints").iterdir())
+    return sorted(checkpoint.read(path).header["step"] for path in (run.folder / "checkpoints").iterdir())
 
 
 def tensors_of(run):
@@ -52,7 +53,7 @@ def tensors_of(run):
 
 def records_of(run):
     """The records in the folder, without the clock."""
-    return [record._replace(seconds=0) for record in checkpoint.load_records(run.folder / "records.csv")]
+    return [record._replace(seconds=0) for record in runs.load_records(run.folder / "records.csv")]
 
 
 def files_in(folder):
@@ -66,7 +67,7 @@ def test_a_run_returns_its_game_and_its_records(train, tmp_path, differences, st
     run = train("run", seed=4, steps=5)
     assert (run.folder, run.game.step, run.game.seed) == (tmp_path / "run", 5, 4)
     assert [record.step for record in run.records] == [2, 4, 5]
-    assert run.records == checkpoint.load_records(run.folder / "records.csv")
+    assert run.records == runs.load_records(run.folder / "records.csv")
     last = checkpoint.read(run.folder / "checkpoints" / "step_0000005.safetensors")
     assert differences(state_of(last.game()), state_of(run.game)) == []
     assert last.recipe == TINY
@@ -116,19 +117,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(train, differences):
 
 
 def test_resume_keeps_seed_and_recipe_and_reads_the_last_checkpoint_once(train, differences, monkeypatch):
-    """The recipe stays as it was, even if a later version has another one of that name. `read` calls `header` once."""
+    """The recipe stays as it was, even if a later version has another one of that name."""
     once, opened = train("once", seed=7, steps=4), []
     train("run", seed=7, steps=2)
-
-    def count(name, function):
-        monkeypatch.setattr(checkpoint, name, lambda path: opened.append((name, path.name)) or function(path))
-
-    count("read", checkpoint.read)
-    count("header", checkpoint.header)
+    read = checkpoint.read
+    monkeypatch.setattr(checkpoint, "read", lambda path: opened.append(path.name) or read(path))
     for steps in (3, 4):
         run = train("run", dataclasses.replace(TINY, width=24, g_lr=1.0), steps=steps, resume=True)
         assert (run.recipe, run.game.seed) == (TINY, 7)
-    assert opened == [(how, f"step_{step:07d}.safetensors") for step in (2, 3) for how in ("read", "header")]
+    assert opened == ["step_0000002.safetensors", "step_0000003.safetensors"]
     assert checkpoint.read(checkpoint.latest(run.folder)).recipe == TINY
     assert differences(tensors_of(run), tensors_of(once)) == []
 
@@ -144,8 +141,7 @@ def test_records_after_the_last_checkpoint_are_replaced(train):
 
 
 def test_a_finished_run_can_be_resumed_also_without_its_records(train, compared, monkeypatch, differences):
-    """`checkpoint.load_records` advises to move damaged ones away. The run has reference runs, too."""
-    monkeypatch.setattr(reference, "band", lambda *_: reference.Band([1, 2], [0.0, 0.0], [1.0, 1.0]))
+    """`runs.load_records` advises to move damaged ones away. The run has reference runs, too."""
     run = train("run", steps=2)
     before = tensors_of(run)
     (run.folder / "records.csv").unlink()
@@ -299,3 +295,27 @@ def test_a_state_that_is_not_finite_leaves_the_last_good_checkpoint(train, monke
         train("run", resume=True, steps=4)
     assert checkpoint.latest(run.folder) == last
     assert all(value.isfinite().all() for value in tensors_of(run).values())
+
+
+# Records
+
+
+def test_records_come_back_as_they_were(tmp_path, new_game, images):
+    records = list(training.train(new_game(), images, 7, record_every=3))
+    runs.save_records(records, tmp_path / "records.csv")
+    assert runs.load_records(tmp_path / "records.csv") == records
+    first = (tmp_path / "records.csv").read_text().splitlines()[0]
+    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
+
+
+def test_no_file_is_no_records(tmp_path):
+    assert runs.load_records(tmp_path / "records.csv") == []
+    runs.save_records([], tmp_path / "records.csv")
+    assert runs.load_records(tmp_path / "records.csv") == []
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
+def test_a_foreign_file_of_records_is_refused(text, tmp_path):
+    (tmp_path / "records.csv").write_text(text)
+    with pytest.raises(UserError, match=r"is not a records\.csv of gan_lib: move it away to go on without it"):
+        runs.load_records(tmp_path / "records.csv")

@@ -21,7 +21,7 @@ import torch
 
 from gan_lib import checkpoint, data, evaluation, hardware, latent, models, recipes, reference, runs, tables, training
 from gan_lib.files import manifest, write_atomically
-from gan_lib.studies import augmentation, bench
+from gan_lib.studies import augmentation, bench, class_scores, effects
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "gan_lib" / "reference"
@@ -47,7 +47,7 @@ def finish_run(recipe, seed):
     """The folder of the run, after its training has been finished."""
     folder = RUNS / f"{recipe.name}-{seed}"
     last = checkpoint.latest(folder)
-    if last is None or checkpoint.header(last)["step"] < recipe.steps:
+    if last is None or checkpoint.read(last).header["step"] < recipe.steps:
         runs.train(recipe, folder, seed=seed, resume=last is not None)
     return folder
 
@@ -66,7 +66,7 @@ def classic(seeds):
 
 def course(folder, seed):
     """The rows of one run for RECIPE.csv; the distance of a checkpoint is in the row that covers its step."""
-    records = checkpoint.load_records(folder / "records.csv")
+    records = runs.load_records(folder / "records.csv")
     last = records[-1].step
     every = 100 * -(-last // 6000)  # at most 60 rows
     steps = [*range(every, last + 1, every)]
@@ -75,7 +75,7 @@ def course(folder, seed):
         for step, mean in zip(steps, reference.means_until(records, field, steps), strict=True):
             rows[step][field] = f"{mean:.4f}"
     for path in (folder / "checkpoints").glob("*.safetensors"):
-        step = checkpoint.header(path)["step"]
+        step = checkpoint.read(path).header["step"]
         row = rows.get(-(-step // every) * every) or rows[steps[-1]]
         if step > 0:
             sampler = checkpoint.sampler(path, hardware.pick_device())
@@ -114,7 +114,7 @@ def update(results, recipe, seeds, timed):
     entry = results["recipes"].setdefault(recipe.name, {})
     entry["seeds"] = seeds
     entry["parameters"] = sum(parameter.numel() for parameter in samplers[0].generator.parameters())
-    entry["steps"] = checkpoint.header(checkpoint.latest(folders[0]))["step"]
+    entry["steps"] = checkpoint.read(checkpoint.latest(folders[0])).header["step"]
     if timed or "ms_a_step" not in entry:
         entry["ms_a_step"] = ms_a_step(recipe)
     entry["scores"] = [evaluation.score(sampler.sample(SAMPLES, SEED))._asdict() for sampler in samplers]
@@ -122,11 +122,11 @@ def update(results, recipe, seeds, timed):
         measure_untruncated(entry, recipe, samplers)
     if recipe.classes:
         y = torch.arange(SAMPLES) % recipe.classes
-        entry["by_class"] = [plain(evaluation.class_scores(sampler.sample(SAMPLES, SEED), y)) for sampler in samplers]
-        results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
+        entry["by_class"] = [plain(class_scores.score(sampler.sample(SAMPLES, SEED), y)) for sampler in samplers]
+        results.setdefault("floor_by_class", [plain(class_scores.floor(SAMPLES, seed)) for seed in range(5)])
     if recipe.name in manifest():  # the bundled generators, which the lessons steer
-        effects = [latent.effects(sampler, latent.find_directions(sampler)) for sampler in samplers]
-        entry["effects"] = [plain(each) for each in effects]
+        found = [effects.measure(sampler, latent.find_directions(sampler)) for sampler in samplers]
+        entry["effects"] = [plain(each) for each in found]
 
 
 def measure_untruncated(entry, recipe, samplers):
@@ -195,9 +195,9 @@ def directions_table():
     """What the directions do, a row for each attribute of each recipe: means ± standard deviations over the runs."""
     rows = []
     for recipe, about in reference.results()["recipes"].items():
-        for effects in zip(*about.get("effects", []), strict=True):  # an effect for each run, of one attribute
-            means = [f"{fmean(e['explained'] for e in effects):.0%}", *cells_of(effects, ("own", "leak", "random"))]
-            rows.append([f"`{recipe}`", effects[0]["name"], *means])
+        for found in zip(*about.get("effects", []), strict=True):  # an effect for each run, of one attribute
+            means = [f"{fmean(e['explained'] for e in found):.0%}", *cells_of(found, ("own", "leak", "random"))]
+            rows.append([f"`{recipe}`", found[0]["name"], *means])
     return tables.markdown("llrrrr", ["recipe", "attribute", "R²", "own", "leak", "random"], rows)
 
 

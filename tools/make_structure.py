@@ -26,7 +26,8 @@ def read_imports(package=PACKAGE):
                 for alias in node.names:
                     inner = f"{start}.{alias.name}".removeprefix(".")
                     imported |= {inner, start} & names.keys()
-                    imported |= {f"{inner}.{own}" for own in exports(package / inner)}  # a wing, by its __init__
+                    wings = start, inner  # each stands for what its __init__ imports
+                    imported |= {f"{wing}.{own}" for wing in wings for own in exports(package / wing)}
         found[name] = imported - {name}
     return found
 
