@@ -47,7 +47,7 @@ def finish_run(recipe, seed):
     """The folder of the run, after its training has been finished."""
     folder = RUNS / f"{recipe.name}-{seed}"
     last = checkpoint.latest(folder)
-    if last is None or checkpoint.header(last)["step"] < recipe.steps:
+    if last is None or checkpoint.read(last).header["step"] < recipe.steps:
         runs.train(recipe, folder, seed=seed, resume=last is not None)
     return folder
 
@@ -75,7 +75,7 @@ def course(folder, seed):
         for step, mean in zip(steps, reference.means_until(records, field, steps), strict=True):
             rows[step][field] = f"{mean:.4f}"
     for path in (folder / "checkpoints").glob("*.safetensors"):
-        step = checkpoint.header(path)["step"]
+        step = checkpoint.read(path).header["step"]
         row = rows.get(-(-step // every) * every) or rows[steps[-1]]
         if step > 0:
             sampler = checkpoint.sampler(path, hardware.pick_device())
@@ -114,7 +114,7 @@ def update(results, recipe, seeds, timed):
     entry = results["recipes"].setdefault(recipe.name, {})
     entry["seeds"] = seeds
     entry["parameters"] = sum(parameter.numel() for parameter in samplers[0].generator.parameters())
-    entry["steps"] = checkpoint.header(checkpoint.latest(folders[0]))["step"]
+    entry["steps"] = checkpoint.read(checkpoint.latest(folders[0])).header["step"]
     if timed or "ms_a_step" not in entry:
         entry["ms_a_step"] = ms_a_step(recipe)
     entry["scores"] = [evaluation.score(sampler.sample(SAMPLES, SEED))._asdict() for sampler in samplers]
