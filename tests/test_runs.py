@@ -1,6 +1,7 @@
 """A run in a folder: which files it writes, how it continues bit for bit, and how it ends at Ctrl-C."""
 
 import dataclasses
+import errno
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import checkpoint, data, pictures, plotting, recipes, reference, runs, training
+from gan_lib import checkpoint, data, files, pictures, plotting, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -43,7 +44,7 @@ def compared(monkeypatch):
 
 
 def steps_in(run):
-    return sorted(checkpoint.header(path)["step"] for path in (run.folder / "checkpoints").iterdir())
+    return [int(path.stem.removeprefix("step_")) for path in checkpoint.of_run(run.folder)]
 
 
 def tensors_of(run):
@@ -83,6 +84,7 @@ def test_a_run_writes_samples_of_each_epoch_up_to_ten_checkpoints_and_the_last(t
         sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{2 * epoch:07d}.safetensors").sampler()
         samples = pictures.untile(pictures.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
+    assert pictures.untile(pictures.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
     height = pictures.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
@@ -116,20 +118,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(train, differences):
 
 
 def test_resume_keeps_seed_and_recipe_and_reads_the_last_checkpoint_once(train, differences, monkeypatch):
-    """The recipe stays as it was, even if a later version has another one of that name. `read` calls `header` once."""
-    once, opened = train("once", seed=7, steps=4), []
+    """The recipe stays as it was, even if a later version has another one of that name."""
+    once, read, opened = train("once", seed=7, steps=4), checkpoint.read, []
     train("run", seed=7, steps=2)
-
-    def count(name, function):
-        monkeypatch.setattr(checkpoint, name, lambda path: opened.append((name, path.name)) or function(path))
-
-    count("read", checkpoint.read)
-    count("header", checkpoint.header)
+    monkeypatch.setattr(checkpoint, "read", lambda path: opened.append(path.name) or read(path))
     for steps in (3, 4):
         run = train("run", dataclasses.replace(TINY, width=24, g_lr=1.0), steps=steps, resume=True)
         assert (run.recipe, run.game.seed) == (TINY, 7)
-    assert opened == [(how, f"step_{step:07d}.safetensors") for step in (2, 3) for how in ("read", "header")]
-    assert checkpoint.read(checkpoint.latest(run.folder)).recipe == TINY
+    assert opened == [f"step_{step:07d}.safetensors" for step in (2, 3)]
+    assert read(checkpoint.latest(run.folder)).recipe == TINY
     assert differences(tensors_of(run), tensors_of(once)) == []
 
 
@@ -286,16 +283,41 @@ def test_a_file_system_without_locks_does_not_stop_a_run(train, monkeypatch):
     assert train("run", steps=2).game.step == 2
 
 
-def test_a_state_that_is_not_finite_leaves_the_last_good_checkpoint(train, monkeypatch):
-    run, learn = train("run", steps=2), training.train
-    last = checkpoint.latest(run.folder)
+# Failures
 
-    def spoil(game, *words):
-        yield from learn(game, *words)
-        game.generator[0].weight.data[0, 0] = float("nan")  # by the very last update: no loss has seen it
 
-    monkeypatch.setattr(training, "train", spoil)
-    with pytest.raises(training.Diverged, match=r"generator.0.weight is not finite.*step_0000002.safetensors\.$"):
+def diverge(game, records):
+    game.discriminator[1].weight.data.fill_(3e38)  # still finite, but its outputs are not
+    yield from records
+
+
+def spoil_the_last_update(game, records):
+    yield from records
+    game.generator[0].weight.data[0, 0] = float("nan")  # no loss has seen it
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [(diverge, "step 4: d_loss nan.*learning rate"), (spoil_the_last_update, "^generator.0.weight is not finite")],
+)
+def test_a_run_that_diverges_names_the_last_good_checkpoint_and_leaves_it(fault, message, train, tmp_path, monkeypatch):
+    before, learn = files_in(train("run", steps=2).folder), training.train
+    monkeypatch.setattr(training, "train", lambda game, *words: fault(game, learn(game, *words)))
+    with pytest.raises(training.Diverged, match=message + r".*step_0000002.safetensors\.$") as error:
         train("run", resume=True, steps=4)
-    assert checkpoint.latest(run.folder) == last
-    assert all(value.isfinite().all() for value in tensors_of(run).values())
+    assert "\n" not in str(error.value)
+    assert files_in(tmp_path / "run") == before
+
+
+def test_after_a_full_disk_a_run_continues(train, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = train("run", steps=2)
+    with monkeypatch.context() as full:
+        full.setattr(files, "open", refuse, raising=False)
+        with pytest.raises(OSError, match="No space left"):
+            train("run", resume=True, steps=4)
+    assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2], [2])
+    train("run", resume=True, steps=4)
+    assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])
