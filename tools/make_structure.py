@@ -26,7 +26,8 @@ def read_imports(package=PACKAGE):
                 for alias in node.names:
                     inner = f"{start}.{alias.name}".removeprefix(".")
                     imported |= {inner, start} & names.keys()
-                    imported |= {f"{inner}.{own}" for own in exports(package / inner)}  # a wing, by its __init__
+                    wings = [(wing, package / wing) for wing in (start, inner)]  # by what their __init__ imports
+                    imported |= {f"{wing}.{own}" for wing, folder in wings for own in exports(folder)}
         found[name] = imported - {name}
     return found
 
