@@ -19,21 +19,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import (
-    UserError,
-    checkpoint,
-    data,
-    evaluation,
-    files,
-    hardware,
-    latent,
-    pictures,
-    recipes,
-    runs,
-    tables,
-    training,
-)
 from gan_lib import __main__ as command_line
+from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import diagnosis, handwriting
@@ -69,26 +56,25 @@ def here(tmp_path, monkeypatch):
     return tmp_path / "here"
 
 
+def make_run(folder, classes, *steps):
+    """Write checkpoints of these steps, each with another generator, as a run does. Returns the sampler of the last."""
+    recipe = recipes.Recipe(folder, "mlp", latent_dim=5, width=6, classes=classes)
+    game = recipe.game(seed=3)
+    layers = [game.average.embedding, game.average.rest[3]] if classes else [game.average[0]]
+    for game.step in steps:
+        [torch.nn.init.normal_(layer.weight) for layer in layers]
+        checkpoint.save(game, Path(folder, "checkpoints", f"step_{game.step}.safetensors"), recipe)
+    return game.sampler()
+
+
 @pytest.fixture
 def small_run(here):
-    """The folder of a run with two checkpoints, made without the command line. Returns its sampler."""
-    recipe = recipes.Recipe("small", "mlp", latent_dim=5, width=6)
-    game = recipe.game(seed=3)
-    for game.step in (2, 10):
-        torch.nn.init.normal_(game.average[0].weight)
-        checkpoint.save(game, here / "small" / "checkpoints" / f"step_{game.step}.safetensors", recipe)
-    return game.sampler()
+    return make_run("small", 0, 2, 10)
 
 
 @pytest.fixture
 def conditional_run(here):
-    """The folder of the run of a conditional GAN. Returns its sampler."""
-    recipe = recipes.Recipe("conditional", "mlp", latent_dim=5, width=6, classes=10)
-    game = recipe.game(seed=3)
-    for layer in (game.average.embedding, game.average.rest[3]):
-        torch.nn.init.normal_(layer.weight)
-    checkpoint.save(game, here / "conditional" / "checkpoints" / "step_1.safetensors", recipe)
-    return game.sampler()
+    return make_run("conditional", 10, 1)
 
 
 def array(samples):
@@ -352,12 +338,6 @@ def huge(path):
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)})
 
 
-def zipped(path):
-    """A .npz by a wrong name."""
-    with open(path, "wb") as file:
-        np.savez(file, np.zeros((1000, 28, 28), np.uint8))
-
-
 NO_ARRAY = "is not a .npy file of numbers: it is damaged, or another kind of file."
 zeros = lambda *shape, dtype=np.uint8: lambda path: np.save(path, np.zeros(shape, dtype))
 content = lambda content: lambda path: path.write_bytes(content)
@@ -368,17 +348,13 @@ content = lambda content: lambda path: path.write_bytes(content)
     [
         (lambda path: None, "No such file or directory: 'x.npy'"),
         (lambda path: path.mkdir(), "Is a directory: 'x.npy'"),
-        (zeros(1000, 1, 28, 28), "not uint8 [1000, 1, 28, 28]."),
         (zeros(1000, 784), "not uint8 [1000, 784]."),
         (zeros(1000, 28, 28, dtype=np.float32), "not float32 [1000, 28, 28]."),
         (zeros(999, 28, 28), "A score needs at least 1,000 images"),
-        (lambda path: np.save(path, np.array([{}, "x"], dtype=object)), NO_ARRAY),
         (lambda path: np.save(path, np.array([Trap()], dtype=object)), NO_ARRAY),
         (content(pickle.dumps(Trap())), NO_ARRAY),
-        (content(b"a poem, which is longer than eight letters"), NO_ARRAY),
         (content(b""), NO_ARRAY),
         (content(b"PK\x03\x04 begins a zip, and this is none"), NO_ARRAY),
-        (zipped, NO_ARRAY),
         (huge, NO_ARRAY),
     ],
 )
@@ -445,23 +421,18 @@ def test_a_mistake_is_answered_in_one_sentence(words, sentence, gan, small_run, 
     [
         ("train mlp --steps 0", "0 is not a whole number from 1"),
         ("train mlp --epochs -1", "-1 is not a whole number from 1"),
-        ("train mlp --steps 2.5", "2.5 is not a whole number from 1"),
-        ("train mlp --seed 1e99", "1e99 is not a whole number from 0"),
         ("train mlp --seed 99999999999999999999", "99999999999999999999 is not a whole number from 0 to 4294967295"),
         ("train mlp --steps 1 --epochs 1", "not allowed with argument"),
         ("train", "required: recipe"),
         ("sample mlp", "required: --out"),
         ("sample mlp --n 0 --out x.png", "0 is not a whole number from 1 to 100000"),
-        ("sample mlp --n 100001 --out x.png", "100001 is not a whole number from 1 to 100000"),
         ("sample cgan --out x.png --truncation 0", "--truncation: 0 is not a number from 1e-06 to 1"),
         ("sample cgan --out x.png --truncation 1.1", "--truncation: 1.1 is not a number"),
-        ("sample cgan --out x.png --truncation much", "--truncation: much is not a number"),
         ("sample cgan --out x.png --truncation nan", "--truncation: nan is not a number"),
         ("measure", "required: source"),
         ("measure mlp --seeds 0", "0 is not a whole number from 1"),
         ("measure mlp --n many", "many is not a whole number from 1000 to 60000"),
         ("measure mlp --n 999", "999 is not a whole number from 1000 to 60000"),
-        ("measure mlp --n 60001", "60001 is not a whole number from 1000 to 60000"),
         ("paint", "invalid choice: 'paint'"),
         ("", "required: COMMAND"),
     ],
@@ -476,7 +447,7 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (UserError, 1), (OSError, 1), (training.Diverged, 1), (KeyboardInterrupt, 130),
+        (command_line.UserError, 1), (OSError, 1), (command_line.Diverged, 1), (KeyboardInterrupt, 130),
         (ValueError, None), (KeyError, None), (RuntimeError, None),
     ],
 )  # fmt: skip
@@ -510,9 +481,6 @@ def test_every_command_and_every_argument_has_a_help_text(gan):
         status, out, err = gan(name, "--help")
         assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
         assert [action.dest for action in parser._actions if not action.help] == []
-
-
-def test_help_lists_recipes_and_data(gan):
     out = gan("train", "--help")[1]
     assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
     assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
