@@ -12,7 +12,7 @@ import torch
 
 from gan_lib import UserError, checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.playground import write as write_page
-from gan_lib.studies import handwriting
+from gan_lib.studies import class_scores, effects, handwriting
 from gan_lib.training import Diverged
 
 TRAIN = """\
@@ -119,11 +119,11 @@ def measure(options):
         title += f", truncation ψ = {sampler.truncation}" * (sampler.truncation < 1)
     found = {"scores": [], "floor": [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]}
     if conditional:
-        found |= {"by_class": [], "floor_by_class": [evaluation.class_floor(n, seed, device) for seed in seeds]}
+        found |= {"by_class": [], "floor_by_class": [class_scores.floor(n, seed, device) for seed in seeds]}
     for images in sets:
         found["scores"].append(evaluation.score(images))
         if conditional:
-            found["by_class"].append(evaluation.class_scores(images, torch.arange(n) % 10))
+            found["by_class"].append(class_scores.score(images, torch.arange(n) % 10))
     if options.json:
         print(json.dumps({"source": options.source, "n": n} | tables.plain(found)))
         return
@@ -137,12 +137,9 @@ def measure(options):
 def directions(options):
     """Find the directions of slant, thickness, ..., and measure what they do."""
     sampler = checkpoint.sampler(options.source, hardware.pick_device(options.device))
-    found = latent.effects(sampler, latent.find_directions(sampler))
-    if options.json:
-        print(json.dumps(tables.plain(found)))
-        return
-    print(f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations")
-    print(tables.effects(found))
+    found = effects.measure(sampler, latent.find_directions(sampler))
+    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations"
+    print(json.dumps(tables.plain(found)) if options.json else f"{title}\n{tables.effects(found)}")
 
 
 def bench(options):
@@ -230,8 +227,7 @@ def main(words=None):
     options = parser.parse_args(words)
     for source in getattr(options, "sources", [getattr(options, "source", "")]):
         if source in recipes.pretrained_names() and Path(source).exists():
-            note = f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}"
-            print(note, file=sys.stderr)
+            sys.stderr.write(f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}\n")
     try:
         options.do(options)
     except (UserError, OSError, Diverged) as error:

@@ -1,7 +1,6 @@
 """Attributes of images of digits, by plain formulas. Introduced in lesson 05.
 
-Each function takes images [N, 1, 28, 28] in [-1, 1] and returns one number for each image, float [N]. Raises `UserError` for
-images that `data.check_images` refuses.
+Each function takes images [N, 1, 28, 28] in [-1, 1] (see `data.check_images`) and returns one number for each, float [N].
 """
 
 import torch
@@ -29,14 +28,11 @@ def slant(images):
 
 
 def thickness(images):
-    """Stroke thickness in pixels: 2 · area / outline, as a stroke of length L and thickness t has area L t and outline 2 L.
-
-    The area is the sum of the ink, and the outline is the sum of the norm of its gradient.
-    """
+    """Stroke thickness in pixels: 2 · area / outline, as a stroke of length L and thickness t has area L t and outline 2 L."""
     data.check_images(images)
     ink = F.pad((images.squeeze(1) + 1) / 2, (1, 1, 1, 1))
     dx, dy = ink[:, :-1, 1:] - ink[:, :-1, :-1], ink[:, 1:, :-1] - ink[:, :-1, :-1]
-    outline = (dx.square() + dy.square()).sqrt().sum((1, 2))
+    outline = (dx.square() + dy.square()).sqrt().sum((1, 2))  # the gradient of the ink is 0 elsewhere
     return 2 * ink.sum((1, 2)) / outline.clamp(min=1e-6)
 
 

@@ -1,10 +1,8 @@
-"""Save a whole training run in one file and go on from it exactly; and the one place that finds a trained generator by its name.
+"""Save a whole training run in one file and go on from it exactly; find a trained generator by its name. Introduced in lesson 04.
 
-A checkpoint is a `.safetensors`: named tensors and a JSON header, nothing that could run code when it is opened. Introduced in
-lesson 04.
+A checkpoint is a `.safetensors`: named tensors and a JSON header, nothing that could run code when it is opened.
 """
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,17 +14,17 @@ import torch
 
 from gan_lib import UserError, recipes
 from gan_lib.files import write_atomically
-from gan_lib.training import Diverged, Record, check_settings, set_learning_rates
+from gan_lib.training import Diverged, check_settings, set_learning_rates
 
 NETS = ("generator", "discriminator", "average")
 OPTIMIZERS = ("g_optimizer", "d_optimizer")
+SLOTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps for each tensor of weights, after its first step
 
 
 def save(game, path, recipe=None, **notes):
     """Write nets, average, optimisers, random state and step of `game` to `path`, atomically.
 
-    With its `recipe` the file alone is enough to `resume`. The other `notes` are kept too, as JSON. Raises as `serialise` does,
-    and `OSError` where the disk is full or not writable; a file that was there before is then unharmed.
+    With its `recipe` the file alone is enough to `resume`; other `notes` are kept as JSON. On an error an old file is unharmed.
     """
     write_atomically(path, serialise(game, recipe, **notes))
 
@@ -41,18 +39,17 @@ def serialise(game, recipe=None, **notes):
         tensors |= {f"{name}.{i}.{key}": value for i, each in slots.items() for key, value in each.items()}
     tensors["rng"] = game.rng.get_state()
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    check_finite(tensors)
+    if name := not_finite(tensors):
+        raise Diverged(f"{name} is not finite: this training run has diverged.")
     header = {key: getattr(game, key) for key in ("step", "seconds", "seed", "rates", "horizon")}
     header["betas"] = [getattr(game, name).param_groups[0]["betas"] for name in OPTIMIZERS]
     header["notes"] = ({} if recipe is None else {"recipe": asdict(recipe)}) | notes
     return safetensors.torch.save(tensors, {"gan_lib": json.dumps(header)})
 
 
-def check_finite(tensors):
-    """Raise `Diverged` with the name of the first tensor that holds NaN or infinity."""
-    for key, value in tensors.items():
-        if not value.isfinite().all():
-            raise Diverged(f"{key} is not finite: this training run has diverged.")
+def not_finite(tensors):
+    """The name of the first tensor that holds NaN or infinity, or None."""
+    return next((name for name, value in tensors.items() if not value.isfinite().all()), None)
 
 
 class Checkpoint(NamedTuple):
@@ -66,9 +63,8 @@ class Checkpoint(NamedTuple):
     def recipe(self):
         """The `Recipe` of the run, as it was then. Raises `UserError` where the file has none, or one of another version."""
         if "recipe" not in self.header["notes"]:
-            raise UserError(
-                f"{self.path} does not say its recipe: build its game, then use checkpoint.load(game, path)."
-            )
+            advice = "build its game, then use checkpoint.load(game, path)"
+            raise UserError(f"{self.path} does not say its recipe: {advice}.")
         return recipes.from_json(self.header["notes"]["recipe"], self.path)
 
     def game(self, device="cpu"):
@@ -79,33 +75,26 @@ class Checkpoint(NamedTuple):
 
 
 def read(path):
-    """The `Checkpoint` in `path`.
-
-    Raises `FileNotFoundError` where there is no such file, `UserError` where it is truncated, no checkpoint, or holds NaN.
-    """
+    """The `Checkpoint` in `path`. `FileNotFoundError` if it is missing, `UserError` if it is damaged, foreign, or holds NaN."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:
         with safetensors.safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["gan_lib"])
+            header = json.loads(file.metadata()["gan_lib"])
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  # the file may be replaced
-        notes, (g_lr, d_lr), (g_betas, d_betas) = about["notes"], about["rates"], about["betas"]
-        check_settings(**{key: about[key] for key in ("step", "seconds", "seed", "horizon")}, betas=g_betas)
-        check_settings(g_lr=g_lr, d_lr=d_lr, betas=d_betas)
-        [
-            check_settings(horizon=length or 0) for length in notes.get("planned", [])
-        ]  # noted by `runs.train`, and the data
-        if not isinstance(notes.get("data", ""), str):
+        check_settings(**{key: header[key] for key in ("step", "seconds", "seed", "horizon")})
+        for rate, betas in zip(header["rates"], header["betas"], strict=True):
+            check_settings(g_lr=rate, betas=betas)
+        for length in header["notes"].get("planned", []):  # noted by `runs.train`, and the data
+            check_settings(horizon=length or 0)
+        if not isinstance(header["notes"].get("data", ""), str):
             raise UserError("The name of a data set is text.")
     except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
-        ) from error
-    try:
-        check_finite(tensors)
-    except Diverged as error:
-        raise UserError(f"{path} can't be used: {error}") from error
-    return Checkpoint(Path(path), about, tensors)
+        words = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file"
+        raise UserError(f"{path} {words}.") from error
+    if name := not_finite(tensors):
+        raise UserError(f"{path} can't be used: {name} is not finite: this training run has diverged.")
+    return Checkpoint(Path(path), header, tensors)
 
 
 def resume(path, device="cpu"):
@@ -116,8 +105,8 @@ def resume(path, device="cpu"):
 def load(game, path):
     """Put the state saved in `path` into `game`, whose nets must have the same shapes. Returns `game`.
 
-    On the same kind of CPU training then continues bit for bit as if it had never stopped; a run from another kind of device
-    continues with new noise. Raises as `read` and `check_fit` do; `game` is then unchanged.
+    On the same kind of CPU training continues bit for bit as if it had never stopped, on another device with new noise. Raises
+    as `read` and `check_fit` do; `game` is then unchanged.
     """
     saved = read(path)
     check_fit(saved, (game.generator, game.discriminator))
@@ -126,14 +115,14 @@ def load(game, path):
 
 def check_fit(saved, nets):
     """Raise `UserError` unless name, shape and dtype of each tensor are those of this generator and discriminator."""
-    needed = {f"{name}.{key}": value for name, net in zip(NETS, (*nets, nets[0]), strict=True)
-              for key, value in net.state_dict().items()}  # fmt: skip
+    needed = {"rng": saved.tensors.get("rng", torch.zeros(0)).byte().flatten()}  # its length depends on the device
+    for name, net in zip(NETS, (*nets, nets[0]), strict=True):
+        needed |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
     for name, net in zip(OPTIMIZERS, nets, strict=True):
         for i, weights in enumerate(net.parameters()):
-            slots = {"exp_avg": weights, "exp_avg_sq": weights, "step": torch.tensor(0.0)}
-            slots = {f"{name}.{i}.{slot}": value for slot, value in slots.items()}
-            needed |= slots if slots.keys() & saved.tensors.keys() else {}  # Adam has none before its first step
-    needed["rng"] = saved.tensors.get("rng", torch.zeros(0)).byte().flatten()  # its length depends on the device
+            like = torch.tensor(0.0), weights, weights
+            slots = {f"{name}.{i}.{slot}": value for slot, value in zip(SLOTS, like, strict=True)}
+            needed |= slots if slots.keys() & saved.tensors.keys() else {}
     expected, found = ({key: (value.shape, value.dtype) for key, value in tensors.items()}
                        for tensors in (needed, saved.tensors))  # fmt: skip
     if wrong := [key for key in sorted(expected | found) if expected.get(key) != found.get(key)]:
@@ -145,26 +134,22 @@ def check_fit(saved, nets):
 
 def restore(game, saved):
     """Put a `Checkpoint` that fits into `game`. Returns `game`. Raises `UserError` first for a damaged random state."""
-    header, rng = saved.header, saved.tensors["rng"]
-    if rng.shape == game.rng.get_state().shape:
+    header, tensors = saved.header, saved.tensors
+    if tensors["rng"].shape == game.rng.get_state().shape:
         try:
-            game.rng.set_state(rng)
+            game.rng.set_state(tensors["rng"])
         except RuntimeError as error:
             raise UserError(f"{saved.path} can't be used: {str(error).splitlines()[0]}") from error
     else:  # it was saved on another kind of device, whose random state means nothing here
         game.rng.manual_seed(1_000_003 * header["seed"] + header["step"])
-    parts = {name: {} for name in (*NETS, *OPTIMIZERS, "rng")}
-    for key, value in saved.tensors.items():
-        name, _, rest = key.partition(".")
-        parts[name][rest] = value
     for name in NETS:
-        getattr(game, name).load_state_dict(parts[name])
+        net = getattr(game, name)
+        net.load_state_dict({key: tensors[f"{name}.{key}"] for key in net.state_dict()})
     for name, betas in zip(OPTIMIZERS, header["betas"], strict=True):
-        optimizer, slots = getattr(game, name), {}
-        for key, value in parts[name].items():
-            i, _, slot = key.partition(".")
-            slots.setdefault(int(i), {})[slot] = value
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+        optimizer = getattr(game, name)
+        started = [i for i in range(len(optimizer.param_groups[0]["params"])) if f"{name}.{i}.step" in tensors]
+        state = {i: {slot: tensors[f"{name}.{i}.{slot}"] for slot in SLOTS} for i in started}
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         optimizer.param_groups[0]["betas"] = tuple(betas)
     for key in ("step", "seconds", "seed", "horizon"):
         setattr(game, key, header[key])
@@ -203,21 +188,3 @@ def sampler(source, device="cpu"):
     """The frozen generator that `source` names (see `files_of`); of a run's folder, the newest."""
     paths = files_of(source)
     return resume(paths[-1], device).sampler() if paths else recipes.pretrained(source, device)
-
-
-def save_records(records, path):
-    """Write `Record`s as CSV with a header line, atomically."""
-    lines = [",".join(Record._fields), *(",".join(map(str, record)) for record in records)]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
-
-
-def load_records(path):
-    """The records that `save_records` wrote; [] where there is no such file. Raises `UserError` where it is another file."""
-    if not Path(path).exists():
-        return []
-    try:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [Record(**{key: kind(row[key]) for key, kind in Record.__annotations__.items()}) for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -12,10 +12,9 @@ from gan_lib import UserError
 
 
 class LabelledGenerator(nn.Module):
-    """G(z, y) = g(W z + b + u_y), where W z + b is the first layer of `net`, g the others, and u the class embedding.
+    """G(z, y) = g(W z + b + u_y): W z + b is the first layer of `net`, which must be linear; u, the class embedding, starts at 0.
 
-    The same as a one-hot y concatenated to z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2. u starts at 0, where y has no
-    effect. Raises `UserError` if the first layer of `net` is not linear.
+    The same as a one-hot y concatenated to z: Mirza & Osindero 2014 (arXiv 1411.1784), eq. 2.
     """
 
     def __init__(self, net, classes=10):
@@ -41,10 +40,9 @@ class LabelledGenerator(nn.Module):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """D(x, y) = w · f(x) + b + v_y · f(x), where f(x) is the input of the last layer of `net`: does x look real, and like y?
+    """D(x, y) = w · f(x) + b + v_y · f(x): does x look real, and like y? Miyato & Koyama 2018 (arXiv 1802.05637), eq. 3.
 
-    Miyato & Koyama 2018 (arXiv 1802.05637), eq. 3. v starts at 0, where y has no effect. Raises `UserError` if `net` does not
-    end in a linear layer and Flatten.
+    f(x) is the input of the last layer of `net`, which must end in a linear layer and Flatten. v starts at 0.
     """
 
     def __init__(self, net, classes=10):

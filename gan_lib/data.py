@@ -38,9 +38,8 @@ class Digits(NamedTuple):
 def load(name="mnist", *, train=True, device="cpu"):
     """The training images (60,000 of MNIST) or test images (10,000) of the data set `name`, as `Digits` on `device`.
 
-    `name` is one of `SETS`. MNIST is read from the package, the others from the cache folder, into which torchvision downloads
-    them; Fashion-MNIST also from Debian's package. Raises `UserError` for an unknown name or a damaged file, and
-    `FileNotFoundError`, which names the files to put into the cache folder, if they are missing and the download fails.
+    `name` is one of `SETS`. MNIST comes with the package; torchvision downloads the others into the cache folder. Raises
+    `UserError` for an unknown name or a damaged file, and `FileNotFoundError`, which says what to put where, without a network.
     """
     if name not in SETS:
         raise UserError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
@@ -152,8 +151,7 @@ def batches(images, batch_size, *, seed=0, start=0):
 def labelled_batches(digits, batch_size, *, seed=0, start=0):
     """Yield batches (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) from `Digits` without end.
 
-    Each epoch is a new permutation, and its last incomplete batch is dropped. The k-th batch depends only on `seed` and k.
-    `start` is the first k, so that a resumed run sees the batches of an uninterrupted one.
+    Each epoch is a new permutation; its last incomplete batch is dropped. Batch k, from `start` on, depends on `seed` and k only.
     """
     images, *labels = digits
     if not 0 < batch_size <= len(images):

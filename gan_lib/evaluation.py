@@ -1,7 +1,6 @@
 """How good are the samples? Images → features → statistics → one number. Introduced in lesson 06.
 
-The features come from a small digit classifier (`digit_net`), not from Inception: Inception was trained on photographs, and
-its distances say little about digits.
+The features come from a small digit classifier (`digit_net`), not from Inception, which was trained on photographs.
 """
 
 import functools
@@ -23,7 +22,7 @@ def digit_net(device="cpu"):
 
 @torch.no_grad()
 def features_and_logits(images, net=None, chunk=250):
-    """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net. See `data.check_images`."""
+    """Images [N, 1, 28, 28] in [-1, 1] → features [N, 128] and logits [N, 10] of the digit net."""
     data.check_images(images)
     net = digit_net(images.device) if net is None else net
     features = torch.cat([net[:-1](part) for part in images.split(chunk)])
@@ -45,8 +44,8 @@ def gaussian(features):
 def frechet_distance(a, b):
     """The squared 2-Wasserstein distance |mean a - mean b|² + trace(cov a + cov b - 2 (cov a · cov b)^½) of two `gaussian`s.
 
-    FID (Heusel et al. 2017, arXiv 1706.08500, eq. 6). Two samples of one distribution have a distance above zero, which falls
-    with their size: compare at equal sizes, and with the `floor`. Raises `UserError` where the statistics are not finite.
+    FID (Heusel et al. 2017, arXiv 1706.08500, eq. 6). It is biased: two samples of one distribution have a distance above 0,
+    which falls with their size. Compare at equal sizes, and with the `floor`. `UserError` for statistics that are not finite.
     """
     (mean_a, cov_a), (mean_b, cov_b) = a, b
     product = cov_a @ cov_b
@@ -82,10 +81,9 @@ def knn_radii(features, k=5, chunk=250):
 def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=None):
     """Four numbers from the k-NN manifolds of features, real [N, d] and fake [M, d].
 
-    The manifold is the union of the balls around the points, whose radii are the `knn_radii`. Precision: share of fakes in the
-    real manifold; recall: share of reals in the fake manifold (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 1-3). Density:
-    mean number of real balls around a fake, over k, which can exceed 1; coverage: share of real balls that hold a fake (Naeem
-    et al. 2020, arXiv 2002.09797, eq. 4-5). `real_radii` [N] need not be computed again where they are known.
+    A manifold is a union of balls with the `knn_radii` (`real_radii`, if known). Precision: share of fakes in the real one;
+    recall: share of reals in the fake one (Kynkäänniemi et al. 2019, arXiv 1904.06991). Density: mean number of real balls
+    around a fake, over k (it can exceed 1); coverage: share of real balls with a fake (Naeem et al. 2020, arXiv 2002.09797).
     """
     real_radii = knn_radii(real, k, chunk) if real_radii is None else real_radii
     fake_radii = knn_radii(fake, k, chunk)
@@ -104,15 +102,15 @@ def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=Non
 def nearest(images, reference, k=1, chunk=10_000):
     """The k of `reference` (uint8 [M, 28, 28]) nearest to each of `images` ([N, 1, 28, 28] in [-1, 1]), nearest first.
 
-    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. The search takes one
-    matrix product per chunk, by |a - b|² = |a|² - 2 a·b + |b|²; the distances are then computed directly. Lesson 05.
+    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. Lesson 05.
     """
     data.check_images(images)
     flat, scores, indices = images.flatten(1), [], []
     for start in range(0, len(reference), chunk):
         others = data.to_range(reference[start : start + chunk]).flatten(1)
+        # |a - b|² = |a|² - 2 a·b + |b|² with one matrix product; without |a|², which is the same for all
         closest = (others.square().sum(1) - 2 * flat @ others.T).topk(min(k, len(others)), largest=False)
-        scores.append(closest.values)  # without |a|², which is the same for all
+        scores.append(closest.values)
         indices.append(closest.indices + start)
     best = torch.cat(scores, 1).topk(k, largest=False).indices
     indices = torch.cat(indices, 1).gather(1, best)
@@ -189,38 +187,6 @@ def score(images):
         logits.softmax(1).amax(1).mean().item(),
         (nearness(images) / real.training_distance).item(),
     )
-
-
-class ClassScore(NamedTuple):
-    """How good the images of one class of a conditional GAN are, measured against the test digits of that class. Lesson 08."""
-
-    right: float  # share of the images that the digit net assigns to the class
-    precision: float  # this and the following as in `Score`, within the class
-    recall: float
-    density: float
-    coverage: float
-
-
-def class_scores(images, labels):
-    """The `ClassScore` of each digit, from images [N, 1, 28, 28] in [-1, 1] and their labels [N], 0 to 9; six or more of each."""
-    real, labels = real_digits(images.device), labels.to(images.device)
-    valid = labels.shape == images.shape[:1] and labels.eq(labels.long().clamp(0, 9)).all()
-    if not valid or labels.long().bincount(minlength=10).min() < 6:
-        raise UserError("There must be a label from 0 to 9 for each image, and at least six images of each digit.")
-    features, logits = features_and_logits(images)
-    scores = []
-    for digit in range(10):
-        fakes = labels == digit
-        right = (logits[fakes].argmax(1) == digit).float().mean().item()
-        shares = precision_recall_density_coverage(real.features[real.labels == digit], features[fakes])
-        scores.append(ClassScore(right, *shares))
-    return scores
-
-
-def class_floor(n=10_000, seed=0, device="cpu"):
-    """The reference value of `class_scores`: that of n training digits, equally many of each class, drawn with `seed`."""
-    images, labels = data.subset(data.load(device=device), n // 10, seed)
-    return class_scores(data.to_range(images), labels)
 
 
 def floor(n=10_000, seed=0, device="cpu"):

@@ -16,10 +16,7 @@ from gan_lib import UserError
 
 
 def write_atomically(path, content):
-    """Write bytes to `path`, and make its folder: a reader finds the old file or the whole new one, never a part of it.
-
-    On an error (`OSError`: a full disk, no permission) the temporary file is removed and `path` is as it was.
-    """
+    """Write bytes to `path`, and make its folder. After an `OSError` (a full disk, no permission) `path` is as it was."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # in the same folder: a rename can't cross disks

@@ -2,9 +2,8 @@
 
     accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
 
-Every process holds both nets and draws the same batches and the same noise, but takes its own share of them. Before an
-optimiser steps, the gradients are averaged over the processes (all-reduce). So all weights stay equal, and equal to those of one
-process that takes whole batches. Only nets with BatchNorm train a little differently: it sees one share at a time.
+Every process holds both nets, draws the same batches and noise, and trains on its share of them. The gradients are averaged
+(all-reduce), so the weights equal those of a single process. Only BatchNorm differs a little: it sees one share at a time.
 """
 
 import os
@@ -20,13 +19,10 @@ GONE = "Another process of this run has ended, or can't be reached"
 
 
 def pick_device(name="auto"):
-    """The torch device called `name`; "auto" is "cuda" if this PyTorch can run on the GPU of this machine, else "cpu".
-
-    Raises `UserError` where the device asked for is not there.
-    """
+    """The torch device `name`; "auto" is "cuda" if PyTorch can use it here, else "cpu". `UserError` for a missing device."""
     if name == "auto":
-        return torch.device("cuda" if works("cuda") else "cpu")
-    if not works(name):
+        name = "cuda" if works("cuda") else "cpu"
+    elif not works(name):
         raise UserError(
             f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto."
         )
@@ -57,7 +53,7 @@ class Team(NamedTuple):
     size: int = 1
     first: bool = True  # whether this is the process that writes files and prints
     share: slice = slice(None)  # its part of a batch
-    # The mean of a tensor over the processes; raises ConnectionError if one is gone (on CPUs)
+    # mean of a tensor over the processes; raises ConnectionError if one is gone (on CPUs)
     mean: Callable = lambda values: values
 
 
@@ -85,10 +81,7 @@ def team(device="auto"):
 
 
 def join(game, team):
-    """Let `game` take its share of each batch, and average gradients with the others before each step of an optimiser.
-
-    Raises `UserError` where a batch can't be divided evenly.
-    """
+    """Let `game` take its share of each batch and average its gradients. `UserError` for a batch that can't be divided evenly."""
     if game.batch_size % team.size:
         raise UserError(f"A batch of {game.batch_size} can't be shared out evenly to {team.size} processes.")
     game.team = team
@@ -99,11 +92,8 @@ def join(game, team):
 
 @torch.no_grad()
 def average_gradients(optimizer, team):
-    """Replace each gradient by its mean over the processes, all in one message.
-
-    Torch's DistributedDataParallel would do it during `backward`, but not for a penalty with its gradients of gradients.
-    """
+    """Replace each gradient by its mean over the processes. torch's DDP can't: a penalty has gradients of gradients."""
     gradients = [weights.grad for weights in optimizer.param_groups[0]["params"]]
-    means = team.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, part in zip(gradients, means.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    means = team.mean(torch.cat([gradient.flatten() for gradient in gradients]))  # all in one message
+    for gradient, mean in zip(gradients, means.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))

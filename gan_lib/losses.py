@@ -1,8 +1,8 @@
 """The losses of both players, as pairs of pure functions of logits, and gradient penalties. Introduced in lesson 02.
 
 A discriminator returns one logit per image, **high for real**: D(x) = sigmoid(logit). Each loss takes `real_logits` and
-`fake_logits` (float [N], any real number) and returns the mean over the batch as a scalar. With softplus(a) = log(1 + exp(a)),
--log sigmoid(a) = softplus(-a) and -log(1 - sigmoid(a)) = softplus(a): exact, also where log(sigmoid(a)) underflows.
+`fake_logits`, float [N], and returns the mean over the batch. -log sigmoid(a) = softplus(-a) and -log(1 - sigmoid(a)) =
+softplus(a), with softplus(a) = log(1 + exp(a)): exact, also where sigmoid(a) underflows.
 """
 
 from collections import namedtuple
@@ -17,7 +17,7 @@ Loss = namedtuple("Loss", ["discriminator", "generator", "paired"], defaults=[Fa
 
 
 def cross_entropy_d(real_logits, fake_logits):
-    """-mean log D(x) - mean log(1 - D(G(z))): binary cross-entropy, label 1 for real and 0 for fake. At D = 1/2 it is log 4.
+    """-mean log D(x) - mean log(1 - D(G(z))), the binary cross-entropy. At D = 1/2 it is log 4.
 
     Goodfellow et al. 2014 (arXiv 1406.2661), eq. 1.
     """
@@ -25,7 +25,7 @@ def cross_entropy_d(real_logits, fake_logits):
 
 
 def non_saturating_g(real_logits, fake_logits):
-    """-mean log D(G(z)): binary cross-entropy with label 1. At D = 1/2 it is log 2. Goodfellow et al. 2014, section 3."""
+    """-mean log D(G(z)). At D = 1/2 it is log 2. Goodfellow et al. 2014, section 3."""
     return softplus(-fake_logits).mean()
 
 
@@ -69,23 +69,17 @@ def least_squares_g(real_logits, fake_logits):
 
 
 def hinge_d(real_logits, fake_logits):
-    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), D as logits: no gradient beyond a margin of 1. At D = 0 it is 2.
-
-    Lim & Ye 2017 (arXiv 1705.02894); Miyato et al. 2018 (arXiv 1802.05957), eq. 16.
-    """
+    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), D as logits. At D = 0 it is 2. Lim & Ye 2017 (arXiv 1705.02894)."""
     return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
 
 
 def mean_g(real_logits, fake_logits):
-    """-mean D(G(z)), D as logits: the same gradient for every fake. With hinge (Miyato et al., eq. 17) and Wasserstein."""
+    """-mean D(G(z)), D as logits: the same gradient for every fake. Miyato et al. 2018 (arXiv 1802.05957), eq. 17."""
     return -fake_logits.mean()
 
 
 def wasserstein_d(real_logits, fake_logits):
-    """mean D(G(z)) - mean D(x), D as logits: unbounded without a Lipschitz constraint on D. At D = 0 it is 0.
-
-    Arjovsky et al. 2017 (arXiv 1701.07875), eq. 3.
-    """
+    """mean D(G(z)) - mean D(x), D as logits; D needs a Lipschitz constraint. Arjovsky et al. 2017 (arXiv 1701.07875), eq. 3."""
     return fake_logits.mean() - real_logits.mean()
 
 
@@ -121,15 +115,13 @@ def r2_penalty(discriminator, real, fake):
 def zero_centred_penalties(discriminator, real, fake):
     """R1 + R2 in one pass; real and fake have the same shape [N, ...]."""
     check_pairs(real, fake)
-    gradients = slopes(discriminator, torch.cat([real, fake]))
-    return 2 * gradients.square().sum(1).mean()  # twice a mean over 2 N is the sum of two means
+    return 2 * slopes(discriminator, torch.cat([real, fake])).square().sum(1).mean()  # a mean over 2 N
 
 
 def one_centred_penalty(discriminator, real, fake):
     """mean (|dD(y)/dy| - 1)² at y = (1 - u) x + u G(z), between real and fake: the Lipschitz constraint of a Wasserstein loss.
 
-    Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3, with gamma = 2 lambda. u should be uniform in [0, 1]: here it rises evenly
-    through the batch, whose pairs are random already.
+    Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3, with gamma = 2 lambda. u, in [0, 1], rises evenly through the batch.
     """
     check_pairs(real, fake)
     n = len(real)

@@ -10,7 +10,6 @@ import torch
 from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
-from gan_lib import reference as bands
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, tile
 
 
@@ -69,8 +68,8 @@ def curves(records, axes=None, reference=None):
     """Draw d_loss and g_loss, and beside them D(x) and D(G(z)), over the steps of `records`. Returns the two axes.
 
     The dashed lines hold for the optimal D against perfect fakes: D = 1/2, and log 4 and log 2 for the cross-entropy losses
-    (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1). `reference`, one of `reference.names()`, adds the bands of that
-    recipe's reference runs (mean ± 4 standard deviations) and a sentence that says where this run leaves them.
+    (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1). `reference`, a `reference.Reference`, adds the bands of its runs
+    (mean ± 4 standard deviations) and a sentence that says where this run leaves them.
     """
     axes = subplots(10, 3.2, 2) if axes is None else axes
     steps = [record.step for record in records]
@@ -85,13 +84,13 @@ def curves(records, axes=None, reference=None):
         for field, color, label in lines:
             ax.plot(steps, [getattr(record, field) for record in records], color=color, label=label)
             if reference is not None:
-                ends, low, high = bands.band(reference, field)
-                n = bisect(ends, max(steps, default=0))
-                ax.fill_between(ends[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
+                low, high = reference.band(field)
+                n = bisect(reference.steps, max(steps, default=0))
+                ax.fill_between(reference.steps[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
         finish(ax, xlabel="step", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
     if reference is not None:
-        axes[0].figure.suptitle(bands.remark(records, reference), fontsize=10)
+        axes[0].figure.suptitle(reference.remark(records), fontsize=10)
     return axes
 
 

@@ -1,7 +1,4 @@
-"""Named recipes: everything that decides a training run, as data; and the pretrained generators. Introduced in lesson 03.
-
-`dataclasses.replace(RECIPES["dcgan"], width=64)` is another recipe.
-"""
+"""Named recipes: everything that decides a training run, as data; and the pretrained generators. Introduced in lesson 03."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +22,7 @@ PAIRS = {  # name: (generator, discriminator)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run, except the data and the seed. The defaults are what most recipes share.
-
-    Raises `UserError` with one sentence where a field is outside `training.RANGES`, or is not among its choices.
-    """
+    """All that decides a run, except the data and the seed. Raises `UserError` for a field outside its range or choices."""
 
     name: str
     nets: str  # a name in PAIRS
@@ -79,10 +73,7 @@ class Recipe:
         return generator, discriminator
 
     def game(self, seed=0, device="cpu", horizon=None):
-        """A new `Game` at step 0. Its weights, its noise and the order of the data all follow from `seed`.
-
-        With `anneal` the learning rates decay over `horizon` iterations (None: `steps`).
-        """
+        """A new `Game` at step 0, decided by `seed`. With `anneal` its rates decay over `horizon` iterations (None: `steps`)."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU as well
             generator, discriminator = (net.to(device) for net in self.build_nets())
@@ -142,15 +133,9 @@ def from_json(fields, path="the file"):
 
 
 def pretrained(name, device="cpu"):
-    """The averaged generator that the recipe `name` gave, as a frozen `models.Sampler`.
-
-    Made by `make reference`; weights/manifest.json says with which seed, in how many steps and seconds. The file is checked
-    by its SHA-256. Raises `UserError` where there are no weights of that name, or they are damaged.
-    """
-    if name not in pretrained_names():
-        raise UserError(
-            f"There is no pretrained generator called {name!r}; choose one of: {', '.join(pretrained_names())}."
-        )
+    """The averaged generator of the recipe `name`, a frozen `Sampler`. `UserError` for an unknown name or damaged weights."""
+    if name not in (known := pretrained_names()):
+        raise UserError(f"There is no pretrained generator called {name!r}; choose one of: {', '.join(known)}.")
     tensors, about = bundled_weights(name)
     recipe = from_json(about["recipe"])
     generator, _ = recipe.build_nets()

@@ -9,22 +9,12 @@ import math
 from importlib import resources
 from itertools import pairwise
 from statistics import fmean, variance
-from typing import NamedTuple
 
 from gan_lib import UserError
 
 FOLDER = resources.files("gan_lib") / "reference"
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
-DEVIATIONS = 4  # standard deviations from the mean of the seeds to the edge of the band
 PATIENCE = 3  # a run has left the band after so many rows outside it, one after another
-
-
-class Band(NamedTuple):
-    """The values to expect of a run, row by row."""
-
-    steps: list  # the last step of each row
-    low: list
-    high: list
 
 
 def names():
@@ -32,23 +22,42 @@ def names():
     return sorted(path.name.removesuffix(".csv") for path in FOLDER.iterdir() if path.name.endswith(".csv"))
 
 
-def band(recipe, field):
-    """The mean over the seeds ± 4 standard deviations, of d_loss, g_loss, d_real or d_fake.
+class Reference:
+    """The reference runs of a recipe, all seeds together. Raises `UserError` for a recipe that has none."""
 
-    Five seeds give a poor estimate of a deviation, so each row's is pooled with those of five rows to either side.
-    """
-    if recipe not in names():
-        raise UserError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
-    by_step = {}  # the values of all seeds
-    with (FOLDER / f"{recipe}.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            by_step.setdefault(int(row["step"]), []).append(float(row[field]))
-    rows, low, high = list(by_step.values()), [], []
-    for i, row in enumerate(rows):
-        reach = DEVIATIONS * math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6])))
-        low.append(fmean(row) - reach)
-        high.append(fmean(row) + reach)
-    return Band(list(by_step), low, high)
+    def __init__(self, recipe):
+        if recipe not in names():
+            raise UserError(f"There are no reference runs of {recipe!r}; choose one of: {', '.join(names())}.")
+        self.recipe, by_step = recipe, {}
+        with (FOLDER / f"{recipe}.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                by_step.setdefault(int(row["step"]), []).append(row)
+        self.steps, self.rows = list(by_step), list(by_step.values())  # the last step of each row; a row for each seed
+
+    def band(self, field):
+        """The lowest and the highest value to expect in each row: two lists, of d_loss, g_loss, d_real or d_fake.
+
+        The mean over the seeds ± 4 standard deviations. Five seeds give a poor estimate of a deviation, so each row's is
+        pooled with those of five rows to either side.
+        """
+        rows = [[float(run[field]) for run in row] for row in self.rows]
+        pooled = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
+        return [[fmean(row) + k * deviation for row, deviation in zip(rows, pooled, strict=True)] for k in (-4, 4)]
+
+    def remark(self, records):
+        """A sentence that says where the run of `records` first leaves the band, or that it stays inside."""
+        exits = []
+        for field, label in LABELS.items():
+            rows = list(zip(self.steps, *self.band(field), means_until(records, field, self.steps), strict=False))
+            outside = [not low <= mean <= high for _, low, high, mean in rows]
+            for i, (step, low, high, mean) in enumerate(rows):
+                if sum(outside[i : i + PATIENCE]) == PATIENCE:
+                    side = "above" if mean > high else "below"
+                    exits.append((step, f"{label} is {mean:.2f}, {side} the {low:.2f} to {high:.2f} of the band"))
+                    break
+        if exits:
+            return "This run leaves the band of {} about step {}: {}.".format(self.recipe, *min(exits))
+        return f"This run {'stays inside' if rows else 'is too short to compare with'} the band of {self.recipe}."
 
 
 def means_until(records, field, steps):
@@ -63,23 +72,6 @@ def means_until(records, field, steps):
         means.append(fmean([getattr(record, field) for record in inside], covered))
         start = end
     return means
-
-
-def remark(records, recipe):
-    """A sentence that says where the run of `records` first leaves the band of `recipe`, or that it stays inside."""
-    exits = []
-    for field, label in LABELS.items():
-        edges = band(recipe, field)
-        rows = list(zip(*edges, means_until(records, field, edges.steps), strict=False))
-        outside = [not low <= mean <= high for _, low, high, mean in rows]
-        for i, (step, low, high, mean) in enumerate(rows):
-            if sum(outside[i : i + PATIENCE]) == PATIENCE:
-                side = "above" if mean > high else "below"
-                exits.append((step, f"{label} is {mean:.2f}, {side} the {low:.2f} to {high:.2f} of the band"))
-                break
-    if exits:
-        return "This run leaves the band of {} about step {}: {}.".format(recipe, *min(exits))
-    return f"This run {'stays inside' if rows else 'is too short to compare with'} the band of {recipe}."
 
 
 def results():

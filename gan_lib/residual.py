@@ -49,10 +49,9 @@ def discriminator(width=32):
 
 
 def even_init(layer):
-    """Weights from N(0, 1 / n), n the inputs of each output: the variance is the same before and after a layer.
+    """Weights from N(0, 1 / n), n the inputs of each output, which keeps the variance: LeCun et al. 1998, "Efficient BackProp".
 
-    LeCun et al. 1998, "Efficient BackProp", section 4.6. The last layer of f is 0, so that a `Residual` starts as the identity:
-    Zhang et al. 2019 (arXiv 1901.09321).
+    The last layer of f is 0, so that a `Residual` starts as the identity: Zhang et al. 2019 (arXiv 1901.09321).
     """
     if isinstance(layer, Residual):
         nn.init.zeros_(layer.f[-1].weight)

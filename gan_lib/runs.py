@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import csv
 import dataclasses
 import os
 import signal
@@ -23,7 +24,7 @@ class Run:
     def __init__(self, folder, game, recipe, steps, notes, temporary=None):
         self.folder, self.game, self.recipe, self.steps, self.notes = folder, game, recipe, steps, notes
         self.temporary, self.remark = temporary, None  # temporary: the last checkpoint, if the next one replaces it
-        self.records = [r for r in checkpoint.load_records(folder / "records.csv") if r.step <= game.step]
+        self.records = [r for r in load_records(folder / "records.csv") if r.step <= game.step]
 
     def save(self, epoch, keep):
         """Write samples, records and a checkpoint; without `keep` the next checkpoint replaces it.
@@ -35,7 +36,7 @@ class Run:
             return
         samples = pictures.tile(self.game.sampler().sample(100))
         pictures.save_picture(samples, self.folder / "samples" / f"epoch_{epoch}.png")
-        checkpoint.save_records(self.records, self.folder / "records.csv")
+        save_records(self.records, self.folder / "records.csv")
         path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
         files.write_atomically(path, content)
         if self.temporary not in (None, path):
@@ -59,11 +60,11 @@ class Run:
             pictures.save_animation(images, self.folder / name, labels=labels)
 
     def reference(self):
-        """The name of the reference runs to compare with; None if this run has another recipe, data or learning-rate decay."""
+        """The reference runs to compare with; None if this run has another recipe, data or learning-rate decay."""
         known, notes = recipes.RECIPES.get(self.recipe.name), self.notes
         same = known and known == dataclasses.replace(self.recipe, epochs=known.epochs) and notes["data"] == "mnist"
         same = same and (not known.anneal or set(notes["planned"]) == {known.steps})
-        return known.name if same and known.name in reference.names() else None
+        return reference.Reference(known.name) if same and known.name in reference.names() else None
 
 
 def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, steps=None, resume=False, quiet=False):
@@ -189,3 +190,24 @@ def interrupts():
         yield requests
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def save_records(records, path):
+    """Write `Record`s as CSV with a header line, atomically."""
+    lines = [",".join(training.Record._fields), *(",".join(map(str, record)) for record in records)]
+    files.write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def load_records(path):
+    """The records that `save_records` wrote; [] where there is no such file. Raises `UserError` where it is another file."""
+    if not Path(path).exists():
+        return []
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            training.Record(**{key: kind(row[key]) for key, kind in training.Record.__annotations__.items()})
+            for row in rows
+        ]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

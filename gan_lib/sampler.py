@@ -14,8 +14,7 @@ class Sampler:
 
     `sampler(z)` maps z [N, latent_dim] to images [N, 1, 28, 28] in [-1, 1]; gradients reach z. If `classes` is not 0, the
     generator is conditional: `sampler(z, y)` with labels y, int64 [N], or `sampler.of(7)(z)` for the digit 7. `truncation` is
-    the default ψ of `noise` and `sample`. Raises `UserError`, which says how to adapt the generator, if it needs another shape
-    of z, or if its images do not have 28 × 28 pixels in [-1, 1].
+    the default ψ of `noise` and `sample`. Raises `UserError`, which says how to adapt a generator that does not fit.
     """
 
     def __init__(self, generator, latent_dim, truncation=1.0):
@@ -32,9 +31,9 @@ class Sampler:
     def __call__(self, z, y=None):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UserError(f"z must have the shape [N, {self.latent_dim}], not {list(z.shape)}.")
-        if y is None and self.classes:
-            raise UserError("This generator is conditional: call sampler(z, y) with labels y, or sampler.of(7)(z).")
         if y is None:
+            if self.classes:
+                raise UserError("This generator is conditional: call sampler(z, y) with labels y, or sampler.of(7)(z).")
             return self.generator(z.to(self.device))
         self.check_labels(y)
         if y.shape != z.shape[:1]:
@@ -59,8 +58,8 @@ class Sampler:
     def noise(self, n, seed=0, truncation=None):
         """n latent vectors z [n, latent_dim] from N(0, ψ²), the same for the same seed on every device.
 
-        ψ is `truncation` (default: the sampler's own), above 0 and at most 1. Below 1, precision rises and recall falls. The
-        truncation trick (Brock et al. 2018, arXiv 1809.11096, section 3.1) redraws large components of z; this scales all.
+        ψ is `truncation` (None: the sampler's own), above 0 and at most 1. Below 1, precision rises and recall falls: Brock et
+        al. 2018 (arXiv 1809.11096, section 3.1), who redraw large components of z instead of scaling all.
         """
         truncation = self.truncation if truncation is None else truncation
         if isinstance(truncation, bool) or not isinstance(truncation, int | float) or not 0 < truncation <= 1:
@@ -84,12 +83,12 @@ def check_generator(net, z, y):
     images = first_images(net, z, y)
     if not isinstance(images, torch.Tensor):
         raise UserError(f"A generator returns one tensor with an image for each z, not {type(images).__name__}.")
-    shape, pixels, margin, layers = list(images.shape[1:]), images[0].numel(), 28 - images.shape[-1], ""
+    shape, pixels, layers = list(images.shape[1:]), images[0].numel(), None
     if (pixels == 784 and shape != [1, 28, 28]) or (len(shape) == 1 and pixels % 784 == 0):
         layers = f"nn.Flatten(), nn.Unflatten(1, ({pixels // 784}, 28, 28))"
     elif len(shape) == 3 and shape[1:] != [28, 28]:
-        padding = "" if margin % 2 else f" or nn.ConstantPad2d({margin // 2}, -1.0)"
-        layers = f"nn.Upsample((28, 28), mode='bilinear'){padding}"
+        layers = "nn.Upsample((28, 28), mode='bilinear')"
+        layers += f" or nn.ConstantPad2d({14 - shape[2] // 2}, -1.0)" * (shape[2] % 2 == 0)
     if layers:
         words = f"This generator makes images [N, {', '.join(map(str, shape))}], not [N, 1, 28, 28]"
         raise UserError(f"{words}: put nn.Sequential(generator, {layers}) in its place.")

@@ -25,7 +25,7 @@ def scores(found, floor):
 
 
 def class_scores(found, floor):
-    """A line for each label: means of `evaluation.ClassScore`s, ten for each set of samples, and beside them of real digits."""
+    """A line for each label: means of `ClassScore`s, ten for each set of samples, and beside them of training digits."""
     fields = ("precision", "recall", "density", "coverage")
     lines = [f"{'label':>9}{'read as it':>12}" + "".join(f"{field:>20}" for field in fields)]
     for label, (ours, real) in enumerate(zip(zip(*found, strict=True), zip(*floor, strict=True), strict=True)):
@@ -38,7 +38,7 @@ def class_scores(found, floor):
 
 
 def effects(found):
-    """A line for each direction: its `latent.Effect`."""
+    """A line for each direction: its `studies.effects.Effect`."""
     lines = [f"{'':12}{'R²':>10}{'own':>8}{'leak':>8}{'random':>8}"]
     lines += [f"{e.name:12}{e.explained:10.0%}{e.own:8.2f}{e.leak:8.2f}{e.random:8.2f}" for e in found]
     return "\n".join([*lines, EFFECTS])

@@ -30,9 +30,9 @@ class Game:
         batch_norm = torch.nn.modules.batchnorm._BatchNorm  # the base class of every kind
         self.one_pass = not any(isinstance(layer, batch_norm) for layer in discriminator.modules())
         if gamma > 0 and not self.one_pass:
+            words = "A gradient penalty (gamma > 0) needs a discriminator without BatchNorm, which mixes the gradients of images"
             raise UserError(
-                "A gradient penalty (gamma > 0) needs a discriminator without BatchNorm, which mixes the gradients of "
-                'images: take nets "dcgan-plain", that is models.plain_discriminator(), or leave gamma at 0.'
+                f'{words}: take nets "dcgan-plain", that is models.plain_discriminator(), or leave gamma at 0.'
             )
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -181,8 +181,7 @@ def real_batches(game, images):
     """Yield (real, y) without end, from the game's step on; y is None in a game without labels.
 
     `images` are uint8 [M, 28, 28] or, with labels, `data.Digits`: real is in [-1, 1]. Or they are a world, anything with
-    `sample(n, rng)`: real is the next n points for a `torch.Generator`. Raises `UserError` where the game needs labels and
-    there are none, or labels of more classes than it knows.
+    `sample(n, rng)`: real is the next n points for a `torch.Generator`. Raises `UserError` for missing or unknown labels.
     """
     if hasattr(images, "sample"):
         batches = ((images.sample(game.batch_size, game.rng),) for _ in itertools.count())

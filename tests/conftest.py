@@ -75,8 +75,8 @@ def new_sampler():
 
 
 @pytest.fixture
-def told(new_game):
-    """A sampler that is told labels from 0 to 9, of a generator that listens."""
+def conditional(new_game):
+    """A class-conditional sampler with 10 classes, whose images depend on the label."""
     game = new_game(classes=10)
     torch.nn.init.normal_(game.average.embedding.weight)
     return game.sampler()
@@ -84,7 +84,7 @@ def told(new_game):
 
 @pytest.fixture(scope="session")
 def liven():
-    """`liven(net, x)` gives an untrained net statistics of BatchNorm, and outputs that differ clearly; it is in eval mode."""
+    """`liven(net, x)` gives an untrained net BatchNorm statistics and outputs that differ clearly, in eval mode."""
 
     def lively(net, x):
         norms = [part for part in net.modules() if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d))]

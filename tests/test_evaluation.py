@@ -39,21 +39,17 @@ def shuffled(values, seed=0):
 
 
 def test_the_digit_net_is_frozen_and_has_an_accuracy_of_99_4_percent(digits):
-    x, logits = evaluation.features_and_logits(data.to_range(digits.images))
+    images = data.to_range(digits.images)
+    x, logits = evaluation.features_and_logits(images)
     assert (x.shape, logits.shape) == ((10_000, 128), (10_000, 10))
     assert (logits.argmax(1) == digits.labels).float().mean() >= 0.994
     assert x.min() == 0  # after a ReLU
     net = evaluation.digit_net()
     assert not net.training
     assert not any(p.requires_grad for p in net.parameters())
-
-
-def test_features_do_not_depend_on_the_chunk_or_on_the_other_images(digits):
-    images = data.to_range(digits.images[:25])
-    whole = evaluation.features_and_logits(images)
-    assert torch.allclose(evaluation.digit_net()(images), whole[1], atol=1e-4)
-    for got, expected in zip(evaluation.features_and_logits(images, chunk=7), whole, strict=True):
-        assert torch.allclose(got, expected, atol=1e-4)
+    few = evaluation.features_and_logits(images[:25], chunk=7)  # neither the chunk nor the other images matter
+    for values, expected in zip((*few, net(images[:25])), (x, logits, logits), strict=True):
+        assert torch.allclose(values, expected[:25], atol=1e-4)
 
 
 def test_class_counts_are_zero_for_missing_classes(digits):
@@ -103,27 +99,21 @@ class Identity(torch.nn.Module):
         return images.flatten(1)
 
 
-def by_torchmetrics(metric, a, b):
-    """The value of a metric of torchmetrics, in float64."""
-    metric.set_dtype(torch.float64)
-    metric.update(a[..., None, None].double(), real=True)
-    metric.update(b[..., None, None].double(), real=False)
-    return metric.compute()
-
-
-def test_the_frechet_distance_equals_the_symmetric_form_and_torchmetrics():
-    """trace (cov a · cov b)^½ = trace (cov a^½ · cov b · cov a^½)^½, a root of a symmetric matrix."""
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save all:UserWarning")
+def test_both_distances_equal_those_of_torchmetrics():
+    """Its kernel distance has degree 3, gamma 1 / d and coefficient 1 by default; here one subset holds everything."""
     from torchmetrics.image.fid import FrechetInceptionDistance  # here, because it takes seconds to import
+    from torchmetrics.image.kid import KernelInceptionDistance
 
-    a, b = features(400, 12), features(300, 12, seed=1, scale=1.5, shift=0.3)
-    (mean_a, cov_a), (mean_b, cov_b) = gaussian(a), gaussian(b)
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = vectors * values.sqrt() @ vectors.T
-    between = torch.linalg.eigvalsh(root @ cov_b @ root).sqrt().sum()
-    expected = (mean_a - mean_b).square().sum() + (cov_a + cov_b).trace() - 2 * between
-    assert distance(a, b) == pytest.approx(expected.item(), rel=1e-6)
-    metric = FrechetInceptionDistance(Identity().eval(), normalize=True, input_img_size=(12, 1, 1))
-    assert distance(a, b) == pytest.approx(by_torchmetrics(metric, a, b).item(), rel=1e-6)
+    a, b = features(300, 12), features(300, 12, seed=1, scale=1.5, shift=0.3)
+    frechet = FrechetInceptionDistance(Identity().eval(), normalize=True, input_img_size=(12, 1, 1))
+    kernel = KernelInceptionDistance(Identity().eval(), subsets=1, subset_size=300, normalize=True)
+    for metric in (frechet, kernel):
+        metric.set_dtype(torch.float64)
+        metric.update(a[..., None, None].double(), real=True)
+        metric.update(b[..., None, None].double(), real=False)
+    assert distance(a, b) == pytest.approx(frechet.compute().item(), rel=1e-6)
+    assert evaluation.kernel_distance(a.double(), b.double()) == pytest.approx(kernel.compute()[0].item(), rel=1e-9)
 
 
 def test_the_frechet_distance_is_zero_for_equal_sets_symmetric_and_adds_the_square_of_a_shift():
@@ -135,18 +125,14 @@ def test_the_frechet_distance_is_zero_for_equal_sets_symmetric_and_adds_the_squa
     assert distance(a, a + 2) == pytest.approx(8 * 2**2, rel=1e-5)
 
 
-def test_other_digits_are_further_away_than_other_halves(digits, real):
-    x = real.features[:2000]
-    floor = distance(x[:1000], x[1000:])
-    assert 0 < 5 * floor < distance(x, x[digits.labels[:2000] == 0])
-
-
 def test_too_few_images_and_nan_are_an_error():
     """Without the checks LAPACK would end the process."""
     for n in (0, 1):
         with pytest.raises(UserError, match=f"A covariance needs at least two images or points, not {n}"):
             evaluation.frechet(torch.zeros(n, 1, 28, 28))
     images = torch.rand(1000, 1, 28, 28) * 2 - 1
+    with pytest.raises(UserError, match=r"A score needs at least 1,000 images, better 10,000; these are 999\."):
+        evaluation.score(images[1:])
     assert evaluation.frechet(images[:2]) > 0
     images[:, 0, 0, 0] = math.nan
     for measure in (evaluation.frechet, evaluation.score):
@@ -161,35 +147,15 @@ def test_too_few_images_and_nan_are_an_error():
 # The kernel distance
 
 
-def kernel_distance_by_numpy(a, b):
-    """Bińkowski et al. 2018, eq. 4, in float64."""
-    a, b = a.double().numpy(), b.double().numpy()
+@pytest.mark.parametrize("chunk", [1, 7, 40, 1000])
+def test_the_kernel_distance_equals_its_formula_for_every_chunk_and_order(chunk):
+    """Bińkowski et al. 2018, eq. 4, by NumPy in float64."""
+    a, b = features(40, 6), features(30, 6, seed=1, scale=1.3, shift=0.2)
     kernel = lambda x, y: (x @ y.T / x.shape[1] + 1) ** 3
     within = lambda x: kernel(x, x)[~np.eye(len(x), dtype=bool)].mean()
-    return within(a) + within(b) - 2 * kernel(a, b).mean()
-
-
-def test_the_kernel_distance_equals_its_formula():
-    a, b = features(23, 6), features(17, 6, seed=1, scale=1.3, shift=0.2)
-    expected = kernel_distance_by_numpy(a, b)
-    assert evaluation.kernel_distance(a, b) == pytest.approx(expected, rel=1e-4)
-    assert evaluation.kernel_distance(a.double(), b.double()) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save all:UserWarning")
-def test_the_kernel_distance_equals_torchmetrics():
-    """With one subset that holds everything; degree 3, gamma 1 / d and coefficient 1 are its defaults."""
-    from torchmetrics.image.kid import KernelInceptionDistance
-
-    a, b = features(300, 12).double(), features(300, 12, seed=1, scale=1.2, shift=0.3).double()
-    metric = KernelInceptionDistance(Identity().eval(), subsets=1, subset_size=300, normalize=True)
-    assert evaluation.kernel_distance(a, b) == pytest.approx(by_torchmetrics(metric, a, b)[0].item(), rel=1e-9)
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 40, 1000])
-def test_the_kernel_distance_depends_neither_on_the_chunk_nor_on_the_order(chunk):
-    a, b = features(40, 6), features(30, 6, seed=1)
-    expected = evaluation.kernel_distance(a.double(), b.double())
+    x, y = a.double().numpy(), b.double().numpy()
+    expected = within(x) + within(y) - 2 * kernel(x, y).mean()
+    assert evaluation.kernel_distance(a.double(), b.double(), chunk) == pytest.approx(expected, rel=1e-12)
     assert evaluation.kernel_distance(shuffled(a), shuffled(b), chunk) == pytest.approx(expected, rel=1e-4)
     assert evaluation.kernel_distance(b, a, chunk) == pytest.approx(expected, rel=1e-4)
 
@@ -268,15 +234,10 @@ def test_nearest_neighbours_equal_a_sort_of_all_distances_for_every_size_of_chun
     distances, indices = evaluation.nearest(queries, reference, k=3, chunk=chunk)
     others = reference.double().flatten(1) / 127.5 - 1
     expected = (queries.double().flatten(1).unsqueeze(1) - others).norm(dim=2).sort(1)
-    assert indices.equal(expected.indices[:, :3])
+    assert indices.dtype == torch.int64 and indices.equal(expected.indices[:, :3])
     assert torch.allclose(distances.double(), expected.values[:, :3], atol=1e-4)
-
-
-def test_an_image_is_its_own_nearest_neighbour_at_distance_zero(images):
-    distances, indices = evaluation.nearest(data.to_range(images), images, chunk=10)
-    assert (indices.dtype, distances.shape) == (torch.int64, (48, 1))
-    assert indices.squeeze(1).tolist() == list(range(48))
-    assert distances.eq(0).all()
+    distances, indices = evaluation.nearest(data.to_range(images), images, chunk=chunk)  # each image is its own
+    assert (distances.tolist(), indices.tolist()) == ([[0]] * 48, [[i] for i in range(48)])
 
 
 # The score
@@ -356,11 +317,6 @@ def test_a_class_counts_from_a_tenth_of_its_share(sevens, expected):
     assert evaluation.classes(shares, torch.full((10,), 0.1)) == expected
 
 
-def test_a_score_needs_a_thousand_images():
-    with pytest.raises(UserError, match=r"A score needs at least 1,000 images, better 10,000; these are 999\."):
-        evaluation.score(torch.zeros(999, 1, 28, 28))
-
-
 def test_nearness_is_the_median_distance_of_the_first_images_to_training_digits(digits, training_digits, monkeypatch):
     mixed = torch.cat([training_digits[:5], data.to_range(digits.images[:5])])
     assert evaluation.nearness(mixed, among=5) == 0
@@ -378,50 +334,3 @@ def test_the_floor_is_the_score_of_training_digits_drawn_with_the_seed(monkeypat
     assert one.equal(evaluation.floor(1000, seed=0))
     assert not one.equal(other)
     assert evaluation.nearest(one[:50], data.load().images)[0].eq(0).all()
-
-
-# Class by class
-
-
-def test_each_class_is_measured_within_itself(digits):
-    images, labels = data.to_range(digits.images[:600]), digits.labels[:600]
-    features, _ = evaluation.features_and_logits(images)
-    real = evaluation.real_digits(images.device).features[digits.labels == 4]
-    expected = evaluation.precision_recall_density_coverage(real, features[labels == 4])
-    assert evaluation.class_scores(images, labels)[4][1:] == pytest.approx(expected)
-
-
-def test_threes_labelled_as_fives_change_the_score_of_the_fives_alone():
-    images, labels = data.subset(data.load(), 100)
-    images = data.to_range(images)
-    before = evaluation.class_scores(images, labels)
-    images[labels == 5] = images[labels == 3]
-    after = evaluation.class_scores(images, labels)
-    assert [before[digit] for digit in range(10) if digit != 5] == [after[digit] for digit in range(10) if digit != 5]
-    assert after[5].right < 0.05 < 0.95 < before[5].right
-    assert after[5].density < before[5].density / 4
-    assert after[5].coverage < before[5].coverage / 4
-
-
-def test_class_scores_refuse_labels_outside_0_to_9_too_few_or_of_another_shape(digits):
-    images, y = data.to_range(digits.images[:80]), torch.arange(80) % 10
-    five_nines = torch.cat([torch.arange(75) % 9, torch.full((5,), 9)])
-    for labels in (y - 1, y + 1, y % 9, five_nines, y[:79], y + 0.5, y.view(80, 1)):
-        with pytest.raises(
-            UserError, match="a label from 0 to 9 for each image, and at least six images of each digit"
-        ):
-            evaluation.class_scores(images, labels)
-
-
-def test_training_digits_have_good_class_scores():
-    for score in evaluation.class_floor(3000):
-        assert score.right > 0.99
-        assert min(score.precision, score.density, score.coverage) > 0.5
-
-
-def test_the_class_floor_has_equally_many_digits_of_each_class(monkeypatch):
-    monkeypatch.setattr(evaluation, "class_scores", lambda images, labels: (images, labels))
-    images, labels = evaluation.class_floor(200, seed=1)
-    assert labels.bincount().tolist() == [20] * 10
-    assert not images.equal(evaluation.class_floor(200, seed=2)[0])
-    assert evaluation.nearest(images, data.load().images)[0].eq(0).all()

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 from importlib import resources
@@ -31,16 +32,28 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch)
     assert seen == [(False, b"old", path.parent), (b"old", b"new", path.parent)]  # a rename can't cross disks
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(step, tmp_path, monkeypatch):
-    def fail(*_):
+def fail(*_):
+    raise OSError(errno.EACCES, "Permission denied")
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that takes half of what is written to it."""
+
+    def write(self, content):
+        super().write(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
+
+@pytest.mark.parametrize(
+    ("where", "name", "step"), [(files, "open", FullDisk), (os, "fsync", fail), (os, "replace", fail)]
+)
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(where, name, step, tmp_path, monkeypatch):
     (tmp_path / "x.bin").write_bytes(b"old")
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(where, name, step, raising=False)
+    with pytest.raises(OSError, match=r"Permission denied|No space left"):
         files.write_atomically(tmp_path / "x.bin", b"new")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.bin", b"old")]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+    assert (tmp_path / "x.bin").read_bytes() == b"old"
 
 
 def test_every_bundled_file_is_in_the_manifest_and_sound():

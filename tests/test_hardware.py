@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, data, hardware, recipes, training
+from gan_lib import checkpoint, data, hardware, recipes, runs, training
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -41,7 +41,7 @@ def play(team):
 
 def save(game, records, folder):
     checkpoint.save(game, f"{folder}/game.safetensors")
-    checkpoint.save_records(records, f"{folder}/records.csv")
+    runs.save_records(records, f"{folder}/records.csv")
 
 
 def launch(*words):
@@ -89,7 +89,7 @@ def test_two_processes_train_as_one(tmp_path):
     game, records = play(hardware.Team())
     (tmp_path / "one").mkdir()
     save(game, records, tmp_path / "one")
-    one, two = (checkpoint.load_records(tmp_path / name / "records.csv") for name in ("one", "two"))
+    one, two = (runs.load_records(tmp_path / name / "records.csv") for name in ("one", "two"))
     for a, b in zip(one, two, strict=True):
         assert list(a._replace(seconds=0)) == pytest.approx(list(b._replace(seconds=0)), abs=1e-5)
     one, two = (safetensors.torch.load_file(tmp_path / name / "game.safetensors") for name in ("one", "two"))
@@ -136,7 +136,7 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     assert 0 < step < 120_000
     assert f"Stopped after step {step} of 120000" in output
     assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in output
-    assert checkpoint.load_records(tmp_path / "run" / "records.csv")[-1].step == step
+    assert runs.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():

@@ -71,13 +71,12 @@ def test_both_losses_equal_their_formulas(name):
 def test_cross_entropy_and_its_gradient_equal_those_of_torch():
     real, fake = logits(REAL), logits(FAKE)
     ones, zeros = torch.ones(3).double(), torch.zeros(3).double()
-    d_loss = losses.cross_entropy_d(real, fake)
-    expected = binary_cross_entropy(real.sigmoid(), ones) + binary_cross_entropy(fake.sigmoid(), zeros)
+    to_zeros, to_ones = (binary_cross_entropy(fake.sigmoid(), labels) for labels in (zeros, ones))
+    d_loss, expected = losses.cross_entropy_d(real, fake), binary_cross_entropy(real.sigmoid(), ones) + to_zeros
     torch.testing.assert_close(d_loss, expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(losses.non_saturating_g(real, fake), to_ones, atol=1e-12, rtol=0)
     gradients = [torch.autograd.grad(loss, (real, fake)) for loss in (d_loss, expected)]
     torch.testing.assert_close(*gradients, atol=1e-12, rtol=0)
-    g_loss = losses.non_saturating_g(real, fake)
-    torch.testing.assert_close(g_loss, binary_cross_entropy(fake.sigmoid(), ones), atol=1e-12, rtol=0)
 
 
 @each_loss
@@ -98,45 +97,36 @@ def gradients(function, real, fake):
 
 
 @pytest.mark.parametrize(
-    ("name", "real", "fake", "expected"),
+    ("name", "d_is_wrong", "d_is_right"),
     [
-        ("cross_entropy_d", -50.0, 50.0, [-1, 1]),  # wrong on both: the full gradient
-        ("cross_entropy_d", 50.0, -50.0, [0, 0]),  # right on both: none
-        ("non_saturating_g", 0.0, -50.0, [0, -1]),
-        ("non_saturating_g", 0.0, 50.0, [0, 0]),
-        ("minimax_g", 0.0, -50.0, [0, 0]),  # why it is not used: it saturates where the discriminator is sure
-        ("minimax_g", 0.0, 50.0, [0, -1]),
-        ("least_squares_d", -50.0, 50.0, [-51, 51]),  # grows with the distance
-        ("least_squares_d", 50.0, -50.0, [49, -49]),  # too far on the right side costs as well
-        ("least_squares_g", 0.0, -50.0, [0, -51]),
-        ("least_squares_g", 0.0, 50.0, [0, 49]),
-        ("hinge_d", -50.0, 50.0, [-1, 1]),
-        ("hinge_d", 50.0, -50.0, [0, 0]),
-        ("hinge_d", 0.9, -0.9, [-1, 1]),  # right, but not by 1
-        ("wasserstein_d", -50.0, 50.0, [-1, 1]),
-        ("wasserstein_d", 50.0, -50.0, [-1, 1]),  # never enough
-        ("mean_g", 0.0, -50.0, [0, -1]),
-        ("mean_g", 0.0, 50.0, [0, -1]),
-        ("relativistic_d", -50.0, 50.0, [-1, 1]),
-        ("relativistic_d", 50.0, -50.0, [0, 0]),
-        ("relativistic_g", 50.0, -50.0, [1, -1]),
-        ("relativistic_g", -50.0, 50.0, [0, 0]),
+        ("cross_entropy_d", [-1, 1], [0, 0]),
+        ("non_saturating_g", [0, 0], [0, -1]),
+        ("minimax_g", [0, -1], [0, 0]),  # why it is not used: it saturates where the discriminator is sure
+        ("least_squares_d", [-51, 51], [49, -49]),  # grows with the distance; too far on the right side costs as well
+        ("least_squares_g", [0, 49], [0, -51]),
+        ("hinge_d", [-1, 1], [0, 0]),
+        ("wasserstein_d", [-1, 1], [-1, 1]),  # never enough
+        ("mean_g", [0, -1], [0, -1]),
+        ("relativistic_d", [-1, 1], [0, 0]),
+        ("relativistic_g", [0, 0], [1, -1]),
     ],
 )
-def test_gradients_do_not_underflow_at_logits_of_50(name, real, fake, expected):
-    assert gradients(getattr(losses, name), real, fake) == expected
+def test_gradients_do_not_underflow_at_logits_of_50(name, d_is_wrong, d_is_right):
+    loss = getattr(losses, name)
+    assert gradients(loss, -50.0, 50.0) == d_is_wrong
+    assert gradients(loss, 50.0, -50.0) == d_is_right
 
 
-def test_the_logarithm_of_a_sigmoid_underflows_there():
+def test_the_logarithm_of_a_sigmoid_underflows_there_and_the_hinge_acts_up_to_a_margin_of_1():
     assert gradients(lambda real, fake: -(fake.sigmoid() + 1e-8).log().mean(), 0.0, -50.0) == [0, 0]
+    assert gradients(losses.hinge_d, 0.9, -0.9) == [-1, 1]
 
 
 @pytest.mark.parametrize("function", LOSSES["relativistic"][:2])
 def test_logits_of_different_shapes_are_not_paired(function):
+    message = r"^Real and fake must have the same shape to be paired, not \[.* and \[.*\.$"
     for shapes in (((4, 1), (4,)), ((4,), (4, 1)), ((1,), (4,)), ((), (4,))):
-        with pytest.raises(
-            UserError, match=r"^Real and fake must have the same shape to be paired, not \[.* and \[.*\.$"
-        ):
+        with pytest.raises(UserError, match=message):
             function(*map(torch.zeros, shapes))
     assert function(torch.zeros(4, 1), torch.zeros(4, 1)).item() == pytest.approx(LOG2)
 

@@ -1,4 +1,4 @@
-"""Pictures and animations: what is stored is what was given, read back from pixels and files."""
+"""Pictures and animations, read back from pixels and files."""
 
 import itertools
 import re

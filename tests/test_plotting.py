@@ -101,21 +101,22 @@ def test_negative_losses_are_in_the_figure():
 def test_curves_may_have_no_records(tmp_path):
     plotting.save_figure(plotting.curves([])[0], tmp_path / "curves.png")
     assert pictures.load_picture(tmp_path / "curves.png").shape == (320, 1000)
-    axes = plotting.curves([], reference="mlp-quick")
+    axes = plotting.curves([], reference=reference.Reference("mlp-quick"))
     assert "too short" in axes[0].figure.get_suptitle()
 
 
 def test_curves_with_a_reference_have_bands_up_to_the_last_step_and_a_remark():
     records = [Record(step, 100 * step, 1.0, 1.2, 1.1, 0.6, 0.4) for step in range(100, 1001, 100)]
-    axes = plotting.curves(records, reference="mlp-quick")
+    quick = reference.Reference("mlp-quick")
+    axes = plotting.curves(records, reference=quick)
     assert [len(ax.collections) for ax in axes] == [2, 2]
     for ax, field in zip(axes, ("d_loss", "d_real"), strict=True):
-        band = reference.band("mlp-quick", field)
+        low, high = quick.band(field)
         corners = ax.collections[0].get_paths()[0].vertices
         assert (corners[:, 0].min(), corners[:, 0].max()) == (100, 1000)
-        assert corners[:, 1].min() == pytest.approx(min(band.low[:10]))
-        assert corners[:, 1].max() == pytest.approx(max(band.high[:10]))
-    assert axes[0].figure.get_suptitle() == reference.remark(records, "mlp-quick")
+        assert corners[:, 1].min() == pytest.approx(min(low[:10]))
+        assert corners[:, 1].max() == pytest.approx(max(high[:10]))
+    assert axes[0].figure.get_suptitle() == quick.remark(records)
 
 
 def test_logarithmic_axes_show_numbers_and_not_powers():

@@ -46,14 +46,14 @@ def tiny(folder):
 
 def test_a_recipe_without_reference_runs_is_refused(tiny):
     with pytest.raises(ValueError, match=r"There are no reference runs of 'dcgna'; choose one of: tiny\."):
-        reference.band("dcgna", "d_loss")
+        reference.Reference("dcgna")
 
 
 def test_the_band_is_the_mean_and_four_deviations_to_either_side(tiny):
-    band = reference.band("tiny", "g_loss")
+    tiny = reference.Reference("tiny")
     spread = stdev([0.0, 0.01, 0.02])
-    assert band.steps == list(range(100, 1001, 100))
-    for row, (low, high) in enumerate(zip(band.low, band.high, strict=True)):
+    assert tiny.steps == list(range(100, 1001, 100))
+    for row, (low, high) in enumerate(zip(*tiny.band("g_loss"), strict=True)):
         assert low == pytest.approx(1.1 + 0.01 + 0.1 * row - 4 * spread)
         assert high == pytest.approx(1.1 + 0.01 + 0.1 * row + 4 * spread)
 
@@ -63,8 +63,8 @@ def test_the_deviation_is_pooled_over_neighbouring_rows(tiny):
     text = tiny.read_text().splitlines()
     text = [line.replace(",2.01,", ",2.00,").replace(",2.02,", ",2.00,") if ",1000," in line else line for line in text]
     tiny.write_text("\n".join(text))
-    band = reference.band("tiny", "g_loss")
-    assert (band.high[9] - band.low[9]) / 8 == pytest.approx(0.01 * math.sqrt(5 / 6))
+    low, high = reference.Reference("tiny").band("g_loss")
+    assert (high[9] - low[9]) / 8 == pytest.approx(0.01 * math.sqrt(5 / 6))
 
 
 def test_records_are_averaged_over_the_steps_that_they_cover():
@@ -91,15 +91,16 @@ def test_the_remark_says_when_and_where_a_run_leaves_the_band(first, last, chang
     rows = [{key: value + 0.01 + 0.1 * row for key, value in BALANCE.items()} for row in range(10)]  # as seed 1
     records = [record(100 * i + 100, **row) for i, row in enumerate(rows)]
     records = [each._replace(**changes) if first <= each.step <= last else each for each in records]
-    assert reference.remark(records, "tiny") == sentence
+    remark = reference.Reference("tiny").remark
+    assert remark(records) == sentence
     earlier = [each._replace(d_fake=0.05) for each in records]
-    assert reference.remark(earlier, "tiny").startswith(f"{LEAVES}100: D(G(z)) is 0.05")  # the first to leave is named
+    assert remark(earlier).startswith(f"{LEAVES}100: D(G(z)) is 0.05")  # the first to leave is named
     beyond = [record(step, d_loss=50.0) for step in (1100, 1200, 1300)]  # longer than the reference runs
-    assert reference.remark([*records, *beyond], "tiny") == sentence
+    assert remark([*records, *beyond]) == sentence
 
 
 def test_a_run_shorter_than_a_row_is_not_judged(tiny):
-    assert reference.remark([record(3)], "tiny") == "This run is too short to compare with the band of tiny."
+    assert reference.Reference("tiny").remark([record(3)]) == "This run is too short to compare with the band of tiny."
 
 
 # README's tables
@@ -207,7 +208,8 @@ def first_steps(recipe, steps):
 
 
 def test_a_sound_run_of_another_seed_stays_inside():
-    assert reference.remark(first_steps(QUICK, 800), "mlp-quick") == "This run stays inside the band of mlp-quick."
+    remark = reference.Reference("mlp-quick").remark
+    assert remark(first_steps(QUICK, 800)) == "This run stays inside the band of mlp-quick."
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -217,4 +219,5 @@ def test_a_broken_run_leaves_early(how, monkeypatch):
     if how == "images in [0, 1]":
         monkeypatch.setattr(data, "to_range", lambda images: images.unsqueeze(-3) / 255)
     records = first_steps(dataclasses.replace(QUICK, **BROKEN[how]), 400)
-    assert re.match("This run leaves the band of mlp-quick about step [12]00:", reference.remark(records, "mlp-quick"))
+    remark = reference.Reference("mlp-quick").remark(records)
+    assert re.match("This run leaves the band of mlp-quick about step [12]00:", remark)

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import checkpoint, data, files, pictures, plotting, recipes, reference, runs, training
+from gan_lib import UserError, checkpoint, data, files, pictures, plotting, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -40,6 +40,7 @@ def compared(monkeypatch):
     names, curves = [], plotting.curves
     monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
     monkeypatch.setattr(reference, "names", lambda: ["mlp", "tiny"])
+    monkeypatch.setattr(reference, "Reference", lambda name: name)
     monkeypatch.setattr(plotting, "curves", lambda records, reference: names.append(reference) or curves(records))
     return names
 
@@ -68,7 +69,7 @@ def tensors_of(run):
 
 def records_of(run):
     """The records in the folder, without the clock."""
-    return [record._replace(seconds=0) for record in checkpoint.load_records(run.folder / "records.csv")]
+    return [record._replace(seconds=0) for record in runs.load_records(run.folder / "records.csv")]
 
 
 def files_in(folder):
@@ -82,7 +83,7 @@ def test_a_run_returns_its_game_and_its_records(train, tmp_path, differences, st
     run = train("run", seed=4, steps=5)
     assert (run.folder, run.game.step, run.game.seed) == (tmp_path / "run", 5, 4)
     assert [record.step for record in run.records] == [2, 4, 5]
-    assert run.records == checkpoint.load_records(run.folder / "records.csv")
+    assert run.records == runs.load_records(run.folder / "records.csv")
     last = checkpoint.read(run.folder / "checkpoints" / "step_0000005.safetensors")
     assert differences(state_of(last.game()), state_of(run.game)) == []
     assert last.recipe == TINY
@@ -164,8 +165,7 @@ def test_records_after_the_last_checkpoint_are_replaced(train):
 
 
 def test_a_finished_run_can_be_resumed_also_without_its_records(train, compared, monkeypatch, differences):
-    """`checkpoint.load_records` advises to move damaged ones away. The run has reference runs, too."""
-    monkeypatch.setattr(reference, "band", lambda *_: reference.Band([1, 2], [0.0, 0.0], [1.0, 1.0]))
+    """`runs.load_records` advises to move damaged ones away. The run has reference runs, too."""
     run = train("run", steps=2)
     before = tensors_of(run)
     (run.folder / "records.csv").unlink()
@@ -329,3 +329,23 @@ def test_after_a_full_disk_a_run_continues(train, monkeypatch):
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2], [2])
     train("run", resume=True, steps=4)
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])
+
+
+# Records
+
+
+def test_records_come_back_as_they_were(tmp_path, new_game, images):
+    records = list(training.train(new_game(), images, 7, record_every=3))
+    runs.save_records(records, tmp_path / "records.csv")
+    assert runs.load_records(tmp_path / "records.csv") == records
+    first = (tmp_path / "records.csv").read_text().splitlines()[0]
+    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
+    runs.save_records([], tmp_path / "records.csv")
+    assert runs.load_records(tmp_path / "records.csv") == []
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
+def test_a_foreign_file_of_records_is_refused(text, tmp_path):
+    (tmp_path / "records.csv").write_text(text)
+    with pytest.raises(UserError, match=r"is not a records\.csv of gan_lib: move it away to go on without it"):
+        runs.load_records(tmp_path / "records.csv")

@@ -15,6 +15,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from gan_lib import checkpoint, data, evaluation, files, latent, recipes, runs
+from gan_lib.studies import class_scores, effects
 from tools import lessons, links, make_digit_net, make_reference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -234,7 +235,7 @@ def test_refresh_refuses_paths_of_this_machine(ran):
 def test_make_reference_trains_measures_and_writes(tmp_path, monkeypatch, images, capsys):
     """With 400 images for MNIST, and scores that take no time."""
     recipe = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=4, epochs=1, classes=10, truncation=0.9)
-    many, effect = images.repeat(9, 1, 1)[:400], latent.Effect("slant", 0.123456, 1.0, 0.2, 0.3)
+    many, effect = images.repeat(9, 1, 1)[:400], effects.Effect("slant", 0.123456, 1.0, 0.2, 0.3)
     real = SimpleNamespace(gaussian=None, shares=torch.ones(10) / 10)
     monkeypatch.setattr(recipes.Recipe, "steps", 100)
     monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
@@ -248,12 +249,12 @@ def test_make_reference_trains_measures_and_writes(tmp_path, monkeypatch, images
         (make_reference, "write_tables", lambda: None),
         (data, "load", lambda *_, **__: data.Digits(many, torch.arange(400) % 10)),
         (evaluation, "score", lambda images: evaluation.Score(*[images.mean().item()] * 11)),
-        (evaluation, "class_scores", lambda *_: [evaluation.ClassScore(*[0.123456] * 5)] * 10),
-        (evaluation, "class_floor", lambda *_: [evaluation.ClassScore(*[0.123456] * 5)] * 10),
+        (class_scores, "score", lambda *_: [class_scores.ClassScore(*[0.123456] * 5)] * 10),
+        (class_scores, "floor", lambda *_: [class_scores.ClassScore(*[0.123456] * 5)] * 10),
         (evaluation, "real_digits", lambda _: real),
         (evaluation, "frechet_distance", lambda *_: 2.5),
         (latent, "find_directions", lambda sampler: "directions"),
-        (latent, "effects", lambda *_: [effect]),
+        (effects, "measure", lambda *_: [effect]),
     ):
         monkeypatch.setattr(module, name, value)
     for _ in range(2):
@@ -270,7 +271,7 @@ def test_make_reference_trains_measures_and_writes(tmp_path, monkeypatch, images
     with (tmp_path / "tiny.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["seed"], row["step"], row["frechet"]) for row in rows] == [(i, "100", "2.500") for i in "123"]
-    record = checkpoint.load_records(tmp_path / "runs" / "tiny-3" / "records.csv")[-1]
+    record = runs.load_records(tmp_path / "runs" / "tiny-3" / "records.csv")[-1]
     assert float(rows[2]["d_loss"]) == pytest.approx(record.d_loss, abs=1e-4)
 
 

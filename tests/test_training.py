@@ -24,11 +24,8 @@ def gradients(net):
 
 
 def play(game, images, steps, **options):
-    return list(training.train(game, images, steps, **options))
-
-
-def without_seconds(records):
-    return [record._replace(seconds=0) for record in records]
+    """The records of `steps` iterations, without their time."""
+    return [record._replace(seconds=0) for record in training.train(game, images, steps, **options)]
 
 
 # The steps
@@ -40,11 +37,13 @@ def without_seconds(records):
 def test_a_step_updates_its_own_net_only(nets, loss, mover, new_game, images, differences):
     fresh, game, real = new_game(nets, loss=loss), new_game(nets, loss=loss), data.to_range(images[:8])
     still = {"discriminator": "generator", "generator": "discriminator"}[mover]
-    getattr(training, f"{mover}_step")(fresh, real, fresh.generate(fresh.noise(8)))
+    step = getattr(training, f"{mover}_step")
+    needs_real = mover == "discriminator" or game.loss.paired
+    step(fresh, real if needs_real else None, fresh.generate(fresh.noise(8)))
     assert gradients(getattr(fresh, still)) == {}
     play(game, images, 2)  # now both have gradients from before
     before = parameters(getattr(game, still)), parameters(getattr(game, mover)), gradients(getattr(game, still))
-    getattr(training, f"{mover}_step")(game, real, game.generate(game.noise(8)))
+    step(game, real, game.generate(game.noise(8)))
     assert differences(parameters(getattr(game, still)), before[0]) == []
     moved = differences(parameters(getattr(game, mover)), before[1])
     assert {name for name in before[1] if "weight" in name} <= set(moved)
@@ -57,24 +56,19 @@ def test_a_step_follows_the_gradient_of_its_own_batch_and_its_loss_falls(mover, 
     play(game, images, 2)
     fresh, real, z = copy.deepcopy(game), data.to_range(images[:8]), game.noise(8)
     moving = list(getattr(fresh, mover).requires_grad_(True).parameters())
-    loss = getattr(fresh.loss, mover)(fresh.discriminator(real), fresh.discriminator(fresh.generator(z)))
-    expected, seen = torch.autograd.grad(loss, moving), []
-    for i in range(5):
+    logits = fresh.discriminator(real), fresh.discriminator(fresh.generator(z))
+    loss = getattr(fresh.loss, mover)(*logits)
+    returned = step(game, real, game.generator(z))
+    expected = (loss, *logits) if mover == "discriminator" else (loss,)
+    for value, wanted in zip(returned if mover == "discriminator" else (returned,), expected, strict=True):
+        assert torch.allclose(value, wanted, atol=1e-6) and not value.requires_grad
+    for parameter, gradient in zip(getattr(game, mover).parameters(), torch.autograd.grad(loss, moving), strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-6)
+    falling = [loss.item()]
+    for _ in range(4):
         returned = step(game, real, game.generator(z))
-        returned = returned if mover == "discriminator" else (returned,)
-        assert not any(value.requires_grad for value in returned)
-        seen.append(returned[0].item())
-        for parameter, gradient in zip(getattr(game, mover).parameters(), expected if i == 0 else [], strict=i == 0):
-            assert torch.allclose(parameter.grad, gradient, atol=1e-6)
-    assert seen[0] == pytest.approx(loss.item())
-    assert seen == sorted(seen, reverse=True)
-
-
-def test_d_returns_the_logits_of_its_loss_and_an_unpaired_g_does_not_need_real_images(new_game, images):
-    game = new_game()
-    d_loss, *logits = training.discriminator_step(game, data.to_range(images[:8]), game.generate(game.noise(8)))
-    assert d_loss.item() == pytest.approx(game.loss.discriminator(*logits).item())
-    assert training.generator_step(game, None, game.generate(game.noise(8))).isfinite()
+        falling.append((returned[0] if mover == "discriminator" else returned).item())
+    assert falling == sorted(falling, reverse=True)
 
 
 @pytest.mark.parametrize("name", losses.PENALTIES)
@@ -164,24 +158,16 @@ def test_weights_average_and_penalty_stay_float32(new_game, images):
 # The learning rates
 
 
-def test_rates_are_constant_for_a_quarter_of_the_horizon_and_then_decay_to_a_hundredth(new_game):
-    game = new_game(batch_size=10, epochs=1, anneal=True, g_lr=2e-3, d_lr=1e-3)
-    assert game.horizon == 6000
-    for step, factor in ((0, 1), (1500, 1), (2400, 0.8), (3750, 0.5), (5970, 0.01), (6000, 0.01), (9000, 0.01)):
-        game.step = step
-        training.set_learning_rates(game)
-        assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 * factor)
-        assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * factor)
+def test_rates_are_constant_for_a_quarter_of_the_horizon_and_then_decay_to_a_hundredth(new_game, images):
+    game = new_game(batch_size=48, anneal=True, g_lr=2e-3, d_lr=1e-3)
+    game.horizon = 8
+    rates = lambda: [optimizer.param_groups[0]["lr"] for optimizer in (game.g_optimizer, game.d_optimizer)]
+    seen = [rates() for _ in training.train(game, images, 10, record_every=1)]
+    factors = [1, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0.01, 0.01]
+    assert seen == [pytest.approx([2e-3 * factor, 1e-3 * factor]) for factor in factors]
     game.step, game.horizon = 10**9, None
     training.set_learning_rates(game)
-    assert game.g_optimizer.param_groups[0]["lr"] == 2e-3
-
-
-def test_a_run_decays_its_rates_as_it_goes(new_game, images):
-    game = new_game(batch_size=48, anneal=True)
-    game.horizon = 8
-    rates = [game.g_optimizer.param_groups[0]["lr"] for _ in training.train(game, images, 8, record_every=1)]
-    assert rates == pytest.approx([2e-4 * min(1, k / 6) for k in (8, 7, 6, 5, 4, 3, 2, 1)])
+    assert rates() == [2e-3, 1e-3]
 
 
 @pytest.mark.parametrize("horizon", [None, 1000])
@@ -198,7 +184,7 @@ def test_new_rates_count_from_the_next_iteration_on(horizon, new_game, images):
 
 
 class Line:
-    """Points [N, 2] on the line y = x, all drawn so far kept."""
+    """Points [N, 2] on the line y = x. It keeps what it drew."""
 
     def __init__(self):
         self.drawn = []
@@ -206,6 +192,15 @@ class Line:
     def sample(self, n, rng):
         self.drawn.append(torch.randn(n, 1, generator=rng).repeat(1, 2))
         return self.drawn[-1]
+
+
+def test_each_iteration_on_points_draws_one_batch_of_the_world(monkeypatch):
+    seen, world, step = [], Line(), training.discriminator_step
+    watch = lambda game, real, *more: seen.append(real) or step(game, real, *more)
+    monkeypatch.setattr(training, "discriminator_step", watch)
+    assert [record.step for record in training.train(points_game(), world, 5, record_every=2)] == [2, 4, 5]
+    assert all(real.equal(drawn) and real.shape == (8, 2) for real, drawn in zip(seen, world.drawn, strict=True))
+    assert len(seen) == 5 and not seen[0].equal(seen[1])
 
 
 def points_game(seed=0):
@@ -217,27 +212,6 @@ def points_game(seed=0):
         return training.Game(
             torch.nn.Linear(3, 2), discriminator, latent_dim=3, batch_size=8, g_lr=0.05, d_lr=0.05, seed=seed
         )
-
-
-def test_a_game_of_points_draws_a_batch_of_its_world_a_step(monkeypatch):
-    seen, game, world = [], points_game(), Line()
-    step = training.discriminator_step
-    monkeypatch.setattr(
-        training, "discriminator_step", lambda game, real, *more: seen.append(real) or step(game, real, *more)
-    )
-    records = list(training.train(game, world, 5, record_every=2))
-    assert [record.step for record in records] == [2, 4, 5]
-    assert len(seen) == len(world.drawn) == 5
-    assert all(real.equal(drawn) and real.shape == (8, 2) for real, drawn in zip(seen, world.drawn, strict=True))
-    assert not seen[0].equal(seen[1])
-
-
-def test_a_game_of_points_broken_off_goes_on_as_if_it_never_stopped(state_of, differences):
-    whole, halves = points_game(), points_game()
-    expected = list(training.train(whole, Line(), 6, record_every=1))
-    got = [record for _ in range(2) for record in training.train(halves, Line(), 3, record_every=1)]
-    assert [record._replace(seconds=0) for record in got] == [record._replace(seconds=0) for record in expected]
-    assert differences(state_of(whole), state_of(halves)) == []
 
 
 # The moving average
@@ -267,13 +241,7 @@ def test_the_average_of_a_run_is_that_of_its_generators_with_their_statistics(ne
             expected[name] = decay * expected[name] + (1 - decay) * value
     for name, value in game.average.state_dict().items():
         assert name.endswith("num_batches_tracked") or torch.allclose(value, expected[name], atol=1e-6), name
-
-
-def test_the_average_is_frozen_and_in_eval_mode_while_the_generator_trains(new_game, images):
-    game = new_game("dcgan")
-    play(game, images, 2)
-    assert game.generator.training
-    assert not game.average.training
+    assert game.generator.training and not game.average.training
     assert not any(p.requires_grad for p in game.average.parameters())
     assert game.sampler().sample(3).equal(game.average(game.sampler().noise(3)))
 
@@ -284,13 +252,13 @@ def test_the_average_is_frozen_and_in_eval_mode_while_the_generator_trains(new_g
 @NETS
 def test_two_runs_with_one_seed_are_equal_bit_for_bit(nets, new_game, images, state_of, differences):
     runs = []
-    for global_seed in (1, 2):  # which must not matter
+    for global_seed in (1, 2):  # which must not matter, and must not change
         torch.manual_seed(global_seed)
-        game = new_game(nets, seed=7)
-        records = play(game, images, 9, record_every=4)
-        runs.append((state_of(game), without_seconds(records)))
-    assert differences(runs[0][0], runs[1][0]) == []
-    assert runs[0][1] == runs[1][1]
+        state, game = torch.get_rng_state(), new_game(nets, seed=7)
+        runs.append((play(game, images, 9, record_every=4), state_of(game)))
+        assert torch.get_rng_state().equal(state)
+    assert runs[0][0] == runs[1][0]
+    assert differences(runs[0][1], runs[1][1]) == []
 
 
 def test_nets_noise_and_order_each_follow_from_the_seed(new_game, images):
@@ -301,35 +269,21 @@ def test_nets_noise_and_order_each_follow_from_the_seed(new_game, images):
     assert not one.noise(4).equal(one.noise(4))
 
 
-def test_a_run_leaves_the_global_random_state_alone(new_game, images):
-    state = torch.get_rng_state()
-    play(new_game(), images, 3)
-    assert torch.get_rng_state().equal(state)
-
-
 # Records
 
 
-def test_records_come_every_so_often_and_at_the_end(new_game, images):
-    records = play(new_game(), images, 10, record_every=4)
-    assert [r.step for r in records] == [4, 8, 10]
-    assert [r.images for r in records] == [32, 64, 80]
-    assert [r.seconds for r in records] == sorted(r.seconds for r in records)
-    assert records[0].seconds > 0
-
-
-def test_a_record_holds_the_means_of_its_steps(new_game, images):
-    """Play the same game by hand, one step at a time, and take the means with `math`."""
+def test_records_hold_the_means_of_their_steps(new_game, images):
+    """The expected values come from a game stepped by hand, with means by `math`."""
     by_hand, seen = new_game(loss="relativistic"), []
     for real in itertools.islice(data.batches(images, 8, seed=0), 7):
         fake = by_hand.generate(by_hand.noise(8))
-        d_loss, real_logits, fake_logits = training.discriminator_step(by_hand, real, fake)
+        d_loss, *logits = training.discriminator_step(by_hand, real, fake)
         g_loss = training.generator_step(by_hand, real, fake)
-        p_real, p_fake = (
-            sum(1 / (1 + math.exp(-a)) for a in logits.tolist()) / 8 for logits in (real_logits, fake_logits)
-        )
-        seen.append((d_loss.item(), g_loss.item(), p_real, p_fake))
-    first, last = play(new_game(loss="relativistic"), images, 7, record_every=4)
+        probabilities = [sum(1 / (1 + math.exp(-a)) for a in each.tolist()) / 8 for each in logits]
+        seen.append((d_loss.item(), g_loss.item(), *probabilities))
+    first, last = training.train(new_game(loss="relativistic"), images, 7, record_every=4)
+    assert [first[:2], last[:2]] == [(4, 32), (7, 56)]
+    assert 0 < first.seconds <= last.seconds
     for record, steps in ((first, seen[:4]), (last, seen[4:])):
         expected = [sum(column) / len(steps) for column in zip(*steps, strict=True)]
         assert [record.d_loss, record.g_loss, record.d_real, record.d_fake] == pytest.approx(expected, abs=1e-6)
@@ -338,8 +292,7 @@ def test_a_record_holds_the_means_of_its_steps(new_game, images):
 def test_the_callers_time_is_not_counted(new_game, images, monkeypatch):
     now = itertools.count()
     monkeypatch.setattr(training.time, "perf_counter", lambda: next(now))
-    game, run = new_game(), None
-    run = training.train(game, images, 4, record_every=2)
+    run = training.train(new_game(), images, 4, record_every=2)
     next(run)
     [next(now) for _ in range(1000)]  # the caller draws for a long while
     assert next(run).seconds == 2
@@ -358,30 +311,25 @@ def test_train_prints_nothing_and_waits_for_the_device_only_at_records(new_game,
 # Breaking off, going on, going wrong
 
 
-def test_a_run_broken_off_goes_on_as_if_it_never_stopped(new_game, images, state_of, differences):
-    whole, broken = new_game("dcgan"), new_game("dcgan")
-    play(whole, images, 9)
-    for _ in training.train(broken, images, 9, record_every=4):
-        break
+@pytest.mark.parametrize(
+    "make", [lambda new_game, images: (new_game("dcgan"), images), lambda *_: (points_game(), Line())]
+)
+def test_an_interrupted_run_continues_as_if_it_never_stopped(make, new_game, images, state_of, differences):
+    (whole, real), (broken, _) = make(new_game, images), make(new_game, images)
+    expected = play(whole, real, 9, record_every=4)
+    record = next(training.train(broken, real, 9, record_every=4))
     assert broken.step == 4
-    play(broken, images, 5)
-    assert broken.step == 9
+    assert [record._replace(seconds=0), *play(broken, real, 5, record_every=4)] == expected
     assert differences(state_of(whole), state_of(broken)) == []
 
 
-def test_a_learning_rate_too_high_stops_with_the_step_and_the_usual_causes(new_game, images):
-    game = new_game(g_lr=1e30, d_lr=1e30)
-    with pytest.raises(training.Diverged, match=r"before step 10: d_loss .*learning rate too high") as told:
-        play(game, images, 50, record_every=10)
-    assert "nan" in str(told.value) or "inf" in str(told.value)
-
-
-def test_a_game_that_was_not_a_number_at_once_gives_no_record(new_game, images):
-    game, records = new_game(), []
-    with torch.no_grad():
-        next(game.discriminator.parameters()).fill_(math.nan)
-    with pytest.raises(training.Diverged, match="before step 2: d_loss nan"):
-        records.extend(training.train(game, images, 4, record_every=2))
+@pytest.mark.parametrize(("steps", "message"), [(10, "(nan|inf).* learning rate too high"), (2, "d_loss nan")])
+def test_a_run_that_diverges_stops_with_the_step_and_the_usual_causes(steps, message, new_game, images):
+    game, records = new_game(g_lr=1e30, d_lr=1e30), []
+    if message == "d_loss nan":  # from the start
+        torch.nn.init.constant_(next(game.discriminator.parameters()), math.nan)
+    with pytest.raises(training.Diverged, match=f"before step {steps}: .*{message}"):
+        records.extend(training.train(game, images, 50, record_every=steps))
     assert records == []
 
 

@@ -21,7 +21,7 @@ import torch
 
 from gan_lib import checkpoint, data, evaluation, hardware, latent, models, recipes, reference, runs, tables, training
 from gan_lib.files import manifest, write_atomically
-from gan_lib.studies import augmentation, bench
+from gan_lib.studies import augmentation, bench, class_scores, effects
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "gan_lib" / "reference"
@@ -66,7 +66,7 @@ def classic(seeds):
 
 def course(folder, seed):
     """The rows of one run for RECIPE.csv; the distance of a checkpoint is in the row that covers its step."""
-    records = checkpoint.load_records(folder / "records.csv")
+    records = runs.load_records(folder / "records.csv")
     last = records[-1].step
     every = 100 * -(-last // 6000)  # at most 60 rows
     steps = [*range(every, last + 1, every)]
@@ -122,11 +122,11 @@ def update(results, recipe, seeds, timed):
         measure_untruncated(entry, recipe, samplers)
     if recipe.classes:
         y = torch.arange(SAMPLES) % recipe.classes
-        entry["by_class"] = [plain(evaluation.class_scores(sampler.sample(SAMPLES, SEED), y)) for sampler in samplers]
-        results.setdefault("floor_by_class", [plain(evaluation.class_floor(SAMPLES, seed)) for seed in range(5)])
+        entry["by_class"] = [plain(class_scores.score(sampler.sample(SAMPLES, SEED), y)) for sampler in samplers]
+        results.setdefault("floor_by_class", [plain(class_scores.floor(SAMPLES, seed)) for seed in range(5)])
     if recipe.name in manifest():  # the bundled generators, which the lessons steer
-        effects = [latent.effects(sampler, latent.find_directions(sampler)) for sampler in samplers]
-        entry["effects"] = [plain(each) for each in effects]
+        found = [effects.measure(sampler, latent.find_directions(sampler)) for sampler in samplers]
+        entry["effects"] = [plain(each) for each in found]
 
 
 def measure_untruncated(entry, recipe, samplers):
@@ -195,9 +195,9 @@ def directions_table():
     """What the directions do, a row for each attribute of each recipe: means ± standard deviations over the runs."""
     rows = []
     for recipe, about in reference.results()["recipes"].items():
-        for effects in zip(*about.get("effects", []), strict=True):  # an effect for each run, of one attribute
-            means = [f"{fmean(e['explained'] for e in effects):.0%}", *cells_of(effects, ("own", "leak", "random"))]
-            rows.append([f"`{recipe}`", effects[0]["name"], *means])
+        for found in zip(*about.get("effects", []), strict=True):  # an effect for each run, of one attribute
+            means = [f"{fmean(e['explained'] for e in found):.0%}", *cells_of(found, ("own", "leak", "random"))]
+            rows.append([f"`{recipe}`", found[0]["name"], *means])
     return tables.markdown("llrrrr", ["recipe", "attribute", "R²", "own", "leak", "random"], rows)
 
 

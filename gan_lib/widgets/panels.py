@@ -5,7 +5,7 @@ import math
 import ipywidgets as widgets
 
 from gan_lib import UserError, data, latent, pictures
-from gan_lib.studies import inversion
+from gan_lib.studies import inversion, photograph
 from gan_lib.widgets.explorer import STYLE, Explorer, Shell, button, row, seed_field, wide
 from gan_lib.widgets.html import figures, img
 
@@ -54,7 +54,7 @@ class Inverter(Shell):
 
     def show_file(self):
         """Find the z of the picture in the file."""
-        return self.find(pictures.read_picture(newest_file(self.file.value)), "the picture in the file")
+        return self.find(photograph.read(newest_file(self.file.value)), "the picture in the file")
 
     def find(self, target, name):
         """Search for the z of target [1, 28, 28]; show both images and their difference. Returns the error in words."""

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from gan_lib import data, latent, pictures, recipes
+from gan_lib.studies import photograph
 from tests.browser.lab import evaluate, open_and_run, until, write
 from tests.notebooks import contract, execution
 from tests.widgets.test_html import decode, decode_all
@@ -225,7 +226,7 @@ def test_the_z_of_a_file_or_an_image_is_found(page, inverter, tmp_path):
     wait_for_text(inverter, "the z found for the picture in the file")
     until(lambda: np.array_equal(*images_of(inverter)[1::2]))  # its sliders move one by one, each with a picture
     target, found, difference, _ = images_of(inverter)
-    assert (target == data.to_uint8(pictures.read_picture(tmp_path / "two.png")).numpy()).all()
+    assert (target == data.to_uint8(photograph.read(tmp_path / "two.png")).numpy()).all()
     assert (difference == abs(target.astype(int) - found)).all()
     assert np.square((target - found.astype(int)) / 127.5).mean() < 0.2
     off = evaluate(page, "(inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item()")

@@ -222,7 +222,7 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("outputs", "no text", update("nbval-check-output", outputs=[example.png()])),
     ("figures_are_shown", "1 figures", append("imports", "\n_, ax = plt.subplots()")),
     ("figures_are_shown", "1 figures", append("imports", "\nplotting.save_figure(plotting.grid(images), 'hero.png')")),
-    ("figures_are_shown", "1 figures", append("imports", "\nplotting.curves(records, reference='mlp')")),
+    ("figures_are_shown", "1 figures", append("imports", "\nplotting.curves(records)")),
     ("outputs", "'results'", append("imports", "\ndisplay(Markdown(tables.bundled()))")),
     ("outputs", "'stacked'", append("imports", '\ndisplay(Markdown(tables.bundled("stacked")))')),
 ]

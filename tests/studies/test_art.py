@@ -74,12 +74,12 @@ def test_digits_arrive_on_the_beat_and_rest_after_it():
     assert at[39] > 2.8
 
 
-def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(told):
-    frames = art.count(told, [3, 1, 4], [0.4, 0.2, 0.4], n=5, fps=10)
+def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(conditional):
+    frames = art.count(conditional, [3, 1, 4], [0.4, 0.2, 0.4], n=5, fps=10)
     assert [frame.shape for frame in frames] == [(5, 1, 28, 28)] * 10
-    z = torch.stack([latent.loop(anchors, 10) for anchors in told.noise(15).view(5, 3, -1)], 1)
+    z = torch.stack([latent.loop(anchors, 10) for anchors in conditional.noise(15).view(5, 3, -1)], 1)
     for i, digit in ((0, 3), (4, 1), (6, 4)):
-        torch.testing.assert_close(frames[i], told(z[i], torch.full((5,), digit)))
+        torch.testing.assert_close(frames[i], conditional(z[i], torch.full((5,), digit)))
     *steps, last = [(b - a).abs().mean().item() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
     assert last < 1.5 * max(steps)  # no jump from the last frame to the first
 
@@ -98,9 +98,9 @@ def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():
     assert (attributes.slant(images).view(4, 5).mean(0).diff() > 0).all()
 
 
-def test_too_few_legible_handwritings_raise_an_error(told):
+def test_too_few_legible_handwritings_raise_an_error(conditional):
     with pytest.raises(UserError, match=r"of 50 handwritings are legible, too few for 12 cells: raise n\."):
-        art.arrange(told, "2026", 3, 4, n=50)
+        art.arrange(conditional, "2026", 3, 4, n=50)
 
 
 def test_enlarged_ink_has_a_crisp_edge():
@@ -144,9 +144,9 @@ def test_a_printed_picture_knows_its_size(tmp_path):
     assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "new" / "a.pdf").read_bytes()
 
 
-def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, told):
+def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditional):
     monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.full((351, 248), len(title), np.uint8))
-    tool.main(told, tmp_path)
+    tool.main(conditional, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tool.FOLDER.iterdir()}
     sizes = [pictures.load_picture(folder / "mosaic.png").shape for folder in (tmp_path, tool.FOLDER)]
     assert sizes[0] == sizes[1]

@@ -8,35 +8,37 @@ from gan_lib import UserError
 from gan_lib.studies import handwriting
 
 
-def test_all_digits_of_a_number_have_the_same_z(told):
-    z = told.noise(3)
-    written = handwriting.write(told, "404", z)
+def test_all_digits_of_a_number_have_the_same_z(conditional):
+    z = conditional.noise(3)
+    written = handwriting.write(conditional, "404", z)
     assert written.shape == (3, 3, 1, 28, 28)
     for j, digit in enumerate((4, 0, 4)):
-        torch.testing.assert_close(written[:, j], told.of(digit)(z))
+        torch.testing.assert_close(written[:, j], conditional.of(digit)(z))
     assert written[0, 0].equal(written[0, 2])
 
 
-def test_with_variation_a_repeated_digit_looks_different(told):
-    z = told.noise(4)
-    first, zero, second, _ = handwriting.write(told, "2026", z, variation=0.25).unbind(1)
-    torch.testing.assert_close(first, told.of(2)(z))
-    torch.testing.assert_close(zero, told.of(0)(z))
+def test_with_variation_a_repeated_digit_looks_different(conditional):
+    z = conditional.noise(4)
+    first, zero, second, _ = handwriting.write(conditional, "2026", z, variation=0.25).unbind(1)
+    torch.testing.assert_close(first, conditional.of(2)(z))
+    torch.testing.assert_close(zero, conditional.of(0)(z))
     moved = z + 0.25 * z.flip(1)
     torch.testing.assert_close(
-        second, told.of(2)(moved * z.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
+        second, conditional.of(2)(moved * z.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
     )
     assert (first - second).abs().mean() > 1e-3
-    torch.testing.assert_close(handwriting.write(told, "2026", z[2:3], 0.25)[0, 2], second[2])  # alone as among others
-    many = told.noise(600)
-    written = handwriting.write(told, "17", many)  # more than fit into one batch
-    torch.testing.assert_close(written[:, 1], told.of(7)(many))
+    torch.testing.assert_close(
+        handwriting.write(conditional, "2026", z[2:3], 0.25)[0, 2], second[2]
+    )  # alone as among others
+    many = conditional.noise(600)
+    written = handwriting.write(conditional, "17", many)  # more than fit into one batch
+    torch.testing.assert_close(written[:, 1], conditional.of(7)(many))
 
 
 @pytest.mark.parametrize("text", ["", "2o26", "-1", "²", "٣", "1 2"])
-def test_anything_but_digits_is_refused(text, told):
+def test_anything_but_digits_is_refused(text, conditional):
     with pytest.raises(UserError, match="must be digits from 0 to 9, not "):
-        handwriting.write(told, text, told.noise(1))
+        handwriting.write(conditional, text, conditional.noise(1))
 
 
 def test_a_line_sets_the_ink_of_its_digits_a_gap_apart():

@@ -264,28 +264,30 @@ def test_a_browser_that_rounds_the_length_changes_nothing(sampler):
 # A class-conditional sampler
 
 
-def test_a_row_of_digits_chooses_the_class_of_the_same_z(told, sampler):
-    explorer = widgets.explore(told)
+def test_a_row_of_digits_chooses_the_class_of_the_same_z(conditional, sampler):
+    explorer = widgets.explore(conditional)
     assert explorer.digit in explorer.children[1].children
     z = explorer.current_z
     for digit in (7, 3):
         explorer.digit.value = digit
         assert explorer.current_z.equal(z)
-        assert (decode(explorer.image.value) == latent.render(told.of(digit), z).numpy()).all()
+        assert (decode(explorer.image.value) == latent.render(conditional.of(digit), z).numpy()).all()
         assert f"the {digit} of seed 0" in explorer.image.value
     explorer.sliders[0].value = 2.0
-    assert (decode(explorer.image.value) == latent.render(told.of(3), explorer.current_z).numpy()).all()
+    assert (decode(explorer.image.value) == latent.render(conditional.of(3), explorer.current_z).numpy()).all()
     unconditional = widgets.explore(sampler)
     assert unconditional.digit not in unconditional.children[1].children
 
 
-def test_a_walk_keeps_the_digit(told, tmp_path, monkeypatch):
+def test_a_walk_keeps_the_digit(conditional, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    explorer = widgets.explore(told)
+    explorer = widgets.explore(conditional)
     explorer.digit.value = 5
     explorer.save.click()
     with Image.open("runs/digit_1.gif") as film:
         film.seek(40)
         frame = np.array(film.convert("L"))[5::10, 5::10]
-    apart = [abs(frame.astype(int) - latent.render(told.of(y), explorer.point(40)).numpy()).mean() for y in (5, 2)]
+    apart = [
+        abs(frame.astype(int) - latent.render(conditional.of(y), explorer.point(40)).numpy()).mean() for y in (5, 2)
+    ]
     assert apart[0] < 4 and apart[0] < apart[1] / 1.5  # a GIF has few levels of grey

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from gan_lib import data, latent, models, pictures, widgets
-from gan_lib.studies import inversion
+from gan_lib.studies import inversion, photograph
 from gan_lib.training import Record
 from gan_lib.widgets import panels
 from tests.widgets.test_explorer import directions
@@ -85,7 +85,7 @@ def test_the_z_of_a_file_is_found_and_image_and_file_can_be_shown_again(sampler)
     shown.this_file.click()
     assert shown.status.value == "<b>UserError</b>: Choose a picture file first."
     upload(shown, png.getvalue())
-    check(shown, sampler, pictures.read_picture(png.getvalue()), "the picture in the file")
+    check(shown, sampler, photograph.read(png.getvalue()), "the picture in the file")
     file = shown.image.value, shown.explorer.image.value
     shown.this_image.click()
     assert shown.image.value == image != file[0]
@@ -137,12 +137,12 @@ def family(widget):
         yield from family(child)
 
 
-def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, told, images, new_game):
+def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, conditional, images, new_game):
     """pyplot in a callback is slow, and not safe from another thread."""
     follow, train = widgets.live(new_game()), widgets.live(new_game(), images)
     follow.on_screen = True
     follow.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
-    explorer = widgets.explore(told, neighbours=images)
+    explorer = widgets.explore(conditional, neighbours=images)
     explorer.sliders[0].value = 1
     all_widgets = [explorer, widgets.rewind({0: sampler}), widgets.invert(sampler, images), follow, train]
     everything = [part for widget in all_widgets for part in family(widget)]
