@@ -40,17 +40,16 @@ def train(options):
     recipe, out = recipes.get(options.recipe), options.out or f"runs/{options.recipe}"
     chosen = {name: getattr(options, name) for name in ("device", "seed", "epochs", "steps", "resume", "quiet")}
     run = runs.train(recipe, out, dataset=options.data, **chosen)
-    game = run.game
-    if game.team.first and game.step >= run.steps:
-        print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}")
-        if run.remark:
-            print(f"The run shows a fault. {run.remark}")
-    elif game.team.first:
-        print(f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:", file=sys.stderr)
-        several = f"accelerate launch --multi_gpu --num_processes {game.team.size}"
-        command = f"{several if game.team.size > 1 else 'python'} -m gan_lib train {recipe.name} --steps {run.steps}"
-        words = f"--data {options.data} --out {shlex.quote(str(out))} --device {game.device.type} --resume"
-        print(f"  {command} {words}", file=sys.stderr)
+    game, team = run.game, run.game.team
+    if team.first and game.step >= run.steps:
+        fault = f"\nThe run shows a fault. {run.remark}" if run.remark else ""
+        print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}{fault}")
+    elif team.first:
+        python = "python" if team.size == 1 else f"accelerate launch --multi_gpu --num_processes {team.size}"
+        command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {options.data}"
+        command += f" --out {shlex.quote(str(out))} --device {game.device.type} --resume"
+        end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:"
+        print(f"{end}\n  {command}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -68,11 +67,12 @@ def sample(options):
         raise UserError(f"--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not {out.name}.")
     samples, columns = draw(load_sampler(options), options)
     images = data.to_uint8(samples).cpu()
-    if out.suffix == ".png" and options.text:
-        picture = handwriting.stack([handwriting.line(digits) for digits in samples.split(columns)])
-        pictures.save_picture(picture.repeat(4, 0).repeat(4, 1), out)
-    elif out.suffix == ".png":
-        pictures.save_picture(pictures.tile(images, columns, scale=2), out)
+    if out.suffix == ".png":
+        picture = pictures.tile(images, columns, scale=2)
+        if options.text:
+            picture = handwriting.stack([handwriting.line(digits) for digits in samples.split(columns)])
+            picture = picture.repeat(4, 0).repeat(4, 1)
+        pictures.save_picture(picture, out)
     elif out.suffix == ".npy":
         out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, images.numpy())
@@ -86,12 +86,12 @@ def draw(sampler, options):
     """The samples that the command describes, float [N, 1, 28, 28] in [-1, 1], and how many stand in a row."""
     text, n = options.text or options.digits, options.n or 100
     if text:
-        n = len(text) * (options.n or 1) if options.text else n
-        z = sampler.noise(-(-n // len(text)), options.seed)  # one for each row
+        n, columns = len(text) * (options.n or 1) if options.text else n, len(text)
+        z = sampler.noise(-(-n // columns), options.seed)  # one for each row
         digits = [handwriting.write(sampler, text, some).flatten(0, 1) for some in z.split(100)]
-        return torch.cat(digits)[:n], len(text)
+        return torch.cat(digits)[:n], columns
     if options.digit is not None:
-        return sampler.of(options.digit).sample(n, options.seed), round(n**0.5)
+        sampler = sampler.of(options.digit)
     return sampler.sample(n, options.seed), 10 if sampler.classes == 10 else round(n**0.5)
 
 
@@ -138,11 +138,8 @@ def directions(options):
     """Find the directions of slant, thickness, ..., and measure what they do."""
     sampler = checkpoint.sampler(options.source, hardware.pick_device(options.device))
     found = effects.measure(sampler, latent.find_directions(sampler))
-    if options.json:
-        print(json.dumps(tables.plain(found)))
-        return
-    print(f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations")
-    print(tables.effects(found))
+    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations"
+    print(json.dumps(tables.plain(found)) if options.json else f"{title}\n{tables.effects(found)}")
 
 
 def bench(options):
@@ -154,8 +151,8 @@ def bench(options):
 
 def build_parser():
     """The parser of all commands and their options."""
-    description = "Train GANs on handwritten digits, and sample from them."
-    parser = argparse.ArgumentParser("python -m gan_lib", description=description)
+    about = "Train GANs on handwritten digits, and sample from them."
+    parser = argparse.ArgumentParser("python -m gan_lib", description=about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     shared = {
@@ -228,10 +225,9 @@ def main(words=None):
     """Run a command. A user's mistake is printed as one sentence, with exit status 1; a bug keeps its traceback."""
     parser = build_parser()
     options = parser.parse_args(words)
-    for source in [*vars(options).get("sources", []), vars(options).get("source", "")]:
+    for source in getattr(options, "sources", [getattr(options, "source", "")]):
         if source in recipes.pretrained_names() and Path(source).exists():
-            note = f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}"
-            print(note, file=sys.stderr)
+            sys.stderr.write(f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}\n")
     try:
         options.do(options)
     except (UserError, OSError, Diverged) as error:

@@ -21,11 +21,9 @@ from gan_lib.studies.diagnosis import diagnose
 class Run:
     """A training run and its folder. `steps` is its planned length, `remark` what the diagnosis finds at the end."""
 
-    remark = None
-
     def __init__(self, folder, game, recipe, steps, notes, temporary=None):
         self.folder, self.game, self.recipe, self.steps, self.notes = folder, game, recipe, steps, notes
-        self.temporary = temporary  # the last checkpoint, if the next one replaces it
+        self.temporary, self.remark = temporary, None  # temporary: the last checkpoint, if the next one replaces it
         self.records = [r for r in load_records(folder / "records.csv") if r.step <= game.step]
 
     def save(self, epoch, keep):
@@ -54,10 +52,9 @@ class Run:
 
     def draw(self):
         """Write the pictures of the whole run, from the samples of its epochs."""
-        ax = plotting.rows(*self.frames(10))
-        plotting.save_figure(ax, self.folder / "visualization_across_epochs.png", close=True)
-        ax, _ = plotting.curves(self.records, reference=self.reference())
-        plotting.save_figure(ax, self.folder / "curves.png", close=True)
+        rows, (curves, _) = plotting.rows(*self.frames(10)), plotting.curves(self.records, reference=self.reference())
+        plotting.save_figure(rows, self.folder / "visualization_across_epochs.png", close=True)
+        plotting.save_figure(curves, self.folder / "curves.png", close=True)
         images, labels = self.frames(60)
         for name in ("progress.gif", "progress.mp4"):
             pictures.save_animation(images, self.folder / name, labels=labels)
@@ -165,8 +162,8 @@ def follow(run, digits, quiet):
                 for record in training.train(game, digits, end - game.step):
                     run.records.append(record)
                     bar.update(record.step - bar.n)
-                    means = [f"{label} {getattr(record, field):.3f}" for field, label in reference.LABELS.items()]
-                    bar.set_postfix_str(", ".join([f"epoch {epoch}/{epochs}", *means]))
+                    means = "".join(f", {label} {getattr(record, key):.3f}" for key, label in reference.LABELS.items())
+                    bar.set_postfix_str(f"epoch {epoch}/{epochs}{means}")
                     if stop := in_any_process(bool(requests), team, game.device):
                         break
                 run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)

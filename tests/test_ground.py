@@ -1,4 +1,4 @@
-"""The ground that the lessons stand on: what is installed, the make targets, the links."""
+"""The ground that the lessons stand on: what is installed, the make targets, what README and CONTRIBUTING.md say."""
 
 import ast
 import contextlib
@@ -19,7 +19,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import gan_lib
-from tools import links
+from gan_lib import __main__ as command_line
+from gan_lib import tables
+from tests.test_house import libraries
+from tools import links, make_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,13 +74,7 @@ def test_each_dependency_is_a_range_that_holds_its_pinned_version(requirement):
 
 def third_party_imports(folder):
     """The distributions that the Python files of a folder import, without the standard library and our own."""
-    modules = set()
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                modules.add(node.module.split(".")[0])
+    modules = {name for path in folder.rglob("*.py") for name in libraries(path.read_text(encoding="utf-8"))}
     own = {path.stem for path in [*ROOT.iterdir(), *(ROOT / "tools").iterdir(), *(ROOT / "tests").rglob("*")]}
     providers = metadata.packages_distributions()
     return {canonicalize_name(providers.get(name, [name])[0]) for name in modules - sys.stdlib_module_names - own}
@@ -146,7 +143,8 @@ def make(*arguments, cwd=ROOT):
 
 
 def test_every_target_is_documented_and_every_documented_one_exists():
-    assert set(re.findall(r"`make ([a-z]+)", read("CONTRIBUTING.md"))) == set(TARGETS)
+    text = read("README.md") + read("CONTRIBUTING.md")
+    assert set(re.findall(r"`make (?:PYTHON=\S+ )?([a-z]+)", text)) == set(TARGETS)
     assert re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE).group(1).split() == TARGETS
     assert set(re.findall(r"^  make ([a-z]+)", make("help").stdout, re.MULTILINE)) == set(TARGETS)
 
@@ -219,6 +217,38 @@ def test_an_old_python_is_refused(house):
     assert not (house / ".venv").exists()
 
 
+# README and the links
+
+
+def test_the_snippet_of_readme_runs(tmp_path, monkeypatch):
+    [snippet] = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(snippet, names)
+    assert names["digits"].shape == (100, 1, 28, 28)
+    assert names["sampler"].sample(2).shape == (2, 1, 28, 28)
+    assert (tmp_path / "digits.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^python -m gan_lib ([^-].*?)(?:\s+#.*)?$", read("README.md"), re.MULTILINE)
+)
+def test_the_commands_of_readme_are_understood(line):
+    assert command_line.build_parser().parse_args(line.split()).do.__name__ == line.split()[0]
+
+
+def test_the_pictures_and_links_of_readme_are_there():
+    targets = re.findall(r'(?:\]\(|src=")(?!http)([^)"#]+)', read("README.md"))
+    assert targets and [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_tables_of_readme_are_those_of_the_reference_runs_and_of_the_bench():
+    for name, table in make_reference.build_tables().items():
+        assert f"<!-- {name}: written by tools/make_reference.py -->\n{table}\n<!-- /{name} -->" in read("README.md")
+        if name in make_reference.SHOWN:
+            assert tables.bundled(name) == table
+
+
 def test_links_are_rewritten_everywhere_and_back(tmp_path):
     before = tracked()
     for name, text in before.items():
@@ -227,9 +257,7 @@ def test_links_are_rewritten_everywhere_and_back(tmp_path):
         path.write_text(text, encoding="utf-8", newline="")
     old = links.current(ROOT)
     links.rewrite(tmp_path, "ada/digits")
-    after = {name: (tmp_path / name).read_text(encoding="utf-8") for name in before}
-    assert [name for name, text in after.items() if old in text] == []
+    assert [name for name in before if old in (tmp_path / name).read_text(encoding="utf-8")] == []
     assert links.current(tmp_path) == "ada/digits"
-
     links.rewrite(tmp_path, old)
     assert {name: (tmp_path / name).read_bytes() for name in before} == {k: t.encode() for k, t in before.items()}

@@ -1,9 +1,6 @@
 """The command line from end to end: its files can be read, and a user's mistake is answered in one sentence."""
 
 import argparse
-import csv
-import errno
-import io
 import json
 import os
 import pickle
@@ -13,8 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +18,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from PIL import Image
 
 from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
@@ -35,7 +29,6 @@ ROOT = Path(files.__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "gan_lib"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
 COMMANDS = ("train", "sample", "page", "measure", "directions", "bench")
-TINY = "--data", "fashion-mnist", "--quiet"
 
 
 @pytest.fixture
@@ -63,55 +56,25 @@ def here(tmp_path, monkeypatch):
     return tmp_path / "here"
 
 
-def no_network(*_, **__):
-    raise urllib.error.URLError("Name or service not known")
-
-
-@pytest.fixture
-def fashion(tmp_path, monkeypatch, write_idx, images):
-    """A Fashion-MNIST of 210 images on disk, so that a batch of 100 makes epochs of two steps; and no network."""
-    monkeypatch.setattr(urllib.request, "urlopen", no_network)
-    monkeypatch.setenv("GAN_LIB_DATA", str(tmp_path / "cache"))
-    many = images.repeat(5, 1, 1)[:210]
-    for part in ("train", "t10k"):
-        write_idx(tmp_path / "cache" / "FashionMNIST" / "raw" / f"{part}-images-idx3-ubyte", many)
-        write_idx(tmp_path / "cache" / "FashionMNIST" / "raw" / f"{part}-labels-idx1-ubyte", many[:, 0, 0] % 10)
-    return many
+def make_run(folder, classes, *steps):
+    """Write checkpoints of these steps, each with another generator, as a run does. Returns the sampler of the last."""
+    recipe = recipes.Recipe(folder, "mlp", latent_dim=5, width=6, classes=classes)
+    game = recipe.game(seed=3)
+    layers = [game.average.embedding, game.average.rest[3]] if classes else [game.average[0]]
+    for game.step in steps:
+        [torch.nn.init.normal_(layer.weight) for layer in layers]
+        checkpoint.save(game, Path(folder, "checkpoints", f"step_{game.step}.safetensors"), recipe)
+    return game.sampler()
 
 
 @pytest.fixture
 def small_run(here):
-    """The folder of a run with two checkpoints, made without the command line. Returns its sampler."""
-    recipe = recipes.Recipe("small", "mlp", latent_dim=5, width=6)
-    game = recipe.game(seed=3)
-    for game.step in (2, 10):
-        torch.nn.init.normal_(game.average[0].weight)
-        checkpoint.save(game, here / "small" / "checkpoints" / f"step_{game.step}.safetensors", recipe)
-    return game.sampler()
+    return make_run("small", 0, 2, 10)
 
 
 @pytest.fixture
 def conditional_run(here):
-    """The folder of the run of a conditional GAN. Returns its sampler."""
-    recipe = recipes.Recipe("conditional", "mlp", latent_dim=5, width=6, classes=10)
-    game = recipe.game(seed=3)
-    for layer in (game.average.embedding, game.average.rest[3]):
-        torch.nn.init.normal_(layer.weight)
-    checkpoint.save(game, here / "conditional" / "checkpoints" / "step_1.safetensors", recipe)
-    return game.sampler()
-
-
-def steps_in(run):
-    return sorted(checkpoint.read(path).header["step"] for path in (run / "checkpoints").iterdir())
-
-
-def rows_of(run):
-    with open(run / "records.csv", newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-
-
-def tensors_of(run):
-    return safetensors.torch.load_file(checkpoint.latest(run))
+    return make_run("conditional", 10, 1)
 
 
 def array(samples):
@@ -123,36 +86,26 @@ def array(samples):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan, here):
+def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     status, out, err = gan("train", name, "--steps", 3, "--out", "run", "--device", "cpu")
     assert status == 0
     assert re.fullmatch(f"{name}: 3 steps in \\d+ s of training; everything is in run\n", out)
     for shown in ("3/3", "epoch 1/1", "d_loss", "g_loss", "D(x)", "D(G(z))", "steps/s"):
         assert shown in err
-    run = here / "run"
-    written = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    grids = {"real_images.png", "samples/epoch_0.png", "samples/epoch_1.png"}
-    figures = {"visualization_across_epochs.png", "curves.png"}
-    others = {".lock", "progress.gif", "progress.mp4", "records.csv"}
-    assert written == grids | figures | others | {f"checkpoints/step_000000{i}.safetensors" for i in (0, 3)}
+    written = {path.relative_to("run").as_posix() for path in Path("run").rglob("*") if path.is_file()}
+    assert written == {
+        "real_images.png", "samples/epoch_0.png", "samples/epoch_1.png", "visualization_across_epochs.png", "curves.png",
+        "progress.gif", "progress.mp4", "records.csv", ".lock",
+        "checkpoints/step_0000000.safetensors", "checkpoints/step_0000003.safetensors",
+    }  # fmt: skip
     for line in command_line.TRAIN.split("\n\n")[1].splitlines():
         for file in line[:33].replace("_N", "_1").replace("_1.safe", "_0000003.safe").split(","):
             assert file.strip() in written
-
-    read = lambda name: pictures.untile(pictures.load_picture(run / name))
-    assert read("real_images.png").equal(data.load().images[:100])
-    sampler = checkpoint.resume(run / "checkpoints" / "step_0000003.safetensors").sampler()
-    assert read("samples/epoch_1.png").equal(data.to_uint8(sampler.turns(sampler.noise(100))))
-    assert not read("samples/epoch_1.png").equal(read("samples/epoch_0.png"))
-    for picture in grids | figures:
-        assert pictures.load_picture(run / picture).std() > 1
-    with Image.open(run / "progress.gif") as gif:
-        assert gif.n_frames == 2
-    assert (run / "progress.mp4").read_bytes()[4:8] == b"ftyp"
-    (row,) = rows_of(run)
-    assert (row["step"], row["images"]) == ("3", str(3 * RECIPES[name].batch_size))
-    assert list(row) == ["step", "images", "d_loss", "g_loss", "d_real", "d_fake"]
-    assert 0 < float(row["d_real"]) < 1
+    for picture in (name for name in written if name.endswith(".png")):
+        assert pictures.load_picture(f"run/{picture}").std() > 1
+    [record] = runs.load_records("run/records.csv")
+    assert (record.step, record.images) == (3, 3 * RECIPES[name].batch_size)
+    assert 0 < record.d_real < 1
 
 
 def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypatch):
@@ -182,38 +135,7 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     ]
 
 
-def test_a_conditional_gan_trains_on_other_images_than_digits(gan, fashion, here, tmp_path, write_idx):
-    letters = tmp_path / "cache" / "EMNIST" / "raw" / "emnist-letters-train-images-idx3-ubyte"
-    write_idx(letters, fashion)
-    write_idx(letters.with_name("emnist-letters-train-labels-idx1-ubyte"), 1 + fashion[:, 0, 0] % 26)
-    status, _, err = gan("train cgan --steps 2 --data emnist-letters --quiet")
-    assert (status, "needs labels from 0 to 9" in err) == (1, True)
-    assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
-    sampler = checkpoint.resume(checkpoint.latest(here / "run")).sampler()
-    assert (sampler.classes, sampler.sample(10).shape) == (10, (10, 1, 28, 28))
-
-
-def test_a_conditional_gan_trains_on_fashion_mnist(gan, here, monkeypatch):
-    """Runs where Debian's package dataset-fashion-mnist is installed; nothing is downloaded."""
-    monkeypatch.setattr(urllib.request, "urlopen", no_network)
-    try:
-        things = data.load("fashion-mnist")
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    assert things.images.shape == (60_000, 28, 28)
-    assert things.labels.bincount().tolist() == [6000] * 10
-    trousers, shirts = (things.images[things.labels == kind].float().mean((1, 2)) for kind in (1, 6))
-    assert trousers.mean() < shirts.mean()  # they cover fewer pixels
-    assert gan("train", "cgan", "--steps", 2, "--out", "run", *TINY)[0] == 0
-    assert checkpoint.resume(checkpoint.latest(here / "run")).classes == 10
-
-
-def test_a_quiet_run_prints_its_end_only(gan, fashion):
-    status, out, err = gan("train", "mlp", "--steps", 1, *TINY)
-    assert (status, len(out.splitlines()), err) == (0, 1, "")
-
-
-def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, here, differences):
+def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, differences):
     words = [*PROGRAM, *shlex.split("train mlp-sigmoid --steps 500 --out 'my run' --device cpu")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
     said = b""
@@ -225,27 +147,15 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
     assert (process.returncode, out) == (130, b"")
     assert "Traceback" not in said
     *_, end, command = said.strip().splitlines()
-    run, once = here / "my run", here / "once"
-    step = steps_in(run)[-1]
+    *_, step = [int(path.stem[5:]) for path in checkpoint.of_run("my run")]
     assert 100 <= step < 500
     assert end == f"Stopped after step {step} of 500; everything is in my run. To continue:"
-    films = "visualization_across_epochs.png", "progress.gif", "progress.mp4"
-    for name in ("samples/epoch_1.png", "curves.png", *films):
-        assert (run / name).stat().st_size > 100
-    assert len(rows_of(run)) == step // 100
 
     again = shlex.split(command)
     assert again[:3] == ["python", "-m", "gan_lib"]
-    assert gan(*again[3:], "--quiet")[0] == 0
-    assert steps_in(run) == [0, 500]  # the checkpoint of the interruption is gone
+    assert gan(*again[3:], "--quiet")[::2] == (0, "")
     assert gan("train mlp-sigmoid --steps 500 --out once --device cpu --quiet")[0] == 0
-    assert differences(tensors_of(run), tensors_of(once)) == []
-    assert rows_of(run) == rows_of(once)
-
-
-def test_ctrl_c_before_the_first_step_is_no_traceback_either(gan, monkeypatch):
-    monkeypatch.setattr(data, "load", lambda *_, **__: signal.raise_signal(signal.SIGINT))
-    assert gan("train mlp --steps 1") == (130, "", "gan_lib: stopped.\n")
+    assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
 
 
 # sample
@@ -265,12 +175,9 @@ def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, s
     assert (np.stack([pictures.load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
-def test_a_digit_is_generated(gan, conditional_run):
+def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, conditional_run):
     assert gan("sample conditional --digit 7 --n 12 --seed 4 --out x.npy")[0] == 0
     assert (np.load("x.npy") == array(conditional_run.of(7).sample(12, seed=4))).all()
-
-
-def test_digits_take_turns_and_each_row_has_one_handwriting(gan, conditional_run):
     said = gan("sample conditional --digits 907 --n 8 --out x.npy")
     assert said == (0, "8 samples of conditional are in x.npy\n", "")
     z = conditional_run.noise(3)
@@ -281,39 +188,30 @@ def test_digits_take_turns_and_each_row_has_one_handwriting(gan, conditional_run
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
-def test_a_number_is_written_as_one_picture(gan, conditional_run):
-    for n in (1, 3):
-        words = ["--n", n] if n > 1 else []
-        said = gan("sample", "conditional", "--text", "20261", "--out", "x.png", *words)
-        assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
-        lines = [
-            handwriting.line(each) for each in handwriting.write(conditional_run, "20261", conditional_run.noise(n))
-        ]
-        assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - handwriting.stack(lines)).max() <= 1
-
-
-def test_every_pretrained_recipe_can_be_sampled(gan):
-    for name, about in files.manifest().items():
-        if "recipe" in about:
-            assert gan("sample", name, "--n", 4, "--out", f"{name}.npy")[0] == 0
-            assert (np.load(f"{name}.npy") == array(recipes.pretrained(name).sample(4))).all()
+@pytest.mark.parametrize(("words", "n"), [("", 1), ("--n 3", 3)])
+def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
+    said = gan(f"sample conditional --text 20261 --out x.png {words}")
+    assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
+    written = handwriting.write(conditional_run, "20261", conditional_run.noise(n))
+    lines = handwriting.stack([handwriting.line(each) for each in written])
+    assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
 def test_truncation_is_an_option_for_generators_only(gan):
     sampler = recipes.pretrained("cgan")
-    for words, psi in (((), 0.9), (("--truncation", 1), 1.0), (("--truncation", 0.5), 0.5)):
-        assert gan("sample", "cgan", "--n", 10, "--out", "a.npy", *words)[0] == 0
+    for words, psi in (("", 0.9), ("--truncation 1", 1.0), ("--truncation 0.5", 0.5)):
+        assert gan(f"sample cgan --n 10 --out a.npy {words}")[0] == 0
         assert (np.load("a.npy") == array(sampler.sample(10, truncation=psi))).all()
     np.save("a.npy", np.zeros((1000, 28, 28), np.uint8))
     status, _, err = gan("measure a.npy --truncation 0.5")
     assert (status, err.startswith("gan_lib: --truncation is for a generator")) == (1, True)
 
 
-def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_folder(gan, small_run, here):
-    shutil.copytree(here / "small", here / "dcgan")
+def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_folder(gan, small_run):
+    shutil.copytree("small", "dcgan")
     note = "gan_lib: dcgan is the pretrained generator here; for the folder, write ./dcgan\n"
     for source, sampler, said in (("dcgan", recipes.pretrained("dcgan"), note), ("./dcgan", small_run, "")):
-        status, _, err = gan("sample", source, "--n", 3, "--out", "a.npy")
+        status, _, err = gan(f"sample {source} --n 3 --out a.npy")
         assert (status, err) == (0, said)
         assert (np.load("a.npy") == array(sampler.sample(3))).all()
 
@@ -321,22 +219,15 @@ def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_fold
 # page
 
 
-def test_page_writes_one_file_with_the_generators(gan, small_run):
-    status, out, err = gan("page small mlp --out new/x.html")
-    size = Path("new/x.html").stat().st_size
-    assert (status, err) == (0, "")
-    assert out == f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n"
+def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
+    said, size = gan("page small mlp --out new/x.html"), Path("new/x.html").stat().st_size
+    assert said == (0, f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n", "")
     text = Path("new/x.html").read_text()
-    assert text.startswith("<!doctype html>")
-    assert '"small":' in text and '"mlp":' in text
-
-
-def test_page_passes_its_options_on(gan, monkeypatch):
+    assert text.startswith("<!doctype html>") and '"small":' in text and '"mlp":' in text
     calls = []
     monkeypatch.setattr(command_line, "write_page", lambda *words: calls.append(words) or 1_234_567)
     assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
-    assert gan("page mlp runs/x --out y.html")[0] == 0
-    assert calls == [("playground.html", []), ("y.html", ["mlp", "runs/x"])]
+    assert calls == [("playground.html", [])]
 
 
 # measure and directions
@@ -416,13 +307,6 @@ def test_the_images_of_an_array_are_scored(gan):
     assert floor["novelty"] == 0 < found["scores"][0]["novelty"]  # training digits, and test digits
 
 
-def test_samples_in_an_array_score_as_the_generator_does(gan, small_run, quick_scores):
-    gan("sample small --n 1000 --out x.npy")
-    there, direct = (json.loads(gan(f"measure {source} --n 1000 --json")[1]) for source in ("x.npy", "small"))
-    assert there["scores"][0] == pytest.approx(direct["scores"][0], abs=0.5)  # pixels rounded to 256 steps
-    assert there["floor"] == direct["floor"]
-
-
 def test_directions_have_a_row_for_each_attribute(gan, small_run, monkeypatch):
     two = {name: ATTRIBUTES[name] for name in ("slant", "ink")}
     find, judge = partial(latent.find_directions, attributes=two, n=500), partial(effects.measure, attributes=two, n=3)
@@ -454,12 +338,6 @@ def huge(path):
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)})
 
 
-def zipped(path):
-    """A .npz by a wrong name."""
-    with open(path, "wb") as file:
-        np.savez(file, np.zeros((1000, 28, 28), np.uint8))
-
-
 NO_ARRAY = "is not a .npy file of numbers: it is damaged, or another kind of file."
 zeros = lambda *shape, dtype=np.uint8: lambda path: np.save(path, np.zeros(shape, dtype))
 content = lambda content: lambda path: path.write_bytes(content)
@@ -470,17 +348,13 @@ content = lambda content: lambda path: path.write_bytes(content)
     [
         (lambda path: None, "No such file or directory: 'x.npy'"),
         (lambda path: path.mkdir(), "Is a directory: 'x.npy'"),
-        (zeros(1000, 1, 28, 28), "not uint8 [1000, 1, 28, 28]."),
         (zeros(1000, 784), "not uint8 [1000, 784]."),
         (zeros(1000, 28, 28, dtype=np.float32), "not float32 [1000, 28, 28]."),
         (zeros(999, 28, 28), "A score needs at least 1,000 images"),
-        (lambda path: np.save(path, np.array([{}, "x"], dtype=object)), NO_ARRAY),
         (lambda path: np.save(path, np.array([Trap()], dtype=object)), NO_ARRAY),
         (content(pickle.dumps(Trap())), NO_ARRAY),
-        (content(b"a poem, which is longer than eight letters"), NO_ARRAY),
         (content(b""), NO_ARRAY),
         (content(b"PK\x03\x04 begins a zip, and this is none"), NO_ARRAY),
-        (zipped, NO_ARRAY),
         (huge, NO_ARRAY),
     ],
 )
@@ -500,26 +374,19 @@ NO_DEVICE = "This machine has no device 'tpu' that PyTorch"
 DAMAGED = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
 REFUSED = {  # sentence: commands
     f"There is no recipe called 'dcgna'; choose one of: {', '.join(RECIPES)}.": "train dcgna",
-    "There is no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist, ": "train mlp --data minst",
-    "kmnist is not on this machine and could not be downloaded": "train mlp --data kmnist",
     "runs/mlp holds no checkpoint: leave out --resume, or give the folder of a run with --out.": "train mlp --resume",
     "small already holds a run: add --resume to continue it, or choose another --out.": "train mlp --out small",
     "small holds a run of small on mnist with seed 3: resume it with these.": "train mlp --out small --resume",
     f"bad/checkpoints/step_10.safetensors {DAMAGED}": "train mlp --out bad --resume; sample bad; page bad; measure bad",
     f"a_file {DAMAGED}": "sample a_file; page a_file",
-    "a_file": "train mlp --data fashion-mnist --out a_file; sample small --out a_file/x.png; page small --out a_file/x.html",
+    "a_file": "train mlp --out a_file; sample small --out a_file/x.png; page small --out a_file/x.html",
     NO_GENERATOR: "sample dcgna; page dcgna; measure dcgna; directions dcgna",
     NO_DEVICE: "train mlp --device tpu; sample small --device tpu; directions small --device tpu; measure small --device tpu",
-    "There is no checkpoint runs/dcgan.": "sample runs/dcgan; page runs/dcgan",
-    "There is no checkpoint nothing.safetensors.": "sample nothing.safetensors",
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
-    "no_recipe.safetensors does not say its recipe": "sample no_recipe.safetensors; page no_recipe.safetensors",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
     "--out must end in .html, not be x.png.": "page small --out x.png",
-    "Two of the generators are called small": "page small small",
     "Labels are whole numbers from 0 to 9, not 11.": "sample conditional --digit 11",
     "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
-    "digits from 0 to 9, not '-'.": "sample conditional --digits -",
     "label": "sample small --digit 7; sample small --text 7",
 }
 
@@ -527,15 +394,12 @@ REFUSED = {  # sentence: commands
 @pytest.mark.parametrize(
     ("words", "sentence"), [(each, key) for key, many in REFUSED.items() for each in many.split("; ")]
 )
-def test_a_mistake_is_answered_in_one_sentence(
-    words, sentence, gan, small_run, conditional_run, fashion, new_game, here
-):
+def test_a_mistake_is_answered_in_one_sentence(words, sentence, gan, small_run, conditional_run, here):
     (here / "a_file").write_text("a poem, which is longer than eight letters")
     (here / "empty").mkdir()
     shutil.copytree(here / "small", here / "bad")
     newest = here / "bad" / "checkpoints" / "step_10.safetensors"
     newest.write_bytes(newest.read_bytes()[:5000])
-    checkpoint.save(new_game(), here / "no_recipe.safetensors")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     if "--out" not in words:
         words += {"sample": " --out x.png", "page": " --out x.html"}.get(words.split()[0], "")
@@ -551,23 +415,16 @@ def test_a_mistake_is_answered_in_one_sentence(
     [
         ("train mlp --steps 0", "0 is not a whole number from 1"),
         ("train mlp --epochs -1", "-1 is not a whole number from 1"),
-        ("train mlp --steps 2.5", "2.5 is not a whole number from 1"),
-        ("train mlp --seed 1e99", "1e99 is not a whole number from 0"),
         ("train mlp --seed 99999999999999999999", "99999999999999999999 is not a whole number from 0 to 4294967295"),
         ("train mlp --steps 1 --epochs 1", "not allowed with argument"),
         ("train", "required: recipe"),
         ("sample mlp", "required: --out"),
         ("sample mlp --n 0 --out x.png", "0 is not a whole number from 1 to 100000"),
-        ("sample mlp --n 100001 --out x.png", "100001 is not a whole number from 1 to 100000"),
         ("sample cgan --out x.png --truncation 0", "--truncation: 0 is not a number from 1e-06 to 1"),
         ("sample cgan --out x.png --truncation 1.1", "--truncation: 1.1 is not a number"),
-        ("sample cgan --out x.png --truncation much", "--truncation: much is not a number"),
         ("sample cgan --out x.png --truncation nan", "--truncation: nan is not a number"),
-        ("measure", "required: source"),
         ("measure mlp --seeds 0", "0 is not a whole number from 1"),
-        ("measure mlp --n many", "many is not a whole number from 1000 to 60000"),
         ("measure mlp --n 999", "999 is not a whole number from 1000 to 60000"),
-        ("measure mlp --n 60001", "60001 is not a whole number from 1000 to 60000"),
         ("paint", "invalid choice: 'paint'"),
         ("", "required: COMMAND"),
     ],
@@ -579,57 +436,24 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     assert sentence in err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError])
-def test_a_bug_keeps_its_traceback(error, monkeypatch):
-    """Only `UserError`, a `ValueError`, becomes a sentence."""
-
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (command_line.UserError, 1), (OSError, 1), (command_line.Diverged, 1), (KeyboardInterrupt, 130),
+        (ValueError, None), (KeyError, None), (RuntimeError, None),
+    ],
+)  # fmt: skip
+def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, status, gan, monkeypatch):
     def fail(*_, **__):
-        raise error("a bug")
+        raise error("No space left")
 
     monkeypatch.setattr(runs, "train", fail)
-    with pytest.raises(error, match="a bug"):
-        command_line.main(["train", "mlp"])
-
-
-def test_a_run_that_diverges_names_the_step_and_the_last_good_checkpoint(gan, fashion, here):
-    gan("train", "mlp", "--steps", 4, "--out", "run", *TINY)
-    path = checkpoint.latest(here / "run")
-    game = checkpoint.resume(path)
-    with torch.no_grad():
-        game.discriminator[1].weight.fill_(3e38)  # still finite, but its outputs are not
-    checkpoint.save(game, path, RECIPES["mlp"], data="fashion-mnist", keep=True)
-    before = path.read_bytes()
-    status, out, err = gan("train", "mlp", "--steps", 8, "--out", "run", *TINY, "--resume")
-    assert (status, out) == (1, "")
-    assert re.match("gan_lib: .* step 6: d_loss nan.*learning rate", err)
-    assert err.endswith(f"The last good checkpoint is {path.relative_to(here)}.\n")
-    assert path.read_bytes() == before
-
-
-class FullDisk(io.FileIO):
-    """A file on a disk that takes a thousand bytes."""
-
-    def write(self, content):
-        super().write(content[:1000])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_a_full_disk_is_one_sentence_and_the_run_can_continue(gan, fashion, here, monkeypatch):
-    gan("train", "mlp", "--steps", 2, "--out", "run", *TINY)
-    with monkeypatch.context() as full:
-        full.setattr(files, "open", FullDisk, raising=False)
-        said = gan("train", "mlp", "--steps", 4, "--out", "run", *TINY, "--resume")
-    assert said == (1, "", "gan_lib: [Errno 28] No space left on device\n")
-    assert steps_in(here / "run") == [0, 2]
-    assert [row["step"] for row in rows_of(here / "run")] == ["2"]
-    assert gan("train", "mlp", "--steps", 4, "--out", "run", *TINY, "--resume")[0] == 0
-    assert [row["step"] for row in rows_of(here / "run")] == ["2", "4"]
-
-
-def test_as_a_program_it_ends_with_status_1_and_no_traceback():
-    ended = subprocess.run([*PROGRAM, "train", "dcgna"], capture_output=True, text=True, env=ENVIRONMENT)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"gan_lib: There is no recipe called 'dcgna'; choose one of: {', '.join(RECIPES)}.\n"
+    if status:
+        sentence = "stopped." if error is KeyboardInterrupt else "No space left"
+        assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
+    else:
+        with pytest.raises(error, match="No space left"):
+            gan("train mlp")
 
 
 # Help
@@ -643,9 +467,6 @@ def test_every_command_and_every_argument_has_a_help_text(gan):
         status, out, err = gan(name, "--help")
         assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
         assert [action.dest for action in parser._actions if not action.help] == []
-
-
-def test_help_lists_recipes_and_data(gan):
     out = gan("train", "--help")[1]
     assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
     assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out

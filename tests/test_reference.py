@@ -106,114 +106,92 @@ def test_a_run_shorter_than_a_row_is_not_judged(tiny):
 # README's tables
 
 
-def check_table(table, heads, rows):
-    """`table` is Markdown with these lines; the second line has as many columns as the first."""
-    first, second, *others = table.splitlines()
-    assert first == heads
-    assert set(second) <= set("| -:") and second.count("|") == heads.count("|")
-    assert others == rows
-
-
-def test_results_are_means_and_deviations_over_runs_beside_the_floor(folder):
+def scores(*distances, **more):
+    """Scores as results.json holds them, equal but for the distance."""
     rest = {"precision": 0.9, "recall": 0.8, "density": 1.0, "coverage": 0.7, "classes": 10}
-    scores = lambda *distances: [{"frechet": distance, **rest} for distance in distances]
-    several = {"parameters": 1234567, "steps": 6000, "ms_a_step": 10.0, "scores": scores(1.0, 1.5, 2.0)}
-    one = several | {"scores": scores(3.0)}
-    both = one | {"truncation": 0.9, "untruncated": scores(2.0)}
-    results = {"floor": scores(0.1, 0.1), "recipes": {"several": several, "one": one, "both": both}}
-    (folder / "results.json").write_text(json.dumps(results))
-    same = "0.90 | 0.80 | 1.00 | 0.70 | 10 |"
-    check_table(
-        make_reference.results_table(),
-        "| recipe | parameters | minutes | runs | Fréchet distance | precision | recall | density | coverage | classes |",
-        [
-            f"| *real digits* |  |  | 2 | 0.10 | {same}",
-            f"| `several` | 1,234,567 | 1.0 | 3 | 1.50 ± 0.50 | {same}",
-            f"| `one` | 1,234,567 | 1.0 | 1 | 3.00 | {same}",
-            f"| `both`, ψ = 1 | 1,234,567 | 1.0 | 1 | 2.00 | {same}",
-            f"| `both`, ψ = 0.9 | 1,234,567 | 1.0 | 1 | 3.00 | {same}",
-        ],
-    )
+    return [{"frechet": distance, **rest} | more for distance in distances]
 
 
-def test_directions_have_a_row_for_each_recipe_and_attribute(folder):
-    def run(own):
-        slant = {"name": "slant", "explained": own / 2, "own": own, "leak": 0.25, "random": 0.1}
-        return [slant, slant | {"name": "ink", "leak": own}]
-
-    recipes = {"quick": {"scores": []}, "two": {"effects": [run(0.5), run(1.0)]}, "one": {"effects": [run(1.0)]}}
-    (folder / "results.json").write_text(json.dumps({"recipes": recipes}))
-    check_table(
-        make_reference.directions_table(),
-        "| recipe | attribute | R² | own | leak | random |",
-        [
-            "| `two` | slant | 38% | 0.75 ± 0.35 | 0.25 | 0.10 |",
-            "| `two` | ink | 38% | 0.75 ± 0.35 | 0.75 ± 0.35 | 0.10 |",
-            "| `one` | slant | 50% | 1.00 | 0.25 | 0.10 |",
-            "| `one` | ink | 50% | 1.00 | 1.00 | 0.10 |",
-        ],
-    )
+def labels(right, precision):
+    """The scores of the ten labels in one run."""
+    return [score | {"right": right} for score in scores(*[0] * 10, precision=precision)]
 
 
-def test_labels_have_a_row_each_with_the_values_of_real_digits_in_brackets(folder):
-    def run(right, precision):
-        rest = {"recall": 0.5, "density": 1.0, "coverage": 0.75}
-        return [{"right": right, "precision": precision + digit / 100, **rest} for digit in range(10)]
-
-    recipes = {"conditional": {"by_class": [run(0.97, 0.7), run(0.99, 0.8)]}}
-    results = {"recipes": recipes, "floor_by_class": [run(1.0, 0.9), run(1.0, 0.88)]}
-    (folder / "results.json").write_text(json.dumps(results))
-    rest = "0.50 (0.50) | 1.00 (1.00) | 0.75 (0.75) |"
-    check_table(
-        make_reference.class_table("conditional"),
-        "| label | read as it | precision | recall | density | coverage |",
-        [f"| {digit} | 98.0% | {0.75 + digit / 100:.2f} ({0.89 + digit / 100:.2f}) | {rest}" for digit in range(10)],
-    )
+def slant_and_ink(own):
+    """The effects of two directions in one run."""
+    slant = {"name": "slant", "explained": own / 2, "own": own, "leak": 0.25, "random": 0.1}
+    return [slant, slant | {"name": "ink", "leak": own}]
 
 
-@pytest.fixture
-def augmented(folder):
-    """augmentation.json: the arms at 10 real digits a class and at 6,000; "jitter" reads a hundredth more digits."""
+ABOUT = {"parameters": 1234567, "steps": 6000, "ms_a_step": 10.0}
+BOTH = {"truncation": 0.9, "untruncated": scores(2.0), "by_class": [labels(0.97, 0.7), labels(0.99, 0.8)]}
+RESULTS = {
+    "floor": scores(0.1, 0.1),
+    "floor_by_class": [labels(1.0, 0.9), labels(1.0, 0.88)],
+    "recipes": {
+        "several": ABOUT | {"scores": scores(1.0, 1.5, 2.0), "effects": [slant_and_ink(0.5), slant_and_ink(1.0)]},
+        "one": ABOUT | {"scores": scores(3.0), "effects": [slant_and_ink(1.0)]},
+        "both": ABOUT | {"scores": scores(3.0)} | BOTH,
+    },
+}
+SCORES = """\
+| recipe | parameters | minutes | runs | Fréchet distance | precision | recall | density | coverage | classes |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| *real digits* |  |  | 2 | 0.10 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |
+| `several` | 1,234,567 | 1.0 | 3 | 1.50 ± 0.50 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |
+| `one` | 1,234,567 | 1.0 | 1 | 3.00 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |
+| `both`, ψ = 1 | 1,234,567 | 1.0 | 1 | 2.00 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |
+| `both`, ψ = 0.9 | 1,234,567 | 1.0 | 1 | 3.00 | 0.90 | 0.80 | 1.00 | 0.70 | 10 |"""
+EFFECTS = """\
+| recipe | attribute | R² | own | leak | random |
+| --- | --- | ---: | ---: | ---: | ---: |
+| `several` | slant | 38% | 0.75 ± 0.35 | 0.25 | 0.10 |
+| `several` | ink | 38% | 0.75 ± 0.35 | 0.75 ± 0.35 | 0.10 |
+| `one` | slant | 50% | 1.00 | 0.25 | 0.10 |
+| `one` | ink | 50% | 1.00 | 1.00 | 0.10 |"""
+CLASSES = """\
+| label | read as it | precision | recall | density | coverage |
+| --- | ---: | ---: | ---: | ---: | ---: |
+""" + "\n".join(f"| {i} | 98.0% | 0.75 (0.89) | 0.80 (0.80) | 1.00 (1.00) | 0.70 (0.70) |" for i in range(10))
+
+
+def test_tables_are_means_and_deviations_over_runs_beside_the_floor(folder):
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    assert make_reference.results_table() == SCORES
+    assert make_reference.directions_table() == EFFECTS
+    assert make_reference.class_table("both") == CLASSES
+
+
+def test_errors_of_classifiers_are_percentages_by_the_number_of_real_digits(folder):
+    """augmentation.json with the arms at 10 real digits a class and at 6,000; "jitter" reads a hundredth more digits."""
 
     def rows(arm, per_class, *plain, **more):
-        several = enumerate(plain)
+        seeds = enumerate(plain)
         return [
-            {"arm": arm, "per_class": per_class, "seed": i, "plain": p, "jitter": p + 0.01} | more for i, p in several
+            {"arm": arm, "per_class": per_class, "seed": i, "plain": p, "jitter": p + 0.01} | more for i, p in seeds
         ]
 
     found = [*rows("real", 6000, 0.98, 0.97), *rows("real", 10, 0.5, 0.6)]
     found += [*rows("own", 10, 0.55, 0.55, novelty=0.25, as_asked=1.0), *rows("all", 10, 0.8, 0.9)]
     found += [*rows("all", 6000, 0.96, 0.96), *rows("synthetic", 0, 0.9, novelty=1.5, as_asked=0.98)]
     (folder / "augmentation.json").write_text(json.dumps(found))
-
-
-def test_errors_are_percentages_by_the_number_of_real_digits(augmented):
     assert augmentation.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
     assert augmentation.errors("jitter", "real")[6000] == pytest.approx([1, 2])
     assert list(augmentation.errors("plain", "all", "synthetic")) == [0, 10, 6000]
     assert augmentation.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
-
-
-def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):
+    heads, _, *lines = make_reference.augmentation_table().splitlines()
     arms = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "right label"]
-    check_table(
-        make_reference.augmentation_table(),
-        f"| {' | '.join(heads)} |",
-        [  # with two values the standard deviation is their distance over √2
-            "| 10 | 45.00 ± 7.07 | 45.00 ± 0.00 | 15.00 ± 7.07 | 44.00 ± 7.07 | 44.00 ± 0.00 | 14.00 ± 7.07"
-            " | 0.25 ± 0.00 | 1.00 ± 0.00 |",
-            "| 6,000 | 2.50 ± 0.71 |  | 4.00 ± 0.00 | 1.50 ± 0.71 |  | 3.00 ± 0.00 |  |  |",
-            "| none |  |  | 10.00 |  |  | 9.00 | 1.50 | 0.98 |",
-        ],
-    )
+    expected = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "right label"]
+    assert heads == f"| {' | '.join(expected)} |"
+    assert lines == [  # with two values the standard deviation is their distance over √2
+        "| 10 | 45.00 ± 7.07 | 45.00 ± 0.00 | 15.00 ± 7.07 | 44.00 ± 7.07 | 44.00 ± 0.00 | 14.00 ± 7.07"
+        " | 0.25 ± 0.00 | 1.00 ± 0.00 |",
+        "| 6,000 | 2.50 ± 0.71 |  | 4.00 ± 0.00 | 1.50 ± 0.71 |  | 3.00 ± 0.00 |  |  |",
+        "| none |  |  | 10.00 |  |  | 9.00 | 1.50 | 0.98 |",
+    ]
 
 
 # Real runs in the real bands
-
-
-def swapped_labels(real_logits, fake_logits):
-    return losses.cross_entropy_d(fake_logits, real_logits)
 
 
 QUICK = RECIPES["mlp-quick"]
@@ -236,7 +214,8 @@ def test_a_sound_run_of_another_seed_stays_inside():
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_run_leaves_early(how, monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "swapped", losses.Loss(swapped_labels, losses.non_saturating_g))
+    swapped = lambda real_logits, fake_logits: losses.cross_entropy_d(fake_logits, real_logits)
+    monkeypatch.setitem(losses.LOSSES, "swapped", losses.Loss(swapped, losses.non_saturating_g))
     if how == "images in [0, 1]":
         monkeypatch.setattr(data, "to_range", lambda images: images.unsqueeze(-3) / 255)
     records = first_steps(dataclasses.replace(QUICK, **BROKEN[how]), 400)

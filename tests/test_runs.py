@@ -1,6 +1,8 @@
 """A run in a folder: which files it writes, how it continues bit for bit, and how it ends at Ctrl-C."""
 
+import contextlib
 import dataclasses
+import errno
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import UserError, checkpoint, data, pictures, plotting, recipes, reference, runs, training
+from gan_lib import UserError, checkpoint, data, files, pictures, plotting, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -43,8 +45,22 @@ def compared(monkeypatch):
     return names
 
 
+@pytest.fixture
+def spoiled(monkeypatch):
+    """Within `spoiled(fault)` a run gets its records from `fault(game, records)`."""
+
+    @contextlib.contextmanager
+    def spoil(fault):
+        learn = training.train
+        with monkeypatch.context() as change:
+            change.setattr(training, "train", lambda game, *words: fault(game, learn(game, *words)))
+            yield
+
+    return spoil
+
+
 def steps_in(run):
-    return sorted(checkpoint.read(path).header["step"] for path in (run.folder / "checkpoints").iterdir())
+    return [int(path.stem.removeprefix("step_")) for path in checkpoint.of_run(run.folder)]
 
 
 def tensors_of(run):
@@ -84,20 +100,29 @@ def test_a_run_writes_samples_of_each_epoch_up_to_ten_checkpoints_and_the_last(t
         sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{2 * epoch:07d}.safetensors").sampler()
         samples = pictures.untile(pictures.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
+    assert pictures.untile(pictures.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
     height = pictures.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
         assert gif.n_frames == 26
 
 
-def test_only_a_run_of_an_unchanged_recipe_on_mnist_is_compared_with_the_reference_runs(train, compared, monkeypatch):
-    train("unchanged", steps=1, seed=2)
-    train("other data", steps=1, dataset="kmnist")
-    train("changed", dataclasses.replace(TINY, width=7), steps=1)
-    train("unknown", dataclasses.replace(TINY, name="unknown"), steps=1)
+def test_only_a_run_of_an_unchanged_recipe_and_length_on_mnist_is_compared(train, compared, monkeypatch):
+    run, other = train("run", steps=1), dataclasses.replace(TINY, width=7)
+    train("other", other, steps=1)
+    assert compared == ["tiny", None]
+
+    def name(recipe=TINY, data="mnist", *planned):
+        run.recipe, run.notes = recipe, {"data": data, "planned": planned}
+        return run.reference()
+
+    assert name(dataclasses.replace(TINY, epochs=9)) == "tiny"
+    assert [name(TINY, "kmnist"), name(dataclasses.replace(TINY, name="unknown"))] == [None, None]
+    decaying = dataclasses.replace(DECAYING, epochs=1)  # 600 iterations on MNIST
+    monkeypatch.setitem(recipes.RECIPES, "tiny", decaying)
+    assert [name(decaying, "mnist", *planned) for planned in ([2], [600], [2, 600])] == [None, "tiny", None]
     monkeypatch.setattr(reference, "names", lambda: ["mlp"])
-    train("no reference", steps=1)
-    assert compared == ["tiny", None, None, None, None]
+    assert name(decaying, "mnist", 600) is None
 
 
 # Resume
@@ -118,15 +143,14 @@ def test_a_resumed_run_equals_one_that_never_stopped(train, differences):
 
 def test_resume_keeps_seed_and_recipe_and_reads_the_last_checkpoint_once(train, differences, monkeypatch):
     """The recipe stays as it was, even if a later version has another one of that name."""
-    once, opened = train("once", seed=7, steps=4), []
+    once, read, opened = train("once", seed=7, steps=4), checkpoint.read, []
     train("run", seed=7, steps=2)
-    read = checkpoint.read
     monkeypatch.setattr(checkpoint, "read", lambda path: opened.append(path.name) or read(path))
     for steps in (3, 4):
         run = train("run", dataclasses.replace(TINY, width=24, g_lr=1.0), steps=steps, resume=True)
         assert (run.recipe, run.game.seed) == (TINY, 7)
-    assert opened == ["step_0000002.safetensors", "step_0000003.safetensors"]
-    assert checkpoint.read(checkpoint.latest(run.folder)).recipe == TINY
+    assert opened == [f"step_{step:07d}.safetensors" for step in (2, 3)]
+    assert read(checkpoint.latest(run.folder)).recipe == TINY
     assert differences(tensors_of(run), tensors_of(once)) == []
 
 
@@ -174,33 +198,22 @@ def test_learning_rates_decay_over_the_planned_length_on_the_data_of_the_run(wor
     assert train("constant", **words).game.horizon is None
 
 
-def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, differences, monkeypatch):
-    whole, learn = train("whole", DECAYING, steps=9), training.train
+def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, differences, spoiled):
+    whole = train("whole", DECAYING, steps=9)
 
-    def until_five(game, *words):  # as if it were killed after step 5
-        for record in learn(game, *words):
+    def stop_after_five(game, records):
+        for record in records:
             yield record
             if record.step > 4:
                 raise ConnectionError("gone")
 
-    with monkeypatch.context() as killed:
-        killed.setattr(training, "train", until_five)
-        with pytest.raises(ConnectionError, match="gone"):
-            train("run", DECAYING, steps=9)
+    with spoiled(stop_after_five), pytest.raises(ConnectionError, match="gone"):
+        train("run", DECAYING, steps=9)
     run = train("run", DECAYING, resume=True)
     assert (run.game.step, run.game.horizon) == (9, 9)
     assert differences(tensors_of(run), tensors_of(whole)) == []
     longer = train("run", DECAYING, resume=True, epochs=8)
     assert (longer.game.step, longer.game.horizon) == (16, 16)
-
-
-def test_a_decaying_run_is_compared_with_the_reference_runs_if_it_has_their_length(train, compared, monkeypatch):
-    mnist = dataclasses.replace(DECAYING, epochs=1)  # the reference: 600 iterations
-    monkeypatch.setitem(recipes.RECIPES, "tiny", mnist)
-    run = train("short", mnist, steps=2)
-    for planned, name in (([2], None), ([600], "tiny"), ([2, 600], None)):
-        run.notes["planned"] = planned
-        assert run.reference() == name
 
 
 # Ctrl-C
@@ -215,9 +228,6 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
         assert requests
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-    with pytest.raises(ValueError, match="failed"), runs.interrupts():
-        raise ValueError("failed")
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -239,9 +249,8 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(
     assert (run.game.step, run.steps) == (stopped, steps)
     assert signal.getsignal(signal.SIGINT) is before
     assert capfd.readouterr().err.strip() == "Stopping at the next record ..."
-    for name in ("samples/epoch_2.png", "curves.png", "visualization_across_epochs.png", "progress.mp4"):
-        assert (run.folder / name).stat().st_size > 100
-    assert checkpoint.resume(checkpoint.latest(run.folder)).step == stopped
+    assert {"epoch_2.png", "curves.png", "progress.mp4"} <= {path.name for path in files_in(run.folder)}
+    assert steps_in(run)[-1] == stopped
     run = train("run", steps=steps, resume=True)
     assert differences(tensors_of(run), tensors_of(train("once", steps=steps))) == []
 
@@ -282,19 +291,44 @@ def test_a_file_system_without_locks_does_not_stop_a_run(train, monkeypatch):
     assert train("run", steps=2).game.step == 2
 
 
-def test_a_state_that_is_not_finite_leaves_the_last_good_checkpoint(train, monkeypatch):
-    run, learn = train("run", steps=2), training.train
-    last = checkpoint.latest(run.folder)
+# Failures
 
-    def spoil(game, *words):
-        yield from learn(game, *words)
-        game.generator[0].weight.data[0, 0] = float("nan")  # by the very last update: no loss has seen it
 
-    monkeypatch.setattr(training, "train", spoil)
-    with pytest.raises(training.Diverged, match=r"generator.0.weight is not finite.*step_0000002.safetensors\.$"):
+def diverge(game, records):
+    game.discriminator[1].weight.data.fill_(3e38)  # still finite, but its outputs are not
+    yield from records
+
+
+def spoil_the_last_update(game, records):
+    yield from records
+    game.generator[0].weight.data[0, 0] = float("nan")  # no loss has seen it
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [(diverge, "step 4: d_loss nan.*learning rate"), (spoil_the_last_update, "^generator.0.weight is not finite")],
+)
+def test_a_run_that_diverges_names_the_last_good_checkpoint_and_leaves_it(fault, message, train, tmp_path, spoiled):
+    before = files_in(train("run", steps=2).folder)
+    message += r".*step_0000002.safetensors\.$"
+    with spoiled(fault), pytest.raises(training.Diverged, match=message) as error:
         train("run", resume=True, steps=4)
-    assert checkpoint.latest(run.folder) == last
-    assert all(value.isfinite().all() for value in tensors_of(run).values())
+    assert "\n" not in str(error.value)
+    assert files_in(tmp_path / "run") == before
+
+
+def test_after_a_full_disk_a_run_continues(train, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = train("run", steps=2)
+    with monkeypatch.context() as full:
+        full.setattr(files, "open", refuse, raising=False)
+        with pytest.raises(OSError, match="No space left"):
+            train("run", resume=True, steps=4)
+    assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2], [2])
+    train("run", resume=True, steps=4)
+    assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])
 
 
 # Records
@@ -306,10 +340,6 @@ def test_records_come_back_as_they_were(tmp_path, new_game, images):
     assert runs.load_records(tmp_path / "records.csv") == records
     first = (tmp_path / "records.csv").read_text().splitlines()[0]
     assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
-
-
-def test_no_file_is_no_records(tmp_path):
-    assert runs.load_records(tmp_path / "records.csv") == []
     runs.save_records([], tmp_path / "records.csv")
     assert runs.load_records(tmp_path / "records.csv") == []
 

@@ -25,9 +25,8 @@ def read_imports(package=PACKAGE):
                 start = node.module.removeprefix("gan_lib").removeprefix(".")
                 for alias in node.names:
                     inner = f"{start}.{alias.name}".removeprefix(".")
-                    imported |= {inner, start} & names.keys()
-                    wings = start, inner  # each stands for what its __init__ imports
-                    imported |= {f"{wing}.{own}" for wing in wings for own in exports(package / wing)}
+                    wing = inner if (package / inner).is_dir() else start
+                    imported |= {inner} & names.keys() or {start} & names.keys() or exports(package / wing)
         found[name] = imported - {name}
     return found
 
@@ -38,7 +37,7 @@ def exports(folder):
     if not init.exists():
         return set()
     nodes = [node for node in ast.parse(init.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
-    return {node.module.rsplit(".", 1)[-1] for node in nodes}
+    return {node.module.removeprefix("gan_lib.") for node in nodes}
 
 
 def group(imports):
