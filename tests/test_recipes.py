@@ -33,9 +33,6 @@ def adam(game):
     return [(group["lr"], tuple(group["betas"])) for group in groups]
 
 
-# As described
-
-
 @pytest.mark.parametrize(
     ("name", "latent_dim", "hidden", "batch_size", "epochs", "end", "activation_of_d"),
     [("mlp-sigmoid", 128, 512, 32, 20, "SigmoidPixels", "ReLU"), ("mlp", 64, 256, 100, 200, "Tanh", "LeakyReLU")],
@@ -187,9 +184,6 @@ def test_a_game_follows_from_its_seed_and_leaves_the_global_random_state_alone(n
     torch.manual_seed(2)
     assert differences(state_of(one), state_of(RECIPES[name].game(seed=3))) == []
     assert differences(state_of(one), state_of(RECIPES[name].game(seed=4))) != []
-
-
-# Pretrained generators
 
 
 @pytest.mark.parametrize("name", recipes.pretrained_names())
