@@ -73,7 +73,7 @@ def test_a_game_at_step_0_can_be_saved(new_game, tmp_path, state_of, differences
 
 
 def test_a_random_state_of_another_kind_of_device_starts_a_new_one(saved, new_game):
-    """A GPU's state has 16 bytes, a CPU's 5,056: such a run goes on, but not bit for bit."""
+    """A GPU's state has 16 bytes, a CPU's 5,056: such a run continues, but not bit for bit."""
     change(saved, "rng", lambda _: torch.zeros(16, dtype=torch.uint8))
     one, other = (checkpoint.load(new_game(seed=seed), saved) for seed in (1, 2))
     assert one.step == 3
@@ -104,7 +104,7 @@ def test_the_checkpoints_of_a_run_are_ordered_by_step(tmp_path):
 BEFORE = Path(__file__).parent / "before"
 
 
-def test_a_run_from_before_the_last_rewrite_goes_on_as_it_did(tmp_path):
+def test_a_run_from_before_the_last_rewrite_continues_as_it_did(tmp_path):
     """tests/before holds a checkpoint at step 4 and the records up to step 8: its order of random draws still holds."""
     game = checkpoint.resume(BEFORE / "step_0000004.safetensors")
     game.dtype = torch.float32

@@ -171,7 +171,7 @@ def test_precision_recall_density_and_coverage_equal_their_formulas(n, m, k):
 
 
 def test_equal_distributions_have_density_one_and_the_coverage_of_combinatorics():
-    """A real ball holds no fake if the k nearest of the n - 1 + m other points are all real.
+    """The neighbourhood of a real point holds no fake if the k nearest of the n - 1 + m other points are all real.
 
     4 dimensions, 3,000 real and 1,000 fake. Over ten seeds coverage was within 0.026 of 0.762, density within 0.036 of 1.
     """
@@ -185,8 +185,8 @@ def test_equal_distributions_have_density_one_and_the_coverage_of_combinatorics(
 def test_prdcs_published_numbers_for_two_normal_samples_are_reproduced():
     """The readme of github.com/clovaai/generative-evaluation-prdc: 10,000 of each, 1000 dimensions, k = 5, unknown seed.
 
-    In so many dimensions a few balls hold most points, so draws differ: over five seeds the standard deviations were 0.012
-    (precision), 0.009 (recall), 0.07 (density) and 0.007 (coverage). The tolerances are at least four of them.
+    In so many dimensions a few neighbourhoods hold most points, so draws differ: over five seeds the standard deviations were
+    0.012 (precision), 0.009 (recall), 0.07 (density) and 0.007 (coverage). The tolerances are at least four of them.
     """
     got = evaluation.precision_recall_density_coverage(normal(10_000, 1000), normal(10_000, 1000, 1))
     for share, published, tolerance in zip(got, (0.4772, 0.4705, 1.0555, 0.9735), (0.05, 0.05, 0.3, 0.03), strict=True):

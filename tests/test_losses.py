@@ -1,4 +1,4 @@
-"""Each loss and each penalty against its formula, written out with `math`, on logits that tell mistakes apart."""
+"""Each loss and each penalty against its formula, written out with `math`, on logits for which any mistake shows."""
 
 import math
 from statistics import fmean as mean

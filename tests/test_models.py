@@ -243,13 +243,6 @@ def test_truncation_scales_normal_noise_and_not_the_generator(new_sampler):
                 use(psi)
 
 
-def test_the_bundled_conditional_generator_samples_with_the_truncation_of_its_recipe():
-    sampler = recipes.pretrained("cgan")
-    assert sampler.truncation == sampler.of(7).truncation == recipes.get("cgan").truncation == 0.9
-    assert recipes.get("cgan").game().sampler().truncation == 0.9
-    assert {recipe.truncation for name, recipe in recipes.RECIPES.items() if name != "cgan"} == {1.0}
-
-
 # Generators from elsewhere
 
 
