@@ -26,7 +26,7 @@ def live():
     """Make a dashboard, as in a notebook: `live(game, images)`."""
 
     def make(game, images=None, **how):
-        made = dashboard.live(game, images, **{"n": 4, "record_every": 2} | how)
+        made = dashboard.Live(game, images, **{"n": 4, "record_every": 2} | how)
         made.on_screen = True
         return made
 
@@ -66,7 +66,7 @@ def samples(game, n=4):
 
 def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys):
     game = new_game()
-    show = dashboard.live(game)
+    show = dashboard.Live(game)
     for record in training.train(game, images, 4, record_every=2):
         show.update(record)
     first, second = capsys.readouterr().out.splitlines()
@@ -354,7 +354,7 @@ async def test_classes_are_counted_at_every_tenth_drawing(new_game, images, live
 
 def test_points_need_a_picture(new_game):
     with pytest.raises(ValueError, match="Points are not images: give `live` a picture"):
-        dashboard.live(new_game(), torch.distributions.Normal(0, 1))
+        dashboard.Live(new_game(), torch.distributions.Normal(0, 1))
 
 
 @pytest.fixture
