@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lib import data, evaluation, latent, models, pictures, widgets
+from gan_lib import UserError, data, evaluation, latent, models, pictures, widgets
 from gan_lib.studies import inversion
 from gan_lib.training import Record
 from gan_lib.widgets.explorer import LEG
@@ -126,11 +126,16 @@ def test_an_error_appears_in_the_status_line_until_the_next_picture(sampler, tmp
     assert re.fullmatch("<b>FileExistsError</b>: .*runs.*", explorer.status.value)
 
 
-def test_a_z_or_a_direction_of_the_wrong_shape_is_an_error(sampler):
-    with pytest.raises(ValueError, match=r"z must have the shape \[9\], not \[1, 9\]"):
-        widgets.explore(sampler, z=sampler.noise(1))
-    with pytest.raises(ValueError, match="Each direction must have 9 numbers, as this sampler's z has"):
-        widgets.explore(sampler, [latent.Direction("way", torch.ones(8), 0.0)])
+def test_what_nothing_can_show_is_an_error(sampler):
+    shorter = [latent.Direction("way", torch.ones(8), 0.0)]
+    for make, message in (
+        (lambda: widgets.explore(sampler, z=sampler.noise(1)), r"^z must have the shape \[9\], not \[1, 9\]"),
+        (lambda: widgets.explore(sampler, shorter), "^Each direction must have 9 numbers, as this sampler's z has"),
+        (lambda: widgets.rewind({}), "^There is no sampler to show: give at least one, as "),
+        (lambda: widgets.invert(sampler, []), "^There is no image to choose from: give at least one"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make()
 
 
 def test_a_seed_is_typed_and_the_button_adds_one(sampler):
@@ -272,18 +277,11 @@ def test_rewind_shows_the_samples_of_a_step_and_a_seed(sampler):
         other.generator[0].weight.neg_()
     shown = widgets.rewind({0: other, 12000: sampler}, n=5)
     assert shown.status.value == "5 samples of seed 0 at step 12,000"
-    for step, clicks, expected in ((12000, 0, sampler), (0, 0, other), (0, 1, other), (12000, 1, sampler)):
-        shown.step.value = step
-        if clicks > shown.seed.value:
-            shown.new_z.click()
-        assert (decode(shown.image.value) == pictures.tile(expected.sample(5, clicks), 3)).all()
-
-
-def test_nothing_to_show_is_an_error(sampler, images):
-    with pytest.raises(ValueError, match=r"^There is no sampler to show: give at least one, as "):
-        widgets.rewind({})
-    with pytest.raises(ValueError, match="There is no image to choose from"):
-        widgets.invert(sampler, images[:0])
+    for seed in (0, 1):
+        for step, expected in ((0, other), (12000, sampler)):
+            shown.step.value = step
+            assert (decode(shown.image.value) == pictures.tile(expected.sample(5, seed), 3)).all()
+        shown.new_z.click()
 
 
 # From an image to its z
