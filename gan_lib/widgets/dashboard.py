@@ -108,8 +108,7 @@ class Live(widgets.VBox):
         try:
             act()
         except Exception as error:
-            self.end()
-            self.line.value = failure(error)
+            self.end(failure(error))
 
     def start(self):
         """Train until `pause`. Raises `RuntimeError` without an event loop, or if buttons run on another thread."""
@@ -127,16 +126,16 @@ class Live(widgets.VBox):
     def pause(self):
         """Stop at the last record. The game can then be saved, sampled, or trained by a cell."""
         if self.task:
-            self.end()
-            self.line.value = f"paused at step {self.game.step:,}"
+            self.end(f"paused at step {self.game.step:,}")
             self.draw()
 
-    def end(self):
-        """Cancel the task, if there is one. It is between two records."""
+    def end(self, line):
+        """Cancel the task, if there is one. It is between two records. Show `line`."""
         if self.task:
             self.task.cancel()
             self.task = Live.playing = None
             self.button.description = "start"
+        self.line.value = line
 
     async def play(self):
         """The task: train to the next record, let the kernel handle buttons and cells, and so on, until it is cancelled."""

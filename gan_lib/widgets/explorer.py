@@ -81,7 +81,6 @@ class Explorer(Shell):
         self.digit.style.button_width = "28px"
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
         self.norm = wide(min=0, description="|z|")
-        self.set_length(self.radius * sampler.truncation)
         self.walk = wide(widgets.IntSlider, value=0, min=0, max=4 * LEG - 1, description="walk")
         self.play = widgets.Play(max=self.walk.max)
         widgets.jslink((self.play, "value"), (self.walk, "value"))
@@ -94,24 +93,20 @@ class Explorer(Shell):
         self.seed.observe(lambda _: self.walk.set_trait("value", 0), "value")  # before it is drawn
         rows = [self.seed, self.new_z, self.reset], *moving, [self.play, *buttons]
         super().__init__(*rows, watch=[self.seed, *moving])
-        self.draw() if z is None else self.start(z)
+        self.start(z)
 
-    def start(self, z, name="the given z"):
-        """Go to z, float [latent_dim], which replaces the noise of the present seed."""
-        if z.shape != (self.sampler.latent_dim,):
-            raise UserError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
-        z = z.detach().clone().to(self.sampler.device)
-        self.given = {self.seed.value: (z, name)}
-        self.set_length(z.norm().item())
+    def start(self, z=None, name="the given z"):
+        """Go to z, float [latent_dim], which replaces the noise of the present seed; by default to that noise."""
+        if z is not None:
+            if z.shape != (self.sampler.latent_dim,):
+                raise UserError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
+            self.given = {self.seed.value: (z.detach().clone().to(self.sampler.device), name)}
+        self.length = self.radius * self.sampler.truncation if z is None else z.norm().item()
+        with self.norm.hold_sync():
+            self.norm.max, self.norm.value = max(2 * self.radius, self.length), self.length
         self.centre()
         self.walk.value = 0
         self.draw()
-
-    def set_length(self, length):
-        """Set the slider |z|, and remember its exact value: a browser rounds it to whole steps."""
-        self.length = length
-        with self.norm.hold_sync():
-            self.norm.max, self.norm.value = max(2 * self.radius, length), length
 
     def centre(self):
         """Set the direction sliders to 0."""
@@ -128,7 +123,7 @@ class Explorer(Shell):
         if position := self.walk.value if position is None else position:
             anchors = torch.stack([self.of(self.seed.value + i)[0] for i in range(4)])
             z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
-        rounded = abs(self.norm.value - self.length) < 0.06  # the slider's steps are 0.1
+        rounded = abs(self.norm.value - self.length) < 0.06  # by the browser, to the slider's steps of 0.1
         length = self.length if rounded else self.norm.value
         return latent.steer(z, self.directions, [each.value for each in self.sliders], length)
 
