@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import checkpoint, data, evaluation, pictures, training, widgets
+from gan_lib import UserError, checkpoint, data, evaluation, pictures, training, widgets
 from gan_lib.studies import toys
 from gan_lib.training import Record
 from gan_lib.widgets import dashboard, html
@@ -232,10 +232,8 @@ def test_a_step_shows_d_before_and_after_for_the_same_images_and_z(nets, new_gam
         losses = twin.loss.discriminator(*logits), twin.loss.generator(*logits)
         return [f"{value:.3f}" for value in (*(each.sigmoid().mean() for each in logits), *losses)]
 
-    for player, button, step in (
-        ("D", show.d_step, training.discriminator_step),
-        ("G", show.g_step, training.generator_step),
-    ):
+    for player, step in (("D", training.discriminator_step), ("G", training.generator_step)):
+        button, own_loss = (show.d_step, 2) if player == "D" else (show.g_step, 3)
         before = judge()
         step(twin, real, twin.generate(z))
         after = judge()
@@ -243,7 +241,6 @@ def test_a_step_shows_d_before_and_after_for_the_same_images_and_z(nets, new_gam
         d_real, d_fake, d_loss, g_loss = (" → ".join(pair) for pair in zip(before, after, strict=True))
         assert f"{player} made one step: d_loss {d_loss} · g_loss {g_loss}" in show.line.value
         assert f"D(x) {d_real}, D(G(z)) {d_fake}" in show.move.value
-        own_loss = 2 + (player == "G")
         assert float(after[own_loss]) < float(before[own_loss])
     assert after[1] > before[1]  # D(G(z)) by the step of G
 
@@ -324,17 +321,14 @@ async def test_classes_are_counted_at_every_tenth_drawing(new_game, images, monk
     assert seen[4:] == [len(show.records)]  # after a pause they are up to date
 
 
-def test_points_need_a_picture(new_game):
-    with pytest.raises(ValueError, match="Points are not images: give `live` a picture"):
-        widgets.live(new_game(), torch.distributions.Normal(0, 1))
-
-
 def test_a_world_of_points_has_its_own_picture_and_equals_train_also_if_gamma_changes(state_of, differences):
     def toy():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return training.Game(*toys.nets(width=8), latent_dim=2, batch_size=16, g_lr=0.02, d_lr=0.01)
 
+    with pytest.raises(UserError, match="Points are not images: give `live` a picture"):
+        widgets.live(toy(), toys.ring())
     game, alone, picture = toy(), toy(), lambda game: np.full((5, 6, 3), game.step, np.uint8)
     show = live(game, toys.ring(), picture=picture, size=60, record_every=60)
     for act, step in ((show.d_step.click, 0), (show.g_step.click, 1), (show.advance, 60), (show.advance, 120)):
