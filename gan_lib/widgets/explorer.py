@@ -75,7 +75,7 @@ class Explorer(Shell):
         if any(direction.vector.shape != (sampler.latent_dim,) for direction in directions):
             raise UserError(f"Each direction must have {sampler.latent_dim} numbers, as this sampler's z has.")
         self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
-        self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z in place of its noise, name)}
+        self.radius = math.sqrt(sampler.latent_dim)
         self.seed, self.new_z = seed_field(seed)
         self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=STYLE)
         self.digit.style.button_width = "28px"
@@ -97,10 +97,11 @@ class Explorer(Shell):
 
     def start(self, z=None, name="the given z"):
         """Go to z, float [latent_dim], which replaces the noise of the present seed; by default to that noise."""
+        if z is not None and z.shape != (self.sampler.latent_dim,):
+            raise UserError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
+        self.given = {}  # {seed: (the z in place of its noise, name)}
         if z is not None:
-            if z.shape != (self.sampler.latent_dim,):
-                raise UserError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
-            self.given = {self.seed.value: (z.detach().clone().to(self.sampler.device), name)}
+            self.given[self.seed.value] = z.detach().clone().to(self.sampler.device), name
         self.length = self.radius * self.sampler.truncation if z is None else z.norm().item()
         with self.norm.hold_sync():
             self.norm.max, self.norm.value = max(2 * self.radius, self.length), self.length
@@ -156,7 +157,8 @@ class Explorer(Shell):
 
     def find_nearest(self):
         """The five training digits nearest to the picture, and their distances."""
-        picture, neighbours = (x.to(self.sampler.device) for x in (torch.tensor(self.picture()[None]), self.neighbours))
+        neighbours = self.neighbours.to(self.sampler.device)
+        picture = torch.tensor(self.picture()[None], device=self.sampler.device)
         distances, indices = evaluation.nearest(data.to_range(picture), neighbours, k=5)
         strip = img(pictures.tile(neighbours[indices[0]]), 330, "the five nearest training digits")
         return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"

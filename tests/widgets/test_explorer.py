@@ -81,6 +81,8 @@ def test_another_start_resets_the_controls_and_copies_its_z(sampler):
     assert explorer.point().equal(z) and shows(explorer, z)
     explorer.text.click()
     assert "torch.tensor([" in explorer.status.value
+    explorer.start()
+    assert shows(explorer, sampler.noise(1, 0)[0], norm=3.0)
 
 
 def test_the_picture_follows_every_move(sampler):
