@@ -1,6 +1,8 @@
 """The interactive parts of the lessons. Only core widgets that ipywidgets 7.7.1 (Colab) and 8 both have."""
 
-from gan_lib.widgets.dashboard import live as live
-from gan_lib.widgets.explorer import explore as explore
-from gan_lib.widgets.panels import invert as invert
-from gan_lib.widgets.panels import rewind as rewind
+from gan_lib.widgets.dashboard import Live as live  # the lessons call the classes as functions
+from gan_lib.widgets.explorer import Explorer as explore
+from gan_lib.widgets.explorer import Inverter as invert
+from gan_lib.widgets.explorer import Rewinder as rewind
+
+__all__ = ["explore", "invert", "live", "rewind"]

@@ -50,9 +50,10 @@ class Live(widgets.VBox):
         self.picture = picture or (lambda game: tile(game.sampler().sample(n), 8))
         self.counts = images is not None and not picture
         self.on_screen = getattr(get_ipython(), "kernel", None) is not None
-        self.line, self.samples = widgets.HTML("waiting for the first record"), widgets.HTML()
-        self.curves, self.classes = widgets.HTML(), widgets.HTML()
-        super().__init__([self.line, widgets.HBox([self.samples, self.curves])])
+        self.line, self.move, self.samples, self.curves, self.classes = (widgets.HTML() for _ in range(5))
+        pictures = widgets.HBox([self.samples, widgets.VBox([self.curves, self.classes])], layout=WRAP)
+        super().__init__([self.line, pictures])
+        self.line.value = "waiting for the first record"
         if images is not None:
             self.add_controls()
 
@@ -65,16 +66,14 @@ class Live(widgets.VBox):
         self.rates = []
         for i, player in enumerate("GD"):
             slider = widgets.FloatLogSlider(self.game.rates[i], description=f"rate of {player}", **look)
-            slider.observe(lambda change, i=i: self.attempt(lambda: self.set_rate(i, change["new"])), "value")
+            slider.observe(lambda change, i=i: self.set_rate(i, change["new"]), "value")
             self.rates.append(slider)
-        self.move = widgets.HTML(layout={"min_height": "76px"})
-        charts = widgets.VBox([self.curves, self.classes])
-        rows = [self.button, self.d_step, self.g_step], self.rates[::-1], [self.samples, charts]
-        buttons, rates, pictures = (widgets.HBox(row, layout=WRAP) for row in rows)
-        self.children = [widgets.VBox([buttons, rates]), self.line, self.move, pictures]
+        rows = [self.button, self.d_step, self.g_step], self.rates[::-1]
+        self.move.layout.min_height = "76px"
+        self.children = [*(widgets.HBox(row, layout=WRAP) for row in rows), self.line, self.move, self.children[-1]]
+        self.line.value = "Press start, or let one player make a step."
         if Live.playing:
             Live.playing.pause()
-        self.line.value = "Press start, or let one player make a step."
         self.draw()
 
     def update(self, record):
@@ -109,8 +108,7 @@ class Live(widgets.VBox):
         try:
             act()
         except Exception as error:
-            self.end()
-            self.line.value = failure(error)
+            self.end(failure(error))
 
     def start(self):
         """Train until `pause`. Raises `RuntimeError` without an event loop, or if buttons run on another thread."""
@@ -128,16 +126,16 @@ class Live(widgets.VBox):
     def pause(self):
         """Stop at the last record. The game can then be saved, sampled, or trained by a cell."""
         if self.task:
-            self.end()
-            self.line.value = f"paused at step {self.game.step:,}"
+            self.end(f"paused at step {self.game.step:,}")
             self.draw()
 
-    def end(self):
-        """Cancel the task, if there is one. It is between two records."""
+    def end(self, line):
+        """Cancel the task, if there is one. It is between two records. Show `line`."""
         if self.task:
             self.task.cancel()
             self.task = Live.playing = None
             self.button.description = "start"
+        self.line.value = line
 
     async def play(self):
         """The task: train to the next record, let the kernel handle buttons and cells, and so on, until it is cancelled."""
@@ -187,6 +185,3 @@ class Live(widgets.VBox):
         """Set the learning rate of G (0) or D (1), from the next step on."""
         self.game.rates = tuple(rate if k == i else other for k, other in enumerate(self.game.rates))
         training.set_learning_rates(self.game)
-
-
-live = Live  # the lessons call it as a function

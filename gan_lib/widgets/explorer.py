@@ -1,4 +1,4 @@
-"""`explore`, the sliders of lesson 05, and what the other widgets share with it: a picture, controls, a status line."""
+"""`explore` and `invert`, the sliders of lesson 05, and `rewind`, training as a slider (lesson 04)."""
 
 import html
 import itertools
@@ -12,7 +12,8 @@ import torch
 
 from gan_lib import UserError, data, evaluation, latent, pictures
 from gan_lib.files import write_atomically
-from gan_lib.widgets.html import failure, img
+from gan_lib.studies import inversion, photograph
+from gan_lib.widgets.html import failure, figures, img
 
 STYLE = {"description_width": "90px"}
 WRAP = {"flex_flow": "row wrap"}
@@ -31,11 +32,6 @@ def button(text, act):
     return made
 
 
-def row(*controls):
-    """Controls side by side, in as many lines as they need."""
-    return widgets.HBox(controls, layout=WRAP | {"width": "366px"})
-
-
 def seed_field(seed):
     """A field with a seed, and a button that adds 1 to it."""
     field = widgets.BoundedIntText(seed, max=2**31 - 1, description="seed", style=STYLE, layout={"width": "190px"})
@@ -43,24 +39,25 @@ def seed_field(seed):
 
 
 class Shell(widgets.HBox):
-    """A picture, and beside it controls and a status line. A subclass draws in `show()`, which returns the status as HTML."""
+    """A picture, and beside it controls and a status line. A subclass draws in `show()`, which returns the status as HTML.
+
+    A list of controls is a row. A new value of a control in `watch` draws again.
+    """
 
     def __init__(self, *controls, watch):
         self.image, self.status = widgets.HTML(), widgets.HTML()
         self.lock = threading.RLock()  # newer kernels run callbacks on another thread, and a callback may cause another
+        row = lambda parts: widgets.HBox(parts, layout=WRAP | {"width": "366px"})
+        controls = [row(each) if isinstance(each, list) else each for each in controls]
         super().__init__([self.image, widgets.VBox([*controls, self.status])], layout=WRAP)
         for control in watch:
             control.observe(lambda _: self.draw(), "value")
 
-    def draw(self):
-        """Show the picture of the controls' values."""
-        self.report(self.show)
-
-    def report(self, act):
-        """Put the HTML that `act()` returns, or its error, into the status line: notebooks hide the errors of callbacks."""
+    def draw(self, act=None):
+        """Put what `act`, by default `show`, returns into the status line, or its error: notebooks hide those of callbacks."""
         with self.lock:
             try:
-                self.status.value = act()
+                self.status.value = (act or self.show)()
             except Exception as error:
                 self.status.value = failure(error)
 
@@ -70,7 +67,7 @@ class Explorer(Shell):
 
     `directions` are `latent.Direction`s, by default the first eight coordinates of z. `size` is in CSS pixels. It starts at
     `z`, float [latent_dim], by default the first of `sampler.noise(1, seed)`. With `neighbours`, uint8 [M, 28, 28], a button
-    shows the five nearest to the picture. "save" writes into the folder runs/. `current_z` is the point on the screen.
+    shows the five nearest to the picture. "save" writes into the folder runs/. `point()` is the z on the screen.
     """
 
     def __init__(self, sampler, directions=None, *, size=280, seed=0, z=None, neighbours=None):
@@ -78,45 +75,39 @@ class Explorer(Shell):
         if any(direction.vector.shape != (sampler.latent_dim,) for direction in directions):
             raise UserError(f"Each direction must have {sampler.latent_dim} numbers, as this sampler's z has.")
         self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
-        self.radius, self.given = math.sqrt(sampler.latent_dim), {}  # {seed: (the z in place of its noise, name)}
+        self.radius = math.sqrt(sampler.latent_dim)
         self.seed, self.new_z = seed_field(seed)
         self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=STYLE)
         self.digit.style.button_width = "28px"
         self.sliders = [wide(value=0, min=-4, max=4, description=direction.name) for direction in directions]
         self.norm = wide(min=0, description="|z|")
-        self.set_length(self.radius * sampler.truncation)
         self.walk = wide(widgets.IntSlider, value=0, min=0, max=4 * LEG - 1, description="walk")
         self.play = widgets.Play(max=self.walk.max)
         widgets.jslink((self.play, "value"), (self.walk, "value"))
         self.reset = button("sliders to 0", self.centre)
-        self.save = button("save", lambda: self.report(self.save_files))
-        self.text = button("z as text", lambda: self.report(self.write_z))
-        self.nearest = button("nearest", lambda: self.report(self.find_nearest))
+        self.save = button("save", lambda: self.draw(self.save_files))
+        self.text = button("z as text", lambda: self.draw(self.write_z))
+        self.nearest = button("nearest", lambda: self.draw(self.find_nearest))
         buttons = [self.save, self.text] + [self.nearest] * (neighbours is not None)
         moving = [*[self.digit] * (sampler.classes > 0), *self.sliders, self.norm, self.walk]
         self.seed.observe(lambda _: self.walk.set_trait("value", 0), "value")  # before it is drawn
-        rows = row(self.seed, self.new_z, self.reset), *moving, row(self.play, *buttons)
+        rows = [self.seed, self.new_z, self.reset], *moving, [self.play, *buttons]
         super().__init__(*rows, watch=[self.seed, *moving])
-        self.draw() if z is None else self.start(z)
+        self.start(z)
 
-    def start(self, z, name="the given z"):
-        """Go to z, float [latent_dim], which replaces the noise of the present seed."""
-        if z.shape != (self.sampler.latent_dim,):
+    def start(self, z=None, name="the given z"):
+        """Go to z, float [latent_dim], which replaces the noise of the present seed; by default to that noise."""
+        if z is not None and z.shape != (self.sampler.latent_dim,):
             raise UserError(f"z must have the shape [{self.sampler.latent_dim}], not {list(z.shape)}.")
-        z = z.detach().clone().to(self.sampler.device)
-        self.given = {self.seed.value: (z, name)}
-        self.set_length(z.norm().item())
+        self.given = {}  # {seed: (the z in place of its noise, name)}
+        if z is not None:
+            self.given[self.seed.value] = z.detach().clone().to(self.sampler.device), name
+        self.length = self.radius * self.sampler.truncation if z is None else z.norm().item()
+        with self.norm.hold_sync():
+            self.norm.max, self.norm.value = max(2 * self.radius, self.length), self.length
         self.centre()
         self.walk.value = 0
         self.draw()
-
-    def set_length(self, length):
-        """Set the slider |z|, in steps that divide this length: a browser rounds values to whole steps."""
-        self.length = length
-        with self.norm.hold_sync():
-            self.norm.max = max(2 * self.radius, length)
-            self.norm.step = length / max(1, round(length / 0.1)) or 0.1
-            self.norm.value = length
 
     def centre(self):
         """Set the direction sliders to 0."""
@@ -127,25 +118,20 @@ class Explorer(Shell):
         """The point z [latent_dim] of a seed, and its name."""
         return self.given.get(seed) or (self.sampler.noise(1, seed)[0], f"seed {seed}")
 
-    def point(self, position):
-        """The point z [latent_dim] at a position of the walk, which goes to the next three seeds and back."""
+    def point(self, position=None):
+        """The z [latent_dim] on the screen, or at another position of the walk, which passes the next three seeds."""
         z, _ = self.of(self.seed.value)
-        if position:
+        if position := self.walk.value if position is None else position:
             anchors = torch.stack([self.of(self.seed.value + i)[0] for i in range(4)])
             z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
-        unmoved = abs(self.norm.value - self.length) < 0.06  # a busy browser may round to the steps of before
-        strengths, length = [each.value for each in self.sliders], self.length if unmoved else self.norm.value
-        return latent.steer(z, self.directions, strengths, length)
-
-    @property
-    def current_z(self):
-        """The point z [latent_dim] on the screen: after the walk, the sliders and |z|."""
-        return self.point(self.walk.value)
+        rounded = abs(self.norm.value - self.length) < 0.06  # by the browser, to the slider's steps of 0.1
+        length = self.length if rounded else self.norm.value
+        return latent.steer(z, self.directions, [each.value for each in self.sliders], length)
 
     def picture(self, position=None):
-        """The image of `current_z`, or of another position of the walk, uint8 [28, 28]."""
-        z = self.current_z if position is None else self.point(position)
-        return latent.render(self.sampler.of(self.digit.value) if self.digit.options else self.sampler, z).cpu().numpy()
+        """The image of `point(position)`, uint8 [28, 28]."""
+        sampler = self.sampler.of(self.digit.value) if self.digit.options else self.sampler
+        return latent.render(sampler, self.point(position)).cpu().numpy()
 
     def show(self):
         """Draw the picture; the status line says where z comes from."""
@@ -160,25 +146,81 @@ class Explorer(Shell):
         folder, film = Path("runs"), np.stack([self.picture(i) for i in range(4 * LEG)])
         n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
         png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"
-        try:
-            pictures.save_picture(self.picture().repeat(10, 0).repeat(10, 1), png)
-            write_atomically(gif, pictures.gif(film.repeat(10, 1).repeat(10, 2), 100))
-        except OSError as error:
-            raise OSError(f"Nothing can be written into {folder.resolve()}: {error.strerror}.") from error
+        pictures.save_picture(self.picture().repeat(10, 0).repeat(10, 1), png)
+        write_atomically(gif, pictures.gif(film.repeat(10, 1).repeat(10, 2), 100))
         return f"saved as {png} and {gif}"
 
     def write_z(self):
-        """`current_z` as code that gives it back exactly; a click selects all of it."""
-        numbers = ", ".join(str(number) for number in self.current_z.cpu().numpy())
+        """The z on the screen as code that gives it back exactly; a click selects all of it."""
+        numbers = ", ".join(map(str, self.point().cpu().numpy()))
         return f'<code style="user-select: all">torch.tensor([{numbers}])</code>'
 
     def find_nearest(self):
         """The five training digits nearest to the picture, and their distances."""
         neighbours = self.neighbours.to(self.sampler.device)
-        picture = torch.from_numpy(self.picture()).unsqueeze(0).to(self.sampler.device)
+        picture = torch.tensor(self.picture()[None], device=self.sampler.device)
         distances, indices = evaluation.nearest(data.to_range(picture), neighbours, k=5)
         strip = img(pictures.tile(neighbours[indices[0]]), 330, "the five nearest training digits")
         return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"
 
 
-explore = Explorer  # the lessons call it as a function
+class Rewinder(Shell):
+    """A slider over the steps of one training run, {step: `models.Sampler`}: n images of the same z at each."""
+
+    def __init__(self, samplers, *, n=16, size=280, seed=0):
+        if not samplers:
+            raise UserError("There is no sampler to show: give at least one, as {step: sampler}.")
+        self.samplers, self.n, self.size = samplers, n, size
+        self.seed, self.new_z = seed_field(seed)
+        steps = [(f"{step:,}", step) for step in samplers]
+        self.step = wide(widgets.SelectionSlider, options=steps, value=steps[-1][1], description="step")
+        super().__init__([self.seed, self.new_z], self.step, watch=[self.seed, self.step])
+        self.draw()
+
+    def show(self):
+        """Draw the samples of that step."""
+        samples = self.samplers[self.step.value].sample(self.n, self.seed.value)
+        words = f"{self.n} samples of seed {self.seed.value} at step {self.step.value:,}"
+        self.image.value = img(pictures.tile(samples, math.ceil(math.sqrt(self.n))), self.size, words)
+        return words
+
+
+class Inverter(Shell):
+    """From one of `images`, uint8 [M, 28, 28], or a picture file to its z, by `inversion.invert`; `explorer` begins there."""
+
+    def __init__(self, sampler, images, directions=None, *, encoder=None, size=140):
+        if len(images) == 0:
+            raise UserError("There is no image to choose from: give at least one.")
+        self.sampler, self.images, self.encoder, self.size = sampler, images, encoder, size
+        self.number = widgets.BoundedIntText(0, max=len(images) - 1, description="image", style=STYLE)
+        self.file = widgets.FileUpload(accept="image/*")
+        self.explorer = Explorer(sampler, directions)
+        self.this_image = button("this image", self.draw)
+        self.this_file = button("this file", lambda: self.draw(self.show_file))
+        super().__init__([self.number, self.this_image], [self.file, self.this_file], watch=[self.number])
+        self.children += (self.explorer,)
+        self.file.observe(lambda _: self.draw(self.show_file), "value")
+        self.draw()
+
+    def show(self):
+        """Find the z of the image with the number in the field."""
+        return self.find(data.to_range(self.images[self.number.value]), f"image {self.number.value}")
+
+    def show_file(self):
+        """Find the z of the picture in the newest file."""
+        files = self.file.value  # a dict in ipywidgets 7, a tuple in 8
+        if not files:
+            raise UserError("Choose a picture file first.")
+        content = [*(files.values() if isinstance(files, dict) else files)][-1]["content"]
+        return self.find(photograph.read(bytes(content)), "the picture in the file")
+
+    def find(self, target, name):
+        """Search for the z of target [1, 28, 28]; show both images and their difference. Returns the error in words."""
+        image = data.to_uint8(target).cpu().numpy()
+        self.image.value, self.status.value = figures({name: image}, self.size), "looking for its z …"
+        z, error = inversion.invert(self.sampler, target, encoder=self.encoder)
+        found = latent.render(self.sampler, z).cpu().numpy()
+        difference = abs(image.astype(int) - found).astype("uint8")
+        self.image.value = figures({name: image, "G(z)": found, "difference": difference}, self.size)
+        self.explorer.start(z, f"the z found for {name}")
+        return f"mean squared error {error:.4f}"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gan_lib.pictures import FAKE, REAL, THEORY, D
 
+LOSSES, OUTPUTS = (("d_loss", D), ("g_loss", FAKE)), (("d_real", REAL), ("d_fake", FAKE))
 DASHED = {"stroke": THEORY, "stroke_dasharray": 4}
 
 
@@ -57,19 +58,17 @@ def curves_svg(records, width=440, height=130):
     Draws fewer than 400 records, evenly spaced up to the last.
     """
     records = records[:: -max(1, len(records) // 200)][::-1]
-    w, h, last = width / 2 - 12, height - 18, max([1, *(record.step for record in records)])
+    w, h, last, parts = width / 2 - 12, height - 18, max([1, *(record.step for record in records)]), []
     losses = [loss for record in records for loss in (record.d_loss, record.g_loss)]
-    loss_colours, output_colours = {"d_loss": D, "g_loss": FAKE}, {"d_real": REAL, "d_fake": FAKE}
-    parts = []
-    for left, low, high, colours, title, levels in (
-        (0, min([0, *losses]), max([1.5, *losses]), loss_colours, "d_loss, g_loss", (math.log(4), math.log(2))),
-        (width / 2, 0, 1, output_colours, "D(x), D(G(z))", (0.5,)),
+    for left, low, high, title, levels, lines in (
+        (0, min([0, *losses]), max([1.5, *losses]), "d_loss, g_loss", (math.log(4), math.log(2)), LOSSES),
+        (width / 2, 0, 1, "D(x), D(G(z))", (0.5,), OUTPUTS),
     ):
         y = lambda value, low=low, high=high: 16 + h * (high - value) / (high - low)
         parts.append(element("text", title, x=left + 2, y=11, font_size=11))
         parts.append(element("rect", x=left, y=16, width=w, height=h, fill="none", stroke=THEORY))
         parts += [element("line", x1=left, x2=left + w, y1=y(at), y2=y(at), **DASHED) for at in levels]
-        for field, colour in colours.items():
+        for field, colour in lines:
             points = " ".join(f"{left + w * r.step / last:.1f},{y(getattr(r, field)):.1f}" for r in records)
             parts.append(element("polyline", points=points, fill="none", stroke=colour, stroke_width=1.5))
     return svg(width, height, "training curves", parts)

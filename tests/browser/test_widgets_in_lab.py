@@ -33,7 +33,7 @@ WIDGETS = {
     "inverter": "widgets.invert(mlp, digits)",
     "dashboard": "widgets.live(game, digits[:48])",
 }
-STATE = "[[slider.value for slider in explorer.sliders], explorer.norm.value, explorer.walk.value, explorer.current_z.tolist()]"
+STATE = "[[slider.value for slider in explorer.sliders], explorer.norm.value, explorer.walk.value, explorer.point().tolist()]"
 TOO_WIDE = """(output, width) => {
     output.style.width = `${width}px`
     const scrolls = part => ['auto', 'scroll'].includes(getComputedStyle(part).overflowX)
@@ -45,7 +45,7 @@ TOO_WIDE = """(output, width) => {
 LESSON_05 = """
 from ipywidgets.widgets.widget import _instances
 from gan_lib import latent
-_e = [w for w in _instances.values() if hasattr(w, "current_z") and "digit of seed" in w.image.value][{i}]
+_e = [w for w in _instances.values() if hasattr(w, "point") and "digit of seed" in w.image.value][{i}]
 _values = [slider.value for slider in _e.sliders]
 _picture = latent.render(_e.sampler, _e.sampler.noise(1, 0)[0], _e.directions, _values, _e.norm.value)"""
 PLAYER = pytest.mark.parametrize("player", ["D", "G"])
@@ -177,7 +177,7 @@ def test_buttons_report_until_the_picture_changes(page, explorer, lab):
     click(explorer, "z as text")
     explorer.get_by_text("torch.tensor([").click()
     selected = page.evaluate("() => getSelection().toString()")
-    assert evaluate(page, f"[{selected}.equal(explorer.current_z), len(explorer.current_z)]") == [True, 64]
+    assert evaluate(page, f"[{selected}.equal(explorer.point()), len(explorer.point())]") == [True, 64]
     click(explorer, "nearest")
     explorer.get_by_text("nearest at distances").wait_for()
     assert len(images_of(explorer)) == 2
@@ -229,7 +229,7 @@ def test_the_z_of_a_file_or_an_image_is_found(page, inverter, tmp_path):
     assert (target == data.to_uint8(photograph.read(tmp_path / "two.png")).numpy()).all()
     assert (difference == abs(target.astype(int) - found)).all()
     assert np.square((target - found.astype(int)) / 127.5).mean() < 0.2
-    off = evaluate(page, "(inverter.explorer.current_z - inverter.explorer.given[0][0]).abs().max().item()")
+    off = evaluate(page, "(inverter.explorer.point() - inverter.explorer.given[0][0]).abs().max().item()")
     assert off < 1e-5  # the browser has not rounded |z|
     enter(inverter, "image", "4")
     wait_for_text(inverter, "the z found for image 4")

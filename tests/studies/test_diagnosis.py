@@ -323,7 +323,7 @@ def test_the_check_says_what_contradicts_a_wrong_name_and_never_gives_away_the_r
 
 
 def test_the_live_line_shows_the_remark(new_game, capsys):
-    live = dashboard.live(new_game())
+    live = dashboard.Live(new_game())
     records = course({}, {"d_loss": 900.0})
     for record in records:
         live.update(record)
@@ -341,12 +341,12 @@ def test_the_dashboard_diagnoses_new_records_every_hundred_iterations(new_game, 
     calls = []
     monkeypatch.setattr("gan_lib.widgets.dashboard.diagnose", lambda records, *more: calls.append((records, *more)))
     game = new_game()
-    live = dashboard.live(game)
+    live = dashboard.Live(game)
     for record in course(*[{}] * 55, every=20):
         live.update(record)
     assert [records[-1].step for records, *_ in calls] == list(range(100, 1101, 100))
     assert {len(records) for records, *_ in calls} == {5, 6}  # the last record before them says where they begin
     assert all(each is game for _, each, _ in calls)
-    playing = dashboard.live(game, images)
+    playing = dashboard.Live(game, images)
     playing.update(course({})[0])
     assert calls[-1][2] is images

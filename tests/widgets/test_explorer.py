@@ -1,17 +1,30 @@
-"""The sliders: the screen shows what the pure functions return, and every error appears in the status line."""
+"""The screen shows what the pure functions return, and every error appears in the status line."""
 
+import io
 import re
+from datetime import datetime
 from pathlib import Path
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gan_lib import evaluation, latent, models, pictures, widgets
+from gan_lib import UserError, data, evaluation, latent, models, pictures, widgets
+from gan_lib.studies import inversion, photograph
+from gan_lib.training import Record
 from gan_lib.widgets.explorer import LEG
-from tests.widgets.test_html import decode
+from tests.widgets.test_html import decode, decode_all
+
+SEVEN = ipywidgets.__version__.startswith("7.")
+
+
+@pytest.fixture
+def sampler(new_sampler):
+    """A sampler of z with 9 numbers."""
+    return new_sampler(9)
 
 
 def directions(*numbers):
@@ -24,25 +37,21 @@ def shows(explorer, z, *steps, norm=None):
     return (decode(explorer.image.value) == expected.numpy()).all()
 
 
-def test_it_starts_at_the_point_of_its_seed(sampler):
+@pytest.mark.parametrize(("truncation", "norm"), [(1.0, 3.0), (0.5, 1.5)])
+def test_it_starts_at_the_point_of_its_seed_with_the_length_of_noise(truncation, norm, sampler):
+    sampler = models.Sampler(sampler.generator, 9, truncation)
     explorer = widgets.explore(sampler, directions(0, 1), seed=5)
-    assert shows(explorer, sampler.noise(1, 5)[0], norm=3.0)  # |z| starts at sqrt(9), where most noise lies
-    assert explorer.status.value == "seed 5"
-
-
-def test_it_starts_at_the_length_of_truncated_noise(new_sampler):
-    sampler = models.Sampler(new_sampler(9).generator, 9, truncation=0.5)
-    explorer = widgets.explore(sampler, directions(0))
-    assert explorer.norm.value == pytest.approx(1.5) and explorer.norm.max == 6
+    assert (explorer.norm.value, explorer.norm.max, explorer.status.value) == (pytest.approx(norm), 6, "seed 5")
+    assert shows(explorer, sampler.noise(1, 5)[0], norm=norm)
     explorer.sliders[0].value = 2.0  # a step is as long as the noise from which its direction was fitted
-    assert shows(explorer, sampler.noise(1, 0)[0], 2.0, norm=1.5)
+    assert shows(explorer, sampler.noise(1, 5)[0], 2.0, norm=norm)
 
 
 def test_a_given_point_keeps_its_length_and_its_seed_leads_back_to_it(sampler):
     z = sampler.noise(1, seed=8)[0] * 4  # longer than the slider |z| usually goes
     explorer = widgets.explore(sampler, directions(0, 1), z=z, seed=4)
     for _ in range(2):
-        assert explorer.current_z.equal(z)
+        assert explorer.point().equal(z)
         assert shows(explorer, z)
         assert explorer.norm.value == pytest.approx(z.norm().item())
         assert explorer.status.value == "the given z"
@@ -53,6 +62,27 @@ def test_a_given_point_keeps_its_length_and_its_seed_leads_back_to_it(sampler):
         assert explorer.status.value == "seed 5"
         explorer.sliders[0].value = 0
         explorer.seed.value = 4
+    assert abs(z.norm() - round(z.norm().item(), 1)) > 1e-3
+    explorer.norm.value = round(z.norm().item(), 1)  # a browser rounds
+    assert explorer.point().equal(z)
+    explorer.norm.value = z.norm().item() - 0.1
+    assert not explorer.point().equal(z)
+
+
+def test_another_start_resets_the_controls_and_copies_its_z(sampler):
+    explorer = widgets.explore(sampler, directions(0, 1))
+    explorer.sliders[1].value, explorer.walk.value, explorer.norm.value = 2, 30, 1
+    z = sampler.noise(1, seed=8)[0]
+    given = z.clone().requires_grad_(True)
+    explorer.start(given, "<mine>")
+    given.data.zero_()
+    explorer.draw()
+    assert [explorer.sliders[1].value, explorer.walk.value, explorer.status.value] == [0, 0, "&lt;mine&gt;"]
+    assert explorer.point().equal(z) and shows(explorer, z)
+    explorer.text.click()
+    assert "torch.tensor([" in explorer.status.value
+    explorer.start()
+    assert shows(explorer, sampler.noise(1, 0)[0], norm=3.0)
 
 
 def test_the_picture_follows_every_move(sampler):
@@ -68,16 +98,17 @@ def test_the_picture_follows_every_move(sampler):
     assert type(image) is ipywidgets.HTML
 
 
-def test_the_sliders_have_the_names_of_the_directions_and_act_while_they_are_dragged(sampler):
-    explorer = widgets.explore(sampler, directions(3, 4), size=140)
-    assert [slider.description for slider in explorer.sliders] == ["way 3", "way 4"]
-    assert all(slider.continuous_update for slider in explorer.sliders)
-    assert 'width="140" height="140"' in explorer.image.value
-    assert [slider.description for slider in widgets.explore(sampler).sliders] == [f"z[{i}]" for i in range(8)]
-    assert widgets.explore(sampler, []).sliders == []
+def test_sliders_have_the_names_of_the_directions_and_act_while_they_are_dragged(sampler):
+    explorer = widgets.explore(sampler, [latent.Direction('"<b>', torch.eye(9)[0], 0.0)], size=140, seed=2)
+    explorer.sliders[0].value = -1.5
+    assert explorer.sliders[0].continuous_update
+    words = 'alt="the digit of seed 2, &quot;&lt;b&gt; -1.5, |z| 3.0" width="140" height="140"'
+    assert words in explorer.image.value
+    for given, names in ((directions(3, 4), ["way 3", "way 4"]), (None, [f"z[{i}]" for i in range(8)]), ([], [])):
+        assert [slider.description for slider in widgets.explore(sampler, given).sliders] == names
 
 
-def test_an_error_appears_in_the_status_line_until_the_next_picture(sampler):
+def test_an_error_appears_in_the_status_line_until_the_next_picture(sampler, tmp_path, monkeypatch):
     def broken(z):
         raise RuntimeError("<lambda>() is out of memory")
 
@@ -91,17 +122,30 @@ def test_an_error_appears_in_the_status_line_until_the_next_picture(sampler):
     explorer.sliders[0].value = 2
     assert explorer.status.value == "seed 0"
     assert explorer.image.value != before
+    monkeypatch.chdir(tmp_path)
+    Path("runs").touch()
+    explorer.save.click()
+    assert re.fullmatch("<b>FileExistsError</b>: .*runs.*", explorer.status.value)
+
+
+def test_what_nothing_can_show_is_an_error(sampler):
+    shorter = [latent.Direction("way", torch.ones(8), 0.0)]
+    for make, message in (
+        (lambda: widgets.explore(sampler, z=sampler.noise(1)), r"^z must have the shape \[9\], not \[1, 9\]"),
+        (lambda: widgets.explore(sampler, shorter), "^Each direction must have 9 numbers, as this sampler's z has"),
+        (lambda: widgets.rewind({}), "^There is no sampler to show: give at least one, as "),
+        (lambda: widgets.invert(sampler, []), "^There is no image to choose from: give at least one"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make()
 
 
 def test_a_seed_is_typed_and_the_button_adds_one(sampler):
     explorer = widgets.explore(sampler, directions(0, 1), seed=3)
     assert explorer.seed.value == 3
     explorer.sliders[0].value = 1.5
-    for act, seed in (
-        (lambda: setattr(explorer.seed, "value", 40), 40),
-        (explorer.new_z.click, 41),
-        (explorer.new_z.click, 42),
-    ):
+    type_seed = lambda: explorer.seed.set_trait("value", 40)
+    for act, seed in ((type_seed, 40), (explorer.new_z.click, 41), (explorer.new_z.click, 42)):
         explorer.walk.value = 30
         act()
         assert explorer.walk.value == 0
@@ -116,26 +160,25 @@ def test_a_seed_is_typed_and_the_button_adds_one(sampler):
     assert explorer.status.value == "seed 2147483647"
 
 
-def test_another_start_resets_the_controls(sampler):
+def test_an_observer_may_move_a_slider(sampler):
     explorer = widgets.explore(sampler, directions(0, 1))
-    explorer.sliders[1].value, explorer.walk.value, explorer.norm.value = 2, 30, 1
-    z = sampler.noise(1, seed=8)[0]
-    explorer.start(z, "<mine>")
-    assert explorer.current_z.equal(z)
-    assert [explorer.sliders[1].value, explorer.walk.value, explorer.status.value] == [0, 0, "&lt;mine&gt;"]
-    assert shows(explorer, z)
+    explorer.status.observe(lambda _: setattr(explorer.sliders[1], "value", 1.0), "value")
+    explorer.new_z.click()
+    assert explorer.sliders[1].value == 1.0
+    assert shows(explorer, sampler.noise(1, 1)[0], 0.0, 1.0, norm=3.0)
 
 
-# The walk
-
-
-def test_a_walk_passes_the_next_three_seeds_and_comes_back(sampler):
+def test_a_walk_passes_the_next_three_seeds_and_comes_back(sampler, monkeypatch):
+    linked = []
+    monkeypatch.setattr(ipywidgets, "jslink", lambda *ends: linked.append(ends))
     explorer = widgets.explore(sampler, directions(0, 1), seed=6)
+    assert linked == [((explorer.play, "value"), (explorer.walk, "value"))]  # play moves it without the kernel
+    assert explorer.play.max == explorer.walk.max == 4 * LEG - 1
     explorer.sliders[0].value, explorer.norm.value = 1.0, 4.0
     points = []
     for position in range(4 * LEG):
         explorer.walk.value = position
-        points.append(explorer.current_z)
+        points.append(explorer.point())
         assert shows(explorer, points[-1])
     z = sampler.noise(1, 6)[0]
     explorer.walk.value = 0
@@ -148,22 +191,13 @@ def test_a_walk_passes_the_next_three_seeds_and_comes_back(sampler):
     assert 0 < steps.min() <= steps.max() < 0.5  # opposite points of the sphere are 8 apart
 
 
-def test_play_moves_the_walk_without_the_kernel(sampler, monkeypatch):
-    linked = []
-    monkeypatch.setattr(ipywidgets, "jslink", lambda *ends: linked.append(ends))
-    explorer = widgets.explore(sampler, directions(0))
-    assert linked == [((explorer.play, "value"), (explorer.walk, "value"))]
-    assert explorer.play.max == explorer.walk.max == 4 * LEG - 1
-
-
 # The buttons
 
 
 def test_save_writes_the_picture_and_its_walk_and_overwrites_nothing(sampler, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     explorer = widgets.explore(sampler, directions(0))
-    explorer.sliders[0].value = 2
-    explorer.walk.value = 30
+    explorer.sliders[0].value, explorer.walk.value = 2, 30
     explorer.save.click()
     assert explorer.status.value == "saved as runs/digit_1.png and runs/digit_1.gif"
     first = [Path(f"runs/digit_1.{kind}").read_bytes() for kind in ("png", "gif")]
@@ -184,21 +218,13 @@ def test_save_writes_the_picture_and_its_walk_and_overwrites_nothing(sampler, tm
     assert explorer.status.value == "seed 0"
 
 
-def test_the_status_line_says_that_nothing_can_be_saved(sampler, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("runs").touch()
-    explorer = widgets.explore(sampler, directions(0))
-    explorer.save.click()
-    assert explorer.status.value.startswith(f"<b>OSError</b>: Nothing can be written into {tmp_path / 'runs'}: ")
-
-
 def test_z_as_text_gives_the_same_picture(sampler):
     explorer = widgets.explore(sampler, directions(0, 1), seed=3)
     explorer.sliders[0].value, explorer.norm.value, explorer.walk.value = 1.3, 3.3, 17
     explorer.text.click()
     (code,) = re.findall(r'<code style="user-select: all">torch.tensor\((\[.*\])\)</code>', explorer.status.value)
     z = torch.tensor([float(number) for number in code[1:-1].split(",")])
-    assert z.equal(explorer.current_z)
+    assert z.equal(explorer.point())
     assert widgets.explore(sampler, directions(0, 1), z=z).image.value.split("src=")[1] in explorer.image.value
     explorer.walk.value = 18
     assert explorer.status.value == "seed 3"
@@ -210,7 +236,7 @@ def test_the_nearest_digits_are_shown_until_the_picture_changes(sampler, images)
         explorer.sliders[0].value = value
         assert explorer.status.value == "seed 0"
         explorer.nearest.click()
-        distances, indices = evaluation.nearest(sampler(explorer.current_z.unsqueeze(0)), images, k=5)
+        distances, indices = evaluation.nearest(sampler(explorer.point().unsqueeze(0)), images, k=5)
         assert (decode(explorer.status.value) == pictures.tile(images[indices[0]])).all()
         words = explorer.status.value.split("<br>")[0]
         assert words == f"nearest at distances {', '.join(f'{d:.1f}' for d in distances[0])}"
@@ -219,70 +245,19 @@ def test_the_nearest_digits_are_shown_until_the_picture_changes(sampler, images)
     assert buttons(widgets.explore(sampler)) == ["save", "z as text"]
 
 
-def test_the_picture_has_an_alternative_text(sampler):
-    explorer = widgets.explore(sampler, [latent.Direction('"<b>', torch.eye(9)[0], 0.0)], seed=2)
-    explorer.sliders[0].value = -1.5
-    assert 'alt="the digit of seed 2, &quot;&lt;b&gt; -1.5, |z| 3.0"' in explorer.image.value
-
-
-def test_a_z_or_a_direction_of_the_wrong_shape_is_an_error(sampler):
-    with pytest.raises(ValueError, match=r"z must have the shape \[9\], not \[1, 9\]"):
-        widgets.explore(sampler, z=sampler.noise(1))
-    with pytest.raises(ValueError, match="Each direction must have 9 numbers, as this sampler's z has"):
-        widgets.explore(sampler, [latent.Direction("way", torch.ones(8), 0.0)])
-
-
-def test_a_given_z_may_change_afterwards(sampler):
-    z = sampler.noise(1, 3)[0].requires_grad_(True)
-    explorer = widgets.explore(sampler, [], z=z)
-    before = explorer.image.value
-    z.data.zero_()
-    explorer.draw()
-    assert explorer.image.value == before
-    explorer.text.click()
-    assert "torch.tensor([" in explorer.status.value
-
-
-def test_an_observer_may_move_a_slider(sampler):
-    explorer = widgets.explore(sampler, directions(0, 1))
-    explorer.status.observe(lambda _: setattr(explorer.sliders[1], "value", 1.0), "value")
-    explorer.new_z.click()
-    assert explorer.sliders[1].value == 1.0
-    assert shows(explorer, sampler.noise(1, 1)[0], 0.0, 1.0, norm=3.0)
-
-
-def test_a_browser_that_rounds_the_length_changes_nothing(sampler):
-    explorer = widgets.explore(sampler, [], z=sampler.noise(1, 3)[0])
-    length, before = explorer.norm.value, explorer.image.value.split("base64,")[1]
-    assert abs(length - round(length, 1)) > 1e-3
-    explorer.norm.value = round(length, 1)
-    assert explorer.image.value.split("base64,")[1] == before
-    explorer.norm.value = length + 0.1
-    assert explorer.image.value.split("base64,")[1] != before
-
-
 # A class-conditional sampler
 
 
-def test_a_row_of_digits_chooses_the_class_of_the_same_z(conditional, sampler):
-    explorer = widgets.explore(conditional)
-    assert explorer.digit in explorer.children[1].children
-    z = explorer.current_z
-    for digit in (7, 3):
-        explorer.digit.value = digit
-        assert explorer.current_z.equal(z)
-        assert (decode(explorer.image.value) == latent.render(conditional.of(digit), z).numpy()).all()
-        assert f"the {digit} of seed 0" in explorer.image.value
-    explorer.sliders[0].value = 2.0
-    assert (decode(explorer.image.value) == latent.render(conditional.of(3), explorer.current_z).numpy()).all()
-    unconditional = widgets.explore(sampler)
-    assert unconditional.digit not in unconditional.children[1].children
-
-
-def test_a_walk_keeps_the_digit(conditional, tmp_path, monkeypatch):
+def test_a_row_of_digits_chooses_the_class_of_the_same_z_also_for_a_walk(conditional, sampler, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     explorer = widgets.explore(conditional)
-    explorer.digit.value = 5
+    assert explorer.digit in explorer.children[1].children
+    z = explorer.point()
+    for digit in (7, 5):
+        explorer.digit.value = digit
+        assert explorer.point().equal(z)
+        assert (decode(explorer.image.value) == latent.render(conditional.of(digit), z).numpy()).all()
+        assert f"the {digit} of seed 0" in explorer.image.value
     explorer.save.click()
     with Image.open("runs/digit_1.gif") as film:
         film.seek(40)
@@ -291,3 +266,127 @@ def test_a_walk_keeps_the_digit(conditional, tmp_path, monkeypatch):
         abs(frame.astype(int) - latent.render(conditional.of(y), explorer.point(40)).numpy()).mean() for y in (5, 2)
     ]
     assert apart[0] < 4 and apart[0] < apart[1] / 1.5  # a GIF has few levels of grey
+    explorer.sliders[0].value = 2.0
+    assert (decode(explorer.image.value) == latent.render(conditional.of(5), explorer.point()).numpy()).all()
+    unconditional = widgets.explore(sampler)
+    assert unconditional.digit not in unconditional.children[1].children
+
+
+# The steps of a training run
+
+
+def test_rewind_shows_the_samples_of_a_step_and_a_seed(sampler):
+    other = models.Sampler(sampler.generator, 9)
+    with torch.no_grad():
+        other.generator[0].weight.neg_()
+    shown = widgets.rewind({0: other, 12000: sampler}, n=5)
+    assert shown.status.value == "5 samples of seed 0 at step 12,000"
+    for seed in (0, 1):
+        for step, expected in ((0, other), (12000, sampler)):
+            shown.step.value = step
+            assert (decode(shown.image.value) == pictures.tile(expected.sample(5, seed), 3)).all()
+        shown.new_z.click()
+
+
+# From an image to its z
+
+
+def check(shown, sampler, target, name):
+    """An inverter shows what `inversion.invert` finds for a target."""
+    z, error = inversion.invert(sampler, target)
+    image, found = data.to_uint8(target).numpy(), latent.render(sampler, z).numpy()
+    assert np.array_equal(decode_all(shown.image.value), [image, found, abs(image.astype(int) - found)])
+    assert shown.status.value == f"mean squared error {error:.4f}"
+    assert shown.explorer.point() == pytest.approx(z, abs=1e-6)
+    assert shown.explorer.status.value == f"the z found for {name}"
+    assert f">{name}</figcaption>" in shown.image.value
+
+
+def test_an_image_is_chosen_by_its_number_and_its_z_is_found(sampler, images):
+    shown = widgets.invert(sampler, images, directions(2))
+    check(shown, sampler, data.to_range(images[0]), "image 0")
+    shown.explorer.sliders[0].value, shown.explorer.walk.value = 2, 5
+    shown.number.value = 7
+    check(shown, sampler, data.to_range(images[7]), "image 7")
+    assert shown.explorer.sliders[0].value == 0
+    shown.number.value = 4000  # there are 48
+    assert shown.number.value == 47
+    check(shown, sampler, data.to_range(images[47]), "image 47")
+
+
+def upload(shown, content):
+    """Do what a front end does when its user chooses one more file."""
+    files = {"old.png": b"old", "new.png": content}
+    about = {"type": "image/png", "size": 1, "last_modified": datetime.now()}
+    seven = {name: {"metadata": about, "content": each} for name, each in files.items()}
+    eight = tuple(about | {"name": name, "content": memoryview(each)} for name, each in files.items())
+    shown.file.set_trait("value", seven if SEVEN else eight)
+
+
+def test_the_z_of_the_newest_file_is_found_and_image_and_file_can_be_shown_again(sampler):
+    digits = data.load(train=False).images
+    png = io.BytesIO()
+    Image.fromarray(255 - digits[3].numpy().repeat(8, 0).repeat(8, 1)).save(png, "png")
+    shown = widgets.invert(sampler, digits[:2])
+    image = shown.image.value
+    shown.this_file.click()
+    assert shown.status.value == "<b>UserError</b>: Choose a picture file first."
+    upload(shown, png.getvalue())
+    check(shown, sampler, photograph.read(png.getvalue()), "the picture in the file")
+    file = shown.image.value, shown.explorer.image.value
+    shown.this_image.click()
+    assert shown.image.value == image != file[0]
+    shown.this_file.click()
+    assert shown.image.value == file[0]
+    upload(shown, b"no picture")
+    message = "This picture can&#x27;t be read: it is none of PNG, JPEG, WebP"
+    assert shown.status.value.startswith(f"<b>UserError</b>: {message}")
+    assert (shown.image.value, shown.explorer.image.value) == file
+    shown.number.value = 1
+    check(shown, sampler, data.to_range(digits[1]), "image 1")
+
+
+def test_during_the_search_no_earlier_result_is_shown(sampler, images, monkeypatch):
+    shown, seen = widgets.invert(sampler, images), []
+
+    def invert(*_, encoder):
+        seen.append((decode_all(shown.image.value), shown.status.value))
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(inversion, "invert", invert)
+    shown.number.value = 3
+    ((found, status),) = seen
+    assert np.array_equal(found, images[3:4])
+    assert status == "looking for its z …"
+    assert shown.status.value == "<b>RuntimeError</b>: out of memory"
+
+
+# All widgets
+
+
+def family(widget):
+    """A widget and all that are in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from family(child)
+
+
+def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, conditional, images, new_game):
+    """pyplot in a callback is slow, and not safe from another thread."""
+    follow, train = widgets.live(new_game()), widgets.live(new_game(), images)
+    follow.on_screen = True
+    follow.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
+    explorer = widgets.explore(conditional, neighbours=images)
+    explorer.sliders[0].value = 1
+    all_widgets = [explorer, widgets.rewind({0: sampler}), widgets.invert(sampler, images), follow, train]
+    everything = [part for widget in all_widgets for part in family(widget)]
+    core = lambda part: next(kind for kind in type(part).__mro__ if kind.__module__.startswith("ipywidgets."))
+    assert {core(part).__name__ for part in everything} == {
+        *("HBox", "VBox", "HTML", "FloatSlider", "IntSlider", "FloatLogSlider", "SelectionSlider", "ToggleButtons"),
+        *("BoundedIntText", "Button", "Play", "FileUpload"),
+    }
+    controls = (ipywidgets.BoundedIntText, ipywidgets.FloatSlider, ipywidgets.FloatLogSlider, ipywidgets.Button)
+    assert all(part.description for part in everything if isinstance(part, controls))
+    buttons = [part.description for part in family(train) if isinstance(part, ipywidgets.Button)]
+    assert buttons == ["start", "D: 1 step", "G: 1 step"]
+    assert plt.get_fignums() == []
