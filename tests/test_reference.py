@@ -190,7 +190,7 @@ def test_errors_are_percentages_by_the_number_of_real_digits(augmented):
     assert augmentation.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
     assert augmentation.errors("jitter", "real")[6000] == pytest.approx([1, 2])
     assert list(augmentation.errors("plain", "all", "synthetic")) == [0, 10, 6000]
-    assert augmentation.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
+    assert augmentation.read_results("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
 
 
 def test_the_table_of_errors_has_a_row_for_each_number_of_real_digits(augmented):

@@ -33,7 +33,7 @@ def train_until(step, recipe, seed, world):
     path = folder / f"step_{step:07d}.safetensors"
     if path.exists():
         return checkpoint.resume(path, world.images.device)
-    before = [other for other in folder.glob("*.safetensors") if checkpoint.header(other)["step"] < step]
+    before = [other for other in folder.glob("step_*.safetensors") if other < path]  # step numbers have seven digits
     game = checkpoint.resume(max(before), world.images.device) if before else recipe.game(seed, world.images.device)
     for _ in training.train(game, world, step - game.step):
         pass

@@ -59,7 +59,7 @@ def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(di
 
 def test_generated_digits_have_the_labels_that_they_are_conditioned_on():
     sampler = models.Sampler(Marked(4, 1), 4)
-    (images, labels), (again, _), (other, _) = (augmentation.synthetic(sampler, 23, seed) for seed in (5, 5, 6))
+    (images, labels), (again, _), (other, _) = (augmentation.generate(sampler, 23, seed) for seed in (5, 5, 6))
     assert labels.tolist() == [i % 10 for i in range(23)]
     assert images[:, 0, 0].equal((127.5 * (labels / 10 + 1)).round().byte())
     assert images.equal(again)
@@ -69,7 +69,7 @@ def test_generated_digits_have_the_labels_that_they_are_conditioned_on():
 def test_generated_digits_are_not_truncated(new_game):
     game = new_game("mlp", classes=10, truncation=0.9)
     sampler = game.sampler()
-    images, labels = augmentation.synthetic(sampler, 300, seed=5)
+    images, labels = augmentation.generate(sampler, 300, seed=5)
     with torch.no_grad():
         whole = game.average(sampler.noise(300, 5, truncation=1.0), labels)
     assert (data.to_range(images) - whole).abs().max() < 0.5 / 127.5 + 1e-4
@@ -78,13 +78,13 @@ def test_generated_digits_are_not_truncated(new_game):
 
 def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digits):
     real, fake = flat(255, label=3), flat(0, label=7)
-    images, labels = next(augmentation.mixed(real, fake, batch_size=16))
+    images, labels = next(augmentation.mix(real, fake, batch_size=16))
     assert images.flatten(1).mean(1).tolist() == [1] * 8 + [-1] * 8
     assert labels.tolist() == [3] * 8 + [7] * 8
-    images, labels = next(augmentation.mixed(real, batch_size=16))
+    images, labels = next(augmentation.mix(real, batch_size=16))
     assert (images.mean(), labels.tolist()) == (1, [3] * 16)
     few = data.subset(digits, 1)  # it ends before the other source, and starts again
-    streams = [augmentation.mixed(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
+    streams = [augmentation.mix(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
     first, again, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
     assert first.equal(again)
     assert not first[3].equal(other[3])
@@ -204,7 +204,7 @@ def small_tool(tmp_path, monkeypatch, digits):
 
 
 def test_the_tool_measures_each_arm_once_and_resumes(small_tool, monkeypatch):
-    seeds, synthetic = [], augmentation.synthetic
+    seeds, synthetic = [], augmentation.generate
     monkeypatch.setattr(augmentation, "synthetic", lambda g, n, seed: seeds.append(seed) or synthetic(g, n, seed))
     monkeypatch.setattr("sys.argv", ["make_augmentation.py", "--seeds", "0", "1"])
     tool.main()
