@@ -213,19 +213,18 @@ def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
 
 def test_the_figure_of_errors_has_means_and_deviations_without_and_with_augmentation(monkeypatch):
     errors = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5]}, "synthetic": {0: [7, 9]}}
-    factors = {"plain": 1, "jitter": 0.5}
-    scaled = lambda how, arm: {n: [factors[how] * value for value in values] for n, values in errors[arm].items()}
+    scaled = lambda how, arm: {
+        n: [v / 2 if how == "jitter" else v for v in values] for n, values in errors[arm].items()
+    }
     monkeypatch.setattr(augmentation, "errors", scaled)
     axes = augmentation.plot_errors()
     assert [ax.get_title() for ax in axes] == ["without jitter", "with jitter"]
-    for ax, factor in zip(axes, factors.values(), strict=True):
+    for ax, factor in zip(axes, (1, 0.5), strict=True):
         real, own, everything = ax.containers
         assert real[0].get_xydata().tolist() == [[10, 10 * factor], [100, 4 * factor]]
         (low, high), _ = (bar[:, 1] for bar in real[2][0].get_segments())
         assert high - low == pytest.approx(2 * factor * 8**0.5)  # to either side, √8, the deviation of 8 and 12
-        assert own[0].get_xydata().tolist() == [[10, 6 * factor]]
         assert [line.get_color() for line in (real[0], own[0], everything[0])] == [REAL, FAKE, FAKE]
         assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 * factor]
-        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     texts = [text.get_text() for text in axes[1].get_legend().get_texts()]
     assert sorted(texts) == sorted(augmentation.ARMS.values())
