@@ -154,12 +154,7 @@ def test_the_novelty_of_copies_is_0_and_of_other_digits_about_1(digits):
 # The tool
 
 
-@pytest.fixture
-def small_tool(tmp_path, monkeypatch, digits):
-    """The tool with few digits and steps, and its file in a temporary folder.
-
-    Returns two lists: the digits that each generator is trained on, and the sizes of the sources of each classifier.
-    """
+def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digits):
     few = lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
     monkeypatch.setattr(data, "load", few)
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "augmentation.json")
@@ -167,21 +162,19 @@ def small_tool(tmp_path, monkeypatch, digits):
     monkeypatch.setattr(tool, "GENERATED", 300)
     monkeypatch.setattr(tool, "quality", lambda generated, digits: {"novelty": len(digits.images)})
     monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(4, 1), 4))
-    train, classifier, trained, sizes = training.train, augmentation.classifier, [], []
+    seeds, trained, sizes = (
+        [],
+        [],
+        [],
+    )  # of the generated digits, of the generators' training, of the classifiers' sources
+    generate, train, classifier = augmentation.generate, training.train, augmentation.classifier
     short_run = lambda game, digits, steps: trained.append((len(digits.images), steps)) or train(game, digits, 2)
-    monkeypatch.setattr(training, "train", short_run)
-
-    def short(*sources, **options):
-        sizes.append([len(source.images) for source in sources])
-        return classifier(*sources, steps=2, **options)
-
-    monkeypatch.setattr(augmentation, "classifier", short)
-    return trained, sizes
-
-
-def test_the_tool_measures_each_arm_once_and_resumes(small_tool, monkeypatch):
-    (trained, sizes), seeds, generate = small_tool, [], augmentation.generate
+    short_fit = lambda *sources, **options: (
+        sizes.append([len(source.images) for source in sources]) or classifier(*sources, steps=2, **options)
+    )
     monkeypatch.setattr(augmentation, "generate", lambda g, n, seed: seeds.append(seed) or generate(g, n, seed))
+    monkeypatch.setattr(training, "train", short_run)
+    monkeypatch.setattr(augmentation, "classifier", short_fit)
     monkeypatch.setattr("sys.argv", ["make_augmentation.py", "--seeds", "0", "1"])
     tool.main()
     rows = json.loads(tool.RESULTS.read_text())
@@ -213,18 +206,16 @@ def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
 
 def test_the_figure_of_errors_has_means_and_deviations_without_and_with_augmentation(monkeypatch):
     errors = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5]}, "synthetic": {0: [7, 9]}}
-    scaled = lambda how, arm: {
-        n: [v / 2 if how == "jitter" else v for v in values] for n, values in errors[arm].items()
-    }
-    monkeypatch.setattr(augmentation, "errors", scaled)
+    moved = lambda how, arm: {n: [v + (how == "jitter") for v in values] for n, values in errors[arm].items()}
+    monkeypatch.setattr(augmentation, "errors", moved)
     axes = augmentation.plot_errors()
     assert [ax.get_title() for ax in axes] == ["without jitter", "with jitter"]
-    for ax, factor in zip(axes, (1, 0.5), strict=True):
+    for ax, more in zip(axes, (0, 1), strict=True):
         real, own, everything = ax.containers
-        assert real[0].get_xydata().tolist() == [[10, 10 * factor], [100, 4 * factor]]
+        assert real[0].get_xydata().tolist() == [[10, 10 + more], [100, 4 + more]]
         (low, high), _ = (bar[:, 1] for bar in real[2][0].get_segments())
-        assert high - low == pytest.approx(2 * factor * 8**0.5)  # to either side, √8, the deviation of 8 and 12
+        assert high - low == pytest.approx(2 * 8**0.5)  # to either side, √8, the deviation of 8 and 12
         assert [line.get_color() for line in (real[0], own[0], everything[0])] == [REAL, FAKE, FAKE]
-        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 * factor]
+        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 + more]
     texts = [text.get_text() for text in axes[1].get_legend().get_texts()]
     assert sorted(texts) == sorted(augmentation.ARMS.values())

@@ -12,16 +12,6 @@ from gan_lib.studies import stacked_mnist
 from tools import make_reference
 from tools import make_stacked as tool
 
-
-@pytest.fixture(scope="module")
-def world():
-    return stacked_mnist.StackedDigits(train=False)
-
-
-def draw(world, n):
-    return world.sample(n, torch.Generator().manual_seed(0))
-
-
 # Stacked digits
 
 
@@ -29,12 +19,12 @@ def draw(world, n):
 def test_a_stack_is_three_independent_digits_of_the_first_classes(classes, modes):
     world = stacked_mnist.StackedDigits(classes, train=False)
     images, labels = data.load(train=False)
-    stacks = draw(world, 40)
-    assert draw(world, 40).equal(stacks)
+    stacks, again = (world.sample(40, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert stacks.equal(again)
     assert (stacks.shape, stacks.dtype, world.modes) == ((40, 3, 28, 28), torch.float32, modes)
     assert (stacks.min(), stacks.max()) == (-1, 1)
     known = {image.numpy().tobytes(): label.item() for image, label in zip(images, labels, strict=True)}
-    shown = [[known[data.to_uint8(channel[None]).numpy().tobytes()] for channel in stack] for stack in stacks]
+    shown = [[known[channel.numpy().tobytes()] for channel in stack] for stack in data.to_uint8(stacks.unsqueeze(2))]
     assert {digit for stack in shown for digit in stack} == set(range(classes))
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert sum(stack[one] == stack[other] for stack in shown) < 20
@@ -43,10 +33,8 @@ def test_a_stack_is_three_independent_digits_of_the_first_classes(classes, modes
     assert sum(a == b for a, b in zip(codes, read, strict=True)) >= 38  # the digit net misreads one digit in 250
 
 
-def test_a_code_is_read_from_the_first_channel_to_the_last_among_the_classes(world):
+def test_a_code_has_digits_of_the_classes_alone():
     images, labels = data.load(train=False)
-    three, zero, seven = (data.to_range(images[labels == digit][:1]) for digit in (3, 0, 7))
-    assert world.codes(torch.cat([three, zero, seven, zero, zero, seven], 1).view(2, 3, 28, 28)).tolist() == [307, 7]
     nines = data.to_range(images[labels == 9][:30]).view(10, 3, 28, 28)
     assert stacked_mnist.StackedDigits(classes=5, train=False).codes(nines).max() <= 444
 
@@ -59,13 +47,6 @@ def test_modes_and_kl_are_those_of_the_formula():
     assert stacked_mnist.count(torch.tensor([3, 3, 3, 0, 1, 0]), 4) == (3, pytest.approx(kl, abs=1e-6))
     assert stacked_mnist.count(torch.arange(1000), 1000) == (1000, pytest.approx(0, abs=1e-5))
     assert stacked_mnist.count(torch.full((500,), 17), 1000) == (1, pytest.approx(math.log(1000), abs=1e-5))
-
-
-def test_real_digits_cover_the_expected_modes_at_the_expected_kl(world):
-    """n uniform draws have a KL of (modes - 1) / 2 n on average, and the classes of the digits are nearly uniform."""
-    found, kl = stacked_mnist.count(world.codes(draw(world, 3000)), 1000)
-    assert 930 < found < 970  # 1000 (1 - e^-3) = 950
-    assert kl == pytest.approx(999 / 6000, abs=0.04)
 
 
 def test_the_atlas_has_a_cell_for_each_mode_with_its_share():
@@ -93,12 +74,9 @@ def test_the_recipes_differ_only_in_what_their_names_say():
 
 
 @pytest.mark.parametrize("name", stacked_mnist.RECIPES)
-def test_an_iteration_changes_every_weight_of_both_nets(name, world):
+def test_every_recipe_trains_on_stacks(name):
     game = stacked_mnist.RECIPES[name].game()
-    *weights, _ = [*game.generator.parameters(), *game.discriminator.parameters()]  # a difference has no last bias
-    before = [each.clone() for each in weights]
-    [record] = training.train(game, world, 1)
-    assert not any(a.equal(b) for a, b in zip(weights, before, strict=True))
+    [record] = training.train(game, stacked_mnist.StackedDigits(train=False), 1)
     assert (record.step, record.images) == (1, 32)
     assert game.sampler().sample(2).shape == (2, 3, 28, 28)
 
