@@ -54,7 +54,7 @@ def r1_penalty(answer):
 
 @check
 def blind_runs(answer):
-    """The faults of the three `clinic.patients()`, a list of names."""
+    """The faults of the three `faults.patients()`, a list of names."""
     names = [faults.HEALTHY, *faults.FAULTS]
     three = isinstance(answer, list | tuple) and len(answer) == 3
     yield not three, "it should be a list of three names, one for each run."
