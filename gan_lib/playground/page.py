@@ -187,11 +187,10 @@ def serialise(steps, bits=12):
         if not all(value.isfinite().all() for value in step.values() if isinstance(value, torch.Tensor)):
             raise UserError("The net has diverged: its weights hold NaN or infinity.")
         if "weight" in step:
-            inner, zero = (0, 1, 2) if step["kind"] == "up" else (1, 2, 3), 2 ** (bits - 1)
-            unit = step["weight"].abs().amax(inner, keepdim=True).clamp(min=1e-30) / (
-                zero - 1
-            )  # [1, 1, 1, C] or [C, 1, 1, 1]
-            whole = ((step["weight"] / unit).round().int() + zero).flatten().numpy()
+            weight, zero = step["weight"], 2 ** (bits - 1)
+            inner = (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)  # all axes except the output channels
+            unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / (zero - 1)
+            whole = ((weight / unit).round().int() + zero).flatten().numpy()
             digits = (whole[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(bool)  # [N, bits]
             step = step | {"bits": bits, "weight": torch.from_numpy(np.packbits(digits)), "unit": unit}
         result.append({k: encode(v) if isinstance(v, torch.Tensor) else v for k, v in step.items()})
