@@ -10,7 +10,6 @@ from gan_lib import data, models, recipes, training
 from gan_lib.pictures import FAKE, REAL, THEORY
 from gan_lib.studies import augmentation
 from tools import make_augmentation as tool
-from tools import make_digit_net
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +95,6 @@ def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_wi
     assert 0.05 < areas.std() < 0.11  # two scales of ±10 %, a deviation of 0.058 each: 0.082
 
 
-def test_the_digit_net_is_trained_with_the_same_jitter():
-    assert make_digit_net.jitter is augmentation.jitter
-
-
 # Classifiers
 
 
@@ -169,9 +164,11 @@ def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digi
     )  # of the generated digits, of the generators' training, of the classifiers' sources
     generate, train, classifier = augmentation.generate, training.train, augmentation.classifier
     short_run = lambda game, digits, steps: trained.append((len(digits.images), steps)) or train(game, digits, 2)
-    short_fit = lambda *sources, **options: (
-        sizes.append([len(source.images) for source in sources]) or classifier(*sources, steps=2, **options)
-    )
+
+    def short_fit(*sources, **options):
+        sizes.append([len(source.images) for source in sources])
+        return classifier(*sources, steps=2, **options)
+
     monkeypatch.setattr(augmentation, "generate", lambda g, n, seed: seeds.append(seed) or generate(g, n, seed))
     monkeypatch.setattr(training, "train", short_run)
     monkeypatch.setattr(augmentation, "classifier", short_fit)
