@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gan_lib import UserError, checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
-from gan_lib.playground import write as write_page
+from gan_lib.playground.page import write as write_page
 from gan_lib.studies import class_scores, effects, handwriting
 from gan_lib.training import Diverged
 

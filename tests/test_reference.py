@@ -178,7 +178,7 @@ def test_errors_of_classifiers_are_percentages_by_the_number_of_real_digits(fold
     assert augmentation.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
     assert augmentation.errors("jitter", "real")[6000] == pytest.approx([1, 2])
     assert list(augmentation.errors("plain", "all", "synthetic")) == [0, 10, 6000]
-    assert augmentation.by_count("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
+    assert augmentation.read_results("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
     heads, _, *lines = make_reference.augmentation_table().splitlines()
     arms = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
     expected = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "right label"]

@@ -53,7 +53,7 @@ def measure(arm, per_class, seed, train, test):
     sources = [real] if per_class else []
     if arm != "real":
         sampler = trained_on(real, seed) if arm == "own" else recipes.pretrained("cgan", train.images.device)
-        sources.append(augmentation.synthetic(sampler, GENERATED, NOISE + seed))
+        sources.append(augmentation.generate(sampler, GENERATED, NOISE + seed))
         if arm != "all":
             row |= quality(sources[-1], real if arm == "own" else train)
     for name, jittered in (("plain", False), ("jitter", True)):

@@ -219,7 +219,7 @@ def augmentation_table():
     """Errors of classifiers, a row for each number of real digits, and how good the generators are."""
     arms = ["real"], ["own"], ["all", "synthetic"]
     columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
-    columns += [augmentation.by_count(field, "own", "synthetic") for field in ("novelty", "as_asked")]
+    columns += [augmentation.read_results(field, "own", "synthetic") for field in ("novelty", "as_asked")]
     labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
     heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "right label"]
     rows = []

@@ -1,3 +1,1 @@
 """Generators with sliders in one HTML file. `page.py` writes the file, `page.js` and `page_nets.js` run in it."""
-
-from gan_lib.playground.page import write as write

@@ -1,7 +1,4 @@
-"""Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05.
-
-Computed here: the nets as lists of layers, the sliders' directions, the digits to copy. The rest is computed in the browser.
-"""
+"""Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05."""
 
 import base64
 import json
@@ -39,8 +36,7 @@ def write(path, sources=(), bits=12):
     """
     sources = sources or [name for name in reversed(recipes.RECIPES) if name in recipes.pretrained_names()]
     generators = {}
-    for source in sources:
-        name, moments = read_source(source)
+    for name, moments in map(read_source, sources):
         if name in generators:
             raise UserError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
         generators[name] = generator(moments, bits)
@@ -59,20 +55,18 @@ def read_source(source):
         saved = checkpoint.read(paths[i])
         game, dataset = saved.game(), saved.header["notes"].get("data", "mnist")
         moments.append(Moment(game.step, game.sampler(), game.discriminator.eval(), dataset))
-    if Path(source).is_dir():
-        return Path(source).resolve().name, moments
-    return f"{saved.recipe.name} at step {game.step}", moments
+    path = Path(source)
+    return path.resolve().name if path.is_dir() else f"{saved.recipe.name} at step {game.step}", moments
 
 
 def page(generators):
     """The page as text, from {name: what `generator` returns}."""
-    digits = data.load(train=False)
+    digits, read = data.load(train=False), lambda name: (FOLDER / name).read_text("utf-8")
     examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
     facts = json.dumps({"generators": generators, "digits": encode(examples)}, separators=(",", ":"))
     facts = facts.replace("<", "\\u003c")  # so that no name can end the <script> element
-    html, nets, screen = ((FOLDER / name).read_text("utf-8") for name in ("page.html", "page_nets.js", "page.js"))
-    parts = {"nets": nets, "screen": screen, "facts": facts}
-    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], html)
+    parts = {"nets": read("page_nets.js"), "screen": read("page.js"), "facts": facts}
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read("page.html"))
 
 
 def generator(moments, bits=12):
@@ -91,17 +85,17 @@ def describe(moment, bits=12, n=200):
 
     A conditional generator has the layers for label 0, and for each label the bias of the first layer in "biases".
     """
-    sampler = moment.sampler
+    sampler, discriminator = moment.sampler, moment.discriminator
     samplers = [sampler.of(label) for label in range(sampler.classes)] or [sampler]
     nets = [layers(each.generator, (sampler.latent_dim,)) for each in samplers]
     about = {"step": moment.step, "layers": serialise(nets[0], bits)}
     if sampler.classes:  # the nets of two labels differ only in the bias of the first layer
         about["biases"] = [encode(steps[0]["bias"]) for steps in nets]
-    elif moment.discriminator is not None:
+    elif discriminator is not None:
         real = data.to_range(data.load(moment.dataset, train=False).images[:n])
-        logits = [to_list(moment.discriminator(images).sort().values) for images in (real, sampler.sample(n))]
-        steps = serialise(layers(moment.discriminator, (1, 28, 28)), bits)
-        about["discriminator"] = {"layers": steps, "real": logits[0], "fake": logits[1]}
+        real, fake = (to_list(discriminator(images).sort().values) for images in (real, sampler.sample(n)))
+        steps = serialise(layers(discriminator, (1, 28, 28)), bits)
+        about["discriminator"] = {"layers": steps, "real": real, "fake": fake}
     return about
 
 
@@ -115,18 +109,17 @@ def encode(tensor):
     return base64.b64encode(tensor.contiguous().numpy().tobytes()).decode()
 
 
-# Nets as lists of layers. A linear layer joins a small image to a big one by a kernel: a transposed convolution goes up
-# from small to big, a convolution goes down, and nn.Linear is a transposed convolution between single pixels.
+# Nets as lists of layers
 
 
 @torch.no_grad()
 def layers(net, shape):
     """A net in eval mode as a list of dicts, one for each layer; `shape` is that of one input. Kinds:
 
-    "up" and "down": sizes small and big [height, width, channels], kernel, stride, padding; weight float [channels of small,
-    kernel, kernel, channels of big], and bias. "scale": scale and bias, for a BatchNorm with no linear layer before it.
-    "leaky": slope · a where a < 0. "tanh": tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width].
-    Raises `UserError` for any other layer.
+    "up" (`nn.ConvTranspose2d`, and `nn.Linear` between single pixels) and "down" (`nn.Conv2d`): sizes small and big [height,
+    width, channels], kernel, stride, padding; weight float [channels of small, kernel, kernel, channels of big], and bias.
+    "scale": scale and bias, for a BatchNorm with no linear layer before it. "leaky": slope · a where a < 0. "tanh":
+    tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width]. Raises `UserError` for any other layer.
     """
     steps, x = [], torch.zeros(2, *shape)
     for name, layer in net.named_modules(remove_duplicate=False):
@@ -147,12 +140,8 @@ def layers(net, shape):
 def describe_layer(layer, x, y):
     """One layer, with input x and output y, as in `layers`; None for one that changes nothing."""
     match layer:
-        case nn.Linear():
-            return linear("up", x, y, layer, layer.weight.T[:, None, None])
-        case nn.ConvTranspose2d() if is_plain(layer):
-            return linear("up", x, y, layer, layer.weight.permute(0, 2, 3, 1))
-        case nn.Conv2d() if is_plain(layer):
-            return linear("down", y, x, layer, layer.weight.permute(0, 2, 3, 1))
+        case nn.Linear() | nn.Conv2d() | nn.ConvTranspose2d() if is_plain(layer):
+            return linear(layer, x, y)
         case nn.BatchNorm1d() | nn.BatchNorm2d() if layer.track_running_stats and layer.affine:
             scale = layer.weight / (layer.running_var + layer.eps).sqrt()
             return {"kind": "scale", "scale": scale, "bias": layer.bias - scale * layer.running_mean}
@@ -169,39 +158,40 @@ def describe_layer(layer, x, y):
 
 
 def is_plain(layer):
-    """Whether a convolution is square, with one group, no dilation, and zero padding."""
+    """Whether a layer is linear, or a square convolution with one group, no dilation, and zero padding."""
+    if isinstance(layer, nn.Linear):
+        return True
     square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
     return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
 
 
-def linear(kind, small, big, layer, weight):
-    """A linear layer as in `layers`, between the images `small` and `big`, [N, C, H, W] or [N, C] each."""
-    small, big = ([*(image.shape[2:] or (1, 1)), image.shape[1]] for image in (small, big))
-    bias = torch.zeros((big if kind == "up" else small)[2]) if layer.bias is None else layer.bias
+def linear(layer, x, y):
+    """A linear layer with input x and output y, [N, C, H, W] or [N, C] each, as in `layers`."""
+    kind, images = ("down", (y, x)) if isinstance(layer, nn.Conv2d) else ("up", (x, y))
+    small, big = ([*(image.shape[2:] or (1, 1)), image.shape[1]] for image in images)
+    weight = layer.weight.detach()
+    weight = weight.T[:, None, None] if weight.ndim == 2 else weight.permute(0, 2, 3, 1)
+    bias = torch.zeros(y.shape[1]) if layer.bias is None else layer.bias.detach()
     stride, padding = getattr(layer, "stride", [1])[0], getattr(layer, "padding", [0])[0]
     return {"kind": kind, "small": small, "big": big, "kernel": weight.shape[1], "stride": stride, "padding": padding,
-            "weight": weight.detach(), "bias": bias.detach()}  # fmt: skip
+            "weight": weight, "bias": bias}  # fmt: skip
 
 
 def serialise(steps, bits=12):
-    """What `layers` returns as JSON: base64 of its tensors, weights as `quantise` packs them. `UserError` for NaN or infinity."""
+    """What `layers` returns as JSON: base64 of its tensors. Raises `UserError` for NaN or infinity.
+
+    Weights become integers of `bits` bits, highest bit first, where 2^(bits - 1) is 0; "unit" is that of each output channel.
+    """
     result = []
     for step in steps:
-        tensors = {key: value for key, value in step.items() if isinstance(value, torch.Tensor)}
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        if not all(value.isfinite().all() for value in step.values() if isinstance(value, torch.Tensor)):
             raise UserError("The net has diverged: its weights hold NaN or infinity.")
         if "weight" in step:
-            tensors |= quantise(step, bits)
-            step = step | {"bits": bits}
-        result.append(step | {key: encode(tensor) for key, tensor in tensors.items()})
+            weight, zero = step["weight"], 2 ** (bits - 1)
+            inner = (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)  # all axes except the output channels
+            unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / (zero - 1)
+            whole = ((weight / unit).round().int() + zero).flatten().numpy()
+            digits = (whole[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(bool)  # [N, bits]
+            step = step | {"bits": bits, "weight": torch.from_numpy(np.packbits(digits)), "unit": unit}
+        result.append({k: encode(v) if isinstance(v, torch.Tensor) else v for k, v in step.items()})
     return result
-
-
-def quantise(step, bits):
-    """A weight as integers of `bits` bits, highest bit first, where 2^(bits - 1) is 0; and the unit of each output channel."""
-    weight, inner = step["weight"], (0, 1, 2) if step["kind"] == "up" else (1, 2, 3)
-    zero = 2 ** (bits - 1)
-    unit = weight.abs().amax(inner, keepdim=True).clamp(min=1e-30) / (zero - 1)  # float [1, 1, 1, C] or [C, 1, 1, 1]
-    whole = ((weight / unit).round().int() + zero).flatten().numpy()
-    digits = whole[:, None] >> np.arange(bits - 1, -1, -1) & 1  # [N, bits]
-    return {"weight": torch.from_numpy(np.packbits(digits.astype(bool))), "unit": unit}

@@ -1,4 +1,4 @@
-"""Pictures made of generated digits: uint8 [height, width], black 0 and white 255. A `sampler` is conditional. Lesson 09."""
+"""Pictures made of generated digits, uint8 [height, width], by a conditional `sampler`. Lesson 09."""
 
 import numpy as np
 import torch
@@ -8,17 +8,16 @@ from torch.nn import functional as F
 from gan_lib import UserError, attributes, evaluation, latent, pictures, plotting
 from gan_lib.studies import handwriting
 
-PITCH = 18  # pixels from one digit of a number to the next
-VARIATION = 0.25  # between two equal digits of a number
-LEGEND = "leaning right →   bolder ↓"  # of a poster
+PITCH, VARIATION = 18, 0.25  # of a poster's numbers: pixels from one digit to the next; see `handwriting.write`
+LEGEND = "leaning right →   bolder ↓"
 A4 = (3508, 2480)  # height and width in pixels, at 300 to the inch
 
 
 def mosaic(photo, images, columns=96, size=16, fine=3):
     """A grey photograph, uint8 [height, width], out of images [N, 1, 28, 28] in [-1, 1]: uint8, `size`² pixels for each tile.
 
-    The photograph's greys are equalised to the images' distribution of greys. Then each tile is one of the three images that
-    come nearest to it in the mean greys of fine × fine fields.
+    The photograph's greys are equalised to those of the images. Each tile is one of the three images that come nearest to it
+    in the mean greys of fine × fine fields.
     """
     height, width = photo.shape
     rows = round(columns * height / width)
@@ -30,8 +29,9 @@ def mosaic(photo, images, columns=96, size=16, fine=3):
     target = tones.flatten().sort().values[(quantile * (tones.numel() - 1)).long()]
     target = F.unfold(target.view(1, 1, rows * fine, columns * fine), fine, stride=fine)[0].T  # [tiles, fine²]
     best = torch.cdist(target, tones.flatten(1)).topk(3, largest=False).indices
-    tile = torch.arange(len(best))
-    chosen = best[tile, tile % 3]  # an even area then does not repeat one image
+    chosen = best.gather(1, torch.arange(len(best)).view(-1, 1) % 3)[
+        :, 0
+    ]  # an even area then does not repeat one image
     tiles = (255 * F.adaptive_avg_pool2d(ink[chosen], size)).round().to(torch.uint8)
     return tiles.view(rows, columns, size, size).transpose(1, 2).reshape(rows * size, columns * size).numpy()
 
@@ -52,7 +52,7 @@ def schedule(beats, fps=25):
 def count(sampler, digits, beats, n=16, fps=25, seed=0):
     """The frames of a film, images [n, 1, 28, 28] each: `digits` in n handwritings, one after the other and the first again.
 
-    Meanwhile each handwriting goes once around a `latent.loop`. See `schedule` for `beats`, in seconds.
+    Each handwriting goes once around a `latent.loop`. See `schedule` for `beats`.
     """
     at = schedule(beats, fps)
     classes = F.one_hot(torch.tensor([*digits, digits[0]]), sampler.classes).float()
@@ -65,8 +65,8 @@ def count(sampler, digits, beats, n=16, fps=25, seed=0):
 def arrange(sampler, number, rows, columns, n=6000, seed=0):
     """z [rows · columns, latent_dim] for a grid of handwritings: slant grows across the grid, thickness down.
 
-    Each cell takes the nearest by rank of slant and thickness among those of n that are left, and legible: the digit net is
-    sure of each digit of `number`. Raises `UserError` where too few are legible.
+    Each cell takes the nearest by rank among those left of n that are legible: the digit net is sure of each digit of `number`.
+    Raises `UserError` where too few are.
     """
     z = sampler.noise(n, seed)
     images = handwriting.write(sampler, number, z, VARIATION)
@@ -107,8 +107,8 @@ def poster(sampler, number="2026", rows=31, columns=12, title="", below="", size
     ink = np.argwhere(large < 128)
     (top, left), (bottom, right) = ink.min(0) - 1, ink.max(0) + 2
     head = enlarge(large[top:bottom, left:right], width - 2 * margin)
-    grid = cells.reshape(rows, columns, 32, -1).swapaxes(1, 2).reshape(rows * 32, -1)[:, :-6]
-    grid = enlarge(grid, width - 2 * margin)
+    small = cells.reshape(rows, columns, 32, -1).swapaxes(1, 2).reshape(rows * 32, -1)[:, :-6]
+    grid = enlarge(small, width - 2 * margin)
 
     start = height - margin - width // 16 - len(grid)
     line = (margin + len(head) + start) // 2  # half way from the large number to the small ones

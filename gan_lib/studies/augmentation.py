@@ -1,6 +1,7 @@
 """Do generated digits help a classifier? Train it on few real digits, on generated ones, or on both. Lesson 09."""
 
 import dataclasses
+import itertools
 import json
 from statistics import fmean, stdev
 
@@ -20,14 +21,14 @@ ARMS = {  # the training data of the classifiers in tools/make_augmentation.py
 }
 
 
-def synthetic(sampler, n, seed=0):
+def generate(sampler, n, seed=0):
     """n generated digits with their labels, as `data.Digits`: as many of each class, and for variety without truncation."""
     images = data.to_uint8(sampler.sample(n, seed, truncation=1.0))
     return data.Digits(images, torch.arange(n, device=sampler.device) % sampler.classes)
 
 
 def jitter(images):
-    """Random affine maps of images [N, 1, 28, 28], one each: rotate ±12°, scale ±10 %, shear ±0.15, shift ±2 pixels."""
+    """Data augmentation: a random affine map of each image [N, 1, 28, 28], by ±12°, ±10 % in size, ±0.15 shear, ±2 pixels."""
     draw = lambda reach, *size: reach * (torch.rand(len(images), *size) * 2 - 1)
     angle, shear, scale, shift = draw(0.21), draw(0.15), 1 + draw(0.1, 2), draw(2 / 14, 2)
     maps = torch.stack([scale[:, 0] * angle.cos(), shear - angle.sin(), shift[:, 0],
@@ -36,37 +37,30 @@ def jitter(images):
     return F.grid_sample(images + 1, grid, align_corners=False) - 1  # it pads with 0, so black must be 0 here
 
 
-def mixed(*sources, batch_size=64, seed=0):
+def mix(*sources, batch_size=64, seed=0):
     """Yield (images, labels) without end, with an equal share of each batch from each source, a `data.Digits`."""
     streams = [data.labelled_batches(source, batch_size // len(sources), seed=seed) for source in sources]
     for parts in zip(*streams, strict=True):
         yield tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
-def fit(net, batches, steps, jittered=False):
-    """Train a `models.digit_classifier` on `steps` of the batches, (images, labels) each. Yields the loss after each step."""
-    device = next(net.parameters()).device
-    dtype = hardware.fast_dtype(device)
-    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    for _, (images, labels) in zip(range(steps), batches, strict=False):
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            logits = net(jitter(images) if jittered else images).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        yield loss.detach()
-
-
 def classifier(*sources, jittered=False, steps=STEPS, seed=0):
-    """A `models.digit_classifier` in eval mode, after so many steps on `mixed` batches of 64, whatever the sources."""
+    """A `models.digit_classifier` in eval mode, trained for `steps` on batches of 64 from `mix`; `jittered`: augmented."""
+    device = sources[0].images.device
+    dtype = hardware.fast_dtype(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        net = models.digit_classifier().to(sources[0].images.device)
-        for _ in fit(net, mixed(*sources, seed=seed), steps, jittered):
-            pass
+        net = models.digit_classifier().to(device)
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.02, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+        for images, labels in itertools.islice(mix(*sources, seed=seed), steps):
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                logits = net(jitter(images) if jittered else images).float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
     return net.eval()
 
 
@@ -83,8 +77,8 @@ def novelty(images, digits):
     return (ours / theirs).item()
 
 
-def by_count(field, *arms):
-    """{real digits a class: [field, for each seed]} of these `ARMS` in augmentation.json.
+def read_results(field, *arms):
+    """{real digits a class: [field, for each seed]} of these `ARMS`, by tools/make_augmentation.py.
 
     Fields: "plain" and "jitter", the accuracy without and with data augmentation. For "own" and "synthetic" also the
     generator's "frechet", "novelty" (see `novelty`) and "as_asked", the share of its digits that are read as their label.
@@ -96,12 +90,12 @@ def by_count(field, *arms):
 
 def errors(how, *arms):
     """{real digits a class: [error rate on the test digits in %, for each seed]}; how is "plain" or "jitter"."""
-    return {count: [100 - 100 * value for value in values] for count, values in by_count(how, *arms).items()}
+    return {count: [100 - 100 * value for value in values] for count, values in read_results(how, *arms).items()}
 
 
-def plot_errors(axes=None):
+def plot_errors():
     """Draw `errors` over the real digits a class, without and with data augmentation: means ± standard deviations."""
-    axes = plotting.subplots(10, 3.6, 2, sharey=True) if axes is None else axes
+    axes = plotting.subplots(10, 3.6, 2, sharey=True)
     styles = {"real": {"color": REAL}, "own": {"color": FAKE, "linestyle": "--"}, "all": {"color": FAKE}}
     for ax, how, title in zip(axes, ("plain", "jitter"), ("without jitter", "with jitter"), strict=True):
         for arm, style in styles.items():

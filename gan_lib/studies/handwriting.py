@@ -24,13 +24,16 @@ def write(sampler, text, z, variation=0.0):
     return torch.cat([sampler(*part) for part in parts]).unflatten(0, (len(z), len(labels)))
 
 
+def crop(digit, threshold):
+    """A digit [28, 28] from its first to its last column with a pixel above `threshold`, all of it where there is none."""
+    inked = np.flatnonzero(digit.max(0) > threshold)
+    return digit[:, inked[0] : inked[-1] + 1] if len(inked) else digit
+
+
 def line(images, gap=3):
     """Digits [N, 1, 28, 28] in [-1, 1] side by side: uint8 [28, width], with `gap` columns between the ink of neighbours."""
-    parts = [np.zeros((28, gap), np.uint8)]
-    for picture in data.to_uint8(images).cpu().numpy():
-        inked = np.flatnonzero(picture.max(0) > 64)
-        parts += [picture[:, inked[0] : inked[-1] + 1] if len(inked) else picture, parts[0]]
-    return np.concatenate(parts, 1)
+    digits = [np.pad(crop(digit, 64), ((0, 0), (0, gap))) for digit in data.to_uint8(images).cpu().numpy()]
+    return np.pad(np.concatenate(digits, 1), ((0, 0), (gap, 0)))
 
 
 def stack(lines):

@@ -1,7 +1,6 @@
-"""A pipeline that reads handwritten numbers, and a robustness test that finds where it fails. Lesson 09.
+"""A pipeline that reads handwritten numbers, and a robustness test of it. Lesson 09. Needs `pip install scikit-image`.
 
 A strip is an image of a number, numpy float [28, width], background 0 and ink 1. A piece is the part of it taken for one digit.
-Needs scikit-image, which is no dependency of gan_lib: `pip install scikit-image`.
 """
 
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from scipy import stats
 from skimage import filters, measure, morphology, transform
 
 from gan_lib import attributes, evaluation
+from gan_lib.studies import handwriting
 
 SPECK = 12  # pixels; a smaller component is dirt
 WIDEST = 22  # pixels; no digit of MNIST is wider than 20
@@ -23,10 +23,7 @@ def write(digits, gap=4, noise=0.0, rng=None):
 
     `rng`, a numpy generator, adds normal noise with standard deviation `noise`; the sum is clipped to [0, 1].
     """
-    inks = []
-    for digit in (digits.squeeze(1).cpu().numpy() + 1) / 2:
-        columns = np.flatnonzero((digit > 0.2).any(0))
-        inks.append(digit[:, columns[0] : columns[-1] + 1] if len(columns) else digit)
+    inks = [handwriting.crop(digit, 0.2) for digit in (digits.squeeze(1).cpu().numpy() + 1) / 2]
     lefts = 4 + np.cumsum([0] + [ink.shape[1] + gap for ink in inks])
     strip = np.zeros((28, lefts[-1] - gap + 4))
     for ink, left in zip(inks, lefts, strict=False):

@@ -1,7 +1,6 @@
-"""Stacked MNIST: a digit in each of three channels gives 1,000 modes, so missing modes can be counted. Lesson 07.
+"""Stacked MNIST (Metz et al. 2016, arXiv 1611.02163): a digit in each of three channels, so 1,000 modes. Lesson 07.
 
-Metz et al. 2016 (arXiv 1611.02163). Counted as by Lin et al. 2017 (PacGAN, arXiv 1712.04086): a classifier reads each channel
-of 26,000 samples, and a mode is a number from 0 to 999.
+As in Lin et al. 2017 (PacGAN, arXiv 1712.04086), a classifier reads each channel of 26,000 samples.
 """
 
 from dataclasses import replace
@@ -15,20 +14,17 @@ from gan_lib.recipes import Recipe
 SAMPLES = 26_000
 # Width, batch size and learning rates as in `dcgan-quick`
 VANILLA = Recipe("vanilla", "dcgan-plain", channels=3, width=24, batch_size=32, g_lr=2e-3, d_lr=1e-3)
-RELATIVISTIC = {"loss": "relativistic"}
-PENALISED = {"gamma": 1.0, "penalty_every": 4}  # R1 + R2, as in `best`
-NO_MOMENTUM = {"betas": (0.0, 0.99)}  # as in `best`
+PENALISED = replace(VANILLA, gamma=1.0, penalty_every=4)  # R1 + R2, as in `best`
+NO_MOMENTUM = (0.0, 0.99)  # Adam's betas, as in `best`
 RECIPES = {  # they differ only in what their names say
-    name: replace(VANILLA, name=name, **changes)
-    for name, changes in {
-        "vanilla": {},
-        "relativistic": RELATIVISTIC,
-        "vanilla-penalised": PENALISED,
-        "relativistic-penalised": RELATIVISTIC | PENALISED,
-        "vanilla-no-momentum": NO_MOMENTUM,
-        "relativistic-penalised-no-momentum": RELATIVISTIC | PENALISED | NO_MOMENTUM,
-    }.items()
+    "vanilla": VANILLA,
+    "relativistic": replace(VANILLA, loss="relativistic"),
+    "vanilla-penalised": PENALISED,
+    "relativistic-penalised": replace(PENALISED, loss="relativistic"),
+    "vanilla-no-momentum": replace(VANILLA, betas=NO_MOMENTUM),
+    "relativistic-penalised-no-momentum": replace(PENALISED, loss="relativistic", betas=NO_MOMENTUM),
 }
+RECIPES = {name: replace(recipe, name=name) for name, recipe in RECIPES.items()}
 
 
 class StackedDigits:

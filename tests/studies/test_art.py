@@ -1,7 +1,5 @@
 """Mosaics, films and posters: their layout, compared with what can be computed by hand."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -35,11 +33,9 @@ def test_a_mosaic_equalises_the_greys_of_the_photograph():
     photo = np.repeat(np.linspace(100, 120, 6).round().astype(np.uint8), 10)[None].repeat(20, 0)  # six pale steps
     greys = torch.linspace(0.2, 0.7, 6, dtype=torch.float64).repeat(6).view(-1, 1, 1, 1)
     picture = art.mosaic(photo, greys.expand(-1, 1, 28, 28) * 2 - 1, columns=6, size=5)
+    row = np.repeat([51, 76, 102, 127, 153, 178], 5)
     assert picture.shape == (10, 30)
-    tiles = picture.reshape(2, 5, 6, 5).mean((1, 3))
-    assert (tiles == tiles[0]).all()
-    assert (np.diff(tiles[0]) >= 0).all()
-    assert (tiles[0, 0], tiles[0, -1]) == (51, 178)
+    assert abs(picture - row).max() <= 1
 
 
 def test_a_tile_is_dark_where_its_part_of_the_photograph_is():
@@ -66,11 +62,9 @@ def test_an_even_area_does_not_repeat_one_image():
 def test_digits_arrive_on_the_beat_and_rest_after_it():
     at = art.schedule([1.0, 0.5, 0.5], fps=20)
     assert at.shape == (40,)
-    assert [at[i].item() for i in (0, 20, 30)] == [0, 1, 2]
-    assert at[:11].eq(0).all()  # rests for half a second
-    assert at[15].item() == pytest.approx(0.5)  # half way after three quarters of the time
+    assert [at[i].item() for i in (0, 10, 15, 20, 30)] == pytest.approx([0, 0, 0.5, 1, 2])  # rests for half a second
     assert (at.diff() >= 0).all()
-    assert 1.8 < at[29] < 2
+    assert at[29] > 1.8
     assert at[39] > 2.8
 
 
@@ -115,40 +109,29 @@ def test_enlarged_ink_has_a_crisp_edge():
 
 def test_a_poster_has_its_size_its_margins_and_its_text(monkeypatch):
     copies = Copies()
-    arrange = lambda sampler, number, rows, columns, n, seed: sampler.noise(rows * columns, seed)
-    monkeypatch.setattr(art, "arrange", arrange)
+    monkeypatch.setattr(art, "arrange", lambda sampler, number, rows, columns, n, seed: sampler.noise(12, seed))
     draw = lambda title: art.poster(copies, "41", rows=3, columns=4, title=title, size=(900, 640))
     plain, titled = draw(""), draw("A title")
     assert (plain.shape, plain.dtype) == ((900, 640), np.uint8)
-    inner = np.s_[640 // 12 - 4 : 4 - 640 // 12]
-    margins = np.ones(plain.shape, bool)
-    margins[inner, inner] = False
-    assert (titled[margins] > 250).all()
+    margin = 640 // 12 - 4
+    assert all((np.rot90(titled, k)[:margin] > 250).all() for k in range(4))  # on every side
     assert (plain[53:253] < 50).mean() > 0.05  # the large number
     text = np.argwhere(plain != titled)
     assert len(text) > 30
     assert text[:, 1].max() < 320
-    assert (draw("A title") == titled).all()
-    font = art.ImageFont.truetype(
-        plotting.findfont("STIXGeneral"), art.A4[1] // 50
-    )  # the longest title leaves room for the legend
+    font = art.ImageFont.truetype(plotting.findfont("STIXGeneral"), art.A4[1] // 50)
     lengths = [font.getlength(text) for text in ("Two thousand and twenty-six, in 372 hands", art.LEGEND)]
-    assert sum(lengths) < art.A4[1] * 5 / 6 - 2 * font.size
-
-
-def test_a_printed_picture_knows_its_size(tmp_path):
-    for kind in ("png", "pdf"):
-        pictures.save_picture(np.zeros((300, 600), np.uint8), tmp_path / "new" / f"a.{kind}", dpi=300)
-    with art.Image.open(tmp_path / "new" / "a.png") as picture:
-        assert math.isclose(picture.info["dpi"][0], 300, abs_tol=0.1)
-    assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "new" / "a.pdf").read_bytes()
+    assert sum(lengths) < art.A4[1] * 5 / 6 - 2 * font.size  # the longest title leaves room for the legend
 
 
 def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditional):
-    monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.full((351, 248), len(title), np.uint8))
+    monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.zeros((300, 600), np.uint8))
     tool.main(conditional, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tool.FOLDER.iterdir()}
-    sizes = [pictures.load_picture(folder / "mosaic.png").shape for folder in (tmp_path, tool.FOLDER)]
-    assert sizes[0] == sizes[1]
+    one, other = (pictures.load_picture(folder / "mosaic.png") for folder in (tmp_path, tool.FOLDER))
+    assert one.shape == other.shape
+    with art.Image.open(tmp_path / "poster.png") as picture:
+        assert picture.info["dpi"][0] == pytest.approx(300, abs=0.1)
+    assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "poster.pdf").read_bytes()  # in points, 72 to the inch
     with art.Image.open(tool.FOLDER / "poster.png") as picture:
         assert (picture.size, picture.mode) == (art.A4[::-1], "L")

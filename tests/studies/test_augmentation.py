@@ -1,4 +1,4 @@
-"""Few real digits, generated ones, data augmentation, the classifiers trained on them, and the tool that compares them."""
+"""Few real digits, generated ones, data augmentation, and the classifiers trained on them."""
 
 import json
 
@@ -10,7 +10,6 @@ from gan_lib import data, models, recipes, training
 from gan_lib.pictures import FAKE, REAL, THEORY
 from gan_lib.studies import augmentation
 from tools import make_augmentation as tool
-from tools import make_digit_net
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def digits():
 
 
 class Marked(nn.Linear):
-    """A conditional generator whose images have the label in the first pixel and z in the second."""
+    """A conditional generator whose images have the label in the first pixel and part of z in the second."""
 
     classes = 10
 
@@ -36,14 +35,11 @@ def flat(value, n=40, label=0):
     return data.Digits(torch.full((n, 28, 28), value, dtype=torch.uint8), torch.full((n,), label))
 
 
-def as_bytes(images):
-    return [image.numpy().tobytes() for image in images]
-
-
 # Training data
 
 
 def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(digits):
+    as_bytes = lambda images: [image.numpy().tobytes() for image in images]
     images, labels = data.subset(digits, 30, seed=3)
     assert labels.bincount().tolist() == [30] * 10
     known = dict(zip(as_bytes(digits.images), digits.labels.tolist(), strict=True))
@@ -57,50 +53,35 @@ def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(di
     assert set(as_bytes(first)) < set(as_bytes(data.subset(digits, 9, 0).images))
 
 
-def test_generated_digits_have_the_labels_that_they_are_conditioned_on():
-    sampler = models.Sampler(Marked(4, 1), 4)
-    (images, labels), (again, _), (other, _) = (augmentation.synthetic(sampler, 23, seed) for seed in (5, 5, 6))
+def test_generated_digits_have_the_labels_that_they_are_conditioned_on_and_no_truncation():
+    sampler = models.Sampler(Marked(4, 1), 4, truncation=0.5)
+    images, labels = augmentation.generate(sampler, 23, seed=5)
     assert labels.tolist() == [i % 10 for i in range(23)]
     assert images[:, 0, 0].equal((127.5 * (labels / 10 + 1)).round().byte())
-    assert images.equal(again)
-    assert not images.equal(other)
-
-
-def test_generated_digits_are_not_truncated(new_game):
-    game = new_game("mlp", classes=10, truncation=0.9)
-    sampler = game.sampler()
-    images, labels = augmentation.synthetic(sampler, 300, seed=5)
-    with torch.no_grad():
-        whole = game.average(sampler.noise(300, 5, truncation=1.0), labels)
-    assert (data.to_range(images) - whole).abs().max() < 0.5 / 127.5 + 1e-4
-    assert (sampler.sample(300, 5) - whole).abs().max() > 2 / 127.5
+    assert images[:, 0, 1].equal(data.to_uint8(sampler(sampler.noise(23, 5, truncation=1.0), labels))[:, 0, 1])
 
 
 def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digits):
     real, fake = flat(255, label=3), flat(0, label=7)
-    images, labels = next(augmentation.mixed(real, fake, batch_size=16))
+    images, labels = next(augmentation.mix(real, fake, batch_size=16))
     assert images.flatten(1).mean(1).tolist() == [1] * 8 + [-1] * 8
     assert labels.tolist() == [3] * 8 + [7] * 8
-    images, labels = next(augmentation.mixed(real, batch_size=16))
+    images, labels = next(augmentation.mix(real, batch_size=16))
     assert (images.mean(), labels.tolist()) == (1, [3] * 16)
-    few = data.subset(digits, 1)  # it ends before the other source, and starts again
-    streams = [augmentation.mixed(few, digits, batch_size=10, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
-    assert first.equal(again)
+    few = data.subset(digits, 1)  # ends before the other source, and starts again
+    streams = [augmentation.mix(few, digits, batch_size=10, seed=seed) for seed in (0, 1)]
+    first, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
     assert not first[3].equal(other[3])
 
 
 # Data augmentation
 
 
-def test_jitter_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
-    images = data.to_range(digits.images[:50])
-    moved = augmentation.jitter(images)
-    assert moved.shape == images.shape
-    assert moved.min() >= -1
+def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
+    moved = augmentation.jitter(data.to_range(digits.images[:50]))
+    assert moved.shape == (50, 1, 28, 28)
+    assert moved.min() == -1
     assert moved.max() <= 1 + 1e-6
-    black = torch.full((3, 1, 28, 28), -1.0)
-    assert augmentation.jitter(black).equal(black)
 
     dot, square = torch.full((2, 400, 1, 28, 28), -1.0)
     dot[:, :, 13:15, 13:15] = 1  # in the middle, where rotation, scale and shear do not move it
@@ -112,10 +93,6 @@ def test_jitter_keeps_the_range_and_moves_each_image_independently_within_its_bo
     assert (shifts.std(1) > 0.8).all()
     areas = (augmentation.jitter(square) + 1).sum((1, 2, 3)) / (2 * 144)
     assert 0.05 < areas.std() < 0.11  # two scales of ±10 %, a deviation of 0.058 each: 0.082
-
-
-def test_the_digit_net_is_trained_with_the_same_jitter():
-    assert make_digit_net.jitter is augmentation.jitter
 
 
 # Classifiers
@@ -133,14 +110,7 @@ def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(jittered,
     assert low < augmentation.accuracy(net, digits) < high
 
 
-def test_fitting_yields_the_loss_after_each_step(digits):
-    images, labels = data.to_range(digits.images[:64]), digits.labels[:64]
-    first, *_, last = losses = list(augmentation.fit(models.digit_classifier(), [(images, labels)] * 9, steps=8))
-    assert len(losses) == 8
-    assert last < first
-
-
-def test_a_classifier_is_given_jittered_images_only_if_it_says_so(monkeypatch):
+def test_a_classifier_is_trained_on_augmented_images_only_if_it_is_jittered(monkeypatch):
     seen = []
     monkeypatch.setattr(augmentation, "jitter", lambda images: seen.append(len(images)) or images)
     augmentation.classifier(flat(0, 80), steps=2)
@@ -179,12 +149,7 @@ def test_the_novelty_of_copies_is_0_and_of_other_digits_about_1(digits):
 # The tool
 
 
-@pytest.fixture
-def small_tool(tmp_path, monkeypatch, digits):
-    """The tool with four arms, few digits, two steps for each net, and its file in a temporary folder.
-
-    Returns the list to which each classifier adds the sizes of its sources.
-    """
+def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digits):
     few = lambda train, device: data.Digits(*(each[: 900 if train else 50] for each in digits))
     monkeypatch.setattr(data, "load", few)
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "augmentation.json")
@@ -192,51 +157,37 @@ def small_tool(tmp_path, monkeypatch, digits):
     monkeypatch.setattr(tool, "GENERATED", 300)
     monkeypatch.setattr(tool, "quality", lambda generated, digits: {"novelty": len(digits.images)})
     monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(4, 1), 4))
-    train, classifier, sizes = training.train, augmentation.classifier, []
-    monkeypatch.setattr(training, "train", lambda game, digits, steps: train(game, digits, 2))
+    seeds, trained, sizes = (
+        [],
+        [],
+        [],
+    )  # of the generated digits, of the generators' training, of the classifiers' sources
+    generate, train, classifier = augmentation.generate, training.train, augmentation.classifier
+    short_run = lambda game, digits, steps: trained.append((len(digits.images), steps)) or train(game, digits, 2)
 
-    def short(*sources, **options):
+    def short_fit(*sources, **options):
         sizes.append([len(source.images) for source in sources])
         return classifier(*sources, steps=2, **options)
 
-    monkeypatch.setattr(augmentation, "classifier", short)
-    return sizes
-
-
-def test_the_tool_measures_each_arm_once_and_resumes(small_tool, monkeypatch):
-    seeds, synthetic = [], augmentation.synthetic
-    monkeypatch.setattr(augmentation, "synthetic", lambda g, n, seed: seeds.append(seed) or synthetic(g, n, seed))
+    monkeypatch.setattr(augmentation, "generate", lambda g, n, seed: seeds.append(seed) or generate(g, n, seed))
+    monkeypatch.setattr(training, "train", short_run)
+    monkeypatch.setattr(augmentation, "classifier", short_fit)
     monkeypatch.setattr("sys.argv", ["make_augmentation.py", "--seeds", "0", "1"])
     tool.main()
     rows = json.loads(tool.RESULTS.read_text())
     assert seeds == 3 * [tool.NOISE] + 3 * [tool.NOISE + 1]
     arms = [(*arm, seed) for seed in (0, 1) for arm in tool.PLAN]
     assert [(row["arm"], row["per_class"], row["seed"]) for row in rows] == arms
-    assert small_tool == 2 * (2 * [[100]] + 4 * [[100, 300]] + 2 * [[300]])
+    assert trained == 2 * [(100, augmentation.OWN.steps)]  # "own": on its own digits alone
+    assert sizes == 2 * (2 * [[100]] + 4 * [[100, 300]] + 2 * [[300]])
     assert [row.get("novelty") for row in rows[:4]] == [None, 100, None, 900]
     assert all(0 <= row[how] <= 1 for row in rows for how in ("plain", "jitter"))
 
     tool.RESULTS.write_text(json.dumps(rows[:5]))
-    del small_tool[:]
+    del sizes[:]
     tool.main()
-    assert len(small_tool) == 6
+    assert len(sizes) == 6
     assert json.loads(tool.RESULTS.read_text()) == rows
-
-
-def test_the_plan_has_every_arm_once():
-    assert len(tool.PLAN) == len(set(tool.PLAN)) == 15
-    assert {arm for arm, _ in tool.PLAN} == set(augmentation.ARMS)
-    counts = {arm: [n for name, n in tool.PLAN if name == arm] for arm in ("real", "all", "own")}
-    assert counts["real"] == counts["all"] == [10, 50, 100, 500, 6000]
-    assert counts["own"] == [10, 50, 100, 500]  # with all digits it is "all"
-
-
-def test_the_own_generator_is_trained_on_its_digits_only(digits, monkeypatch):
-    seen = []
-    monkeypatch.setattr(training, "train", lambda game, digits, steps: seen.append((digits, steps)) or [])
-    few = data.subset(digits, 10)
-    assert tool.trained_on(few, seed=1).classes == 10
-    assert seen == [(few, augmentation.OWN.steps)]
 
 
 def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
@@ -251,21 +202,17 @@ def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
 
 
 def test_the_figure_of_errors_has_means_and_deviations_without_and_with_augmentation(monkeypatch):
-    errors = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5], 100: [2, 3]}}
-    errors["synthetic"] = {0: [7, 9]}
-    factors = {"plain": 1, "jitter": 0.5}
-    scaled = lambda how, arm: {n: [factors[how] * value for value in values] for n, values in errors[arm].items()}
-    monkeypatch.setattr(augmentation, "errors", scaled)
+    errors = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5]}, "synthetic": {0: [7, 9]}}
+    moved = lambda how, arm: {n: [v + (how == "jitter") for v in values] for n, values in errors[arm].items()}
+    monkeypatch.setattr(augmentation, "errors", moved)
     axes = augmentation.plot_errors()
     assert [ax.get_title() for ax in axes] == ["without jitter", "with jitter"]
-    for ax, factor in zip(axes, factors.values(), strict=True):
+    for ax, more in zip(axes, (0, 1), strict=True):
         real, own, everything = ax.containers
-        assert real[0].get_xydata().tolist() == [[10, 10 * factor], [100, 4 * factor]]
+        assert real[0].get_xydata().tolist() == [[10, 10 + more], [100, 4 + more]]
         (low, high), _ = (bar[:, 1] for bar in real[2][0].get_segments())
-        assert high - low == pytest.approx(2 * factor * 8**0.5)  # to either side, √8, the deviation of 8 and 12
-        assert own[0].get_xydata().tolist() == [[10, 6 * factor]]
+        assert high - low == pytest.approx(2 * 8**0.5)  # to either side, √8, the deviation of 8 and 12
         assert [line.get_color() for line in (real[0], own[0], everything[0])] == [REAL, FAKE, FAKE]
-        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 * factor]
-        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 + more]
     texts = [text.get_text() for text in axes[1].get_legend().get_texts()]
     assert sorted(texts) == sorted(augmentation.ARMS.values())

@@ -1,4 +1,4 @@
-"""Numbers in one handwriting: z, labels, repeated digits, and how the digits stand beside each other."""
+"""Numbers in one handwriting: z, labels, repeated digits, and digits side by side."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,11 @@ from gan_lib.studies import handwriting
 
 
 def test_all_digits_of_a_number_have_the_same_z(conditional):
-    z = conditional.noise(3)
+    z = conditional.noise(600)  # more than fit into one batch
     written = handwriting.write(conditional, "404", z)
-    assert written.shape == (3, 3, 1, 28, 28)
+    assert written.shape == (600, 3, 1, 28, 28)
     for j, digit in enumerate((4, 0, 4)):
         torch.testing.assert_close(written[:, j], conditional.of(digit)(z))
-    assert written[0, 0].equal(written[0, 2])
 
 
 def test_with_variation_a_repeated_digit_looks_different(conditional):
@@ -23,16 +22,12 @@ def test_with_variation_a_repeated_digit_looks_different(conditional):
     torch.testing.assert_close(first, conditional.of(2)(z))
     torch.testing.assert_close(zero, conditional.of(0)(z))
     moved = z + 0.25 * z.flip(1)
-    torch.testing.assert_close(
-        second, conditional.of(2)(moved * z.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True))
-    )
+    moved *= (z.norm(dim=1) / moved.norm(dim=1)).unsqueeze(1)
+    torch.testing.assert_close(second, conditional.of(2)(moved))
     assert (first - second).abs().mean() > 1e-3
     torch.testing.assert_close(
         handwriting.write(conditional, "2026", z[2:3], 0.25)[0, 2], second[2]
     )  # alone as among others
-    many = conditional.noise(600)
-    written = handwriting.write(conditional, "17", many)  # more than fit into one batch
-    torch.testing.assert_close(written[:, 1], conditional.of(7)(many))
 
 
 @pytest.mark.parametrize("text", ["", "2o26", "-1", "²", "٣", "1 2"])

@@ -24,15 +24,10 @@ def strip_of(*bars, gap=4):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    """600 test digits: images in [-1, 1] and labels."""
+def real():
+    """The readable ones of 600 test digits."""
     images, labels = data.load(train=False)
-    return data.to_range(images[:600]), labels[:600]
-
-
-@pytest.fixture(scope="module")
-def real(digits):
-    return number_reader.stock(*digits)
+    return number_reader.stock(data.to_range(images[:600]), labels[:600])
 
 
 # Strips
@@ -55,9 +50,8 @@ def test_a_strip_keeps_the_brighter_of_two_digits_and_the_columns_of_an_empty_on
 
 def test_noise_has_the_given_deviation_and_is_clipped():
     draw = lambda noise: number_reader.write(torch.zeros(1, 1, 28, 28), 4, noise, np.random.default_rng(0))
-    assert math.isclose(draw(0.1)[:, 4:-4].std(), 0.1, rel_tol=0.1)
+    assert draw(0.1)[:, 4:-4].std() == pytest.approx(0.1, rel=0.1)
     assert (draw(5.0).min(), draw(5.0).max()) == (0, 1)
-    assert (draw(0.1) == draw(0.1)).all()
 
 
 # The pipeline
@@ -110,9 +104,7 @@ def test_the_pipeline_reads_what_is_written(real):
     pieces = number_reader.process(strip)
     assert number_reader.read(pieces).tolist() == real.labels[[3, 2, 1, 0]].tolist() == [0, 1, 2, 7]
     grey = number_reader.process(strip, thinned=False)
-    assert [piece.shape for piece in grey] == [(28, 28)] * 4
     assert np.allclose(number_reader.thin(grey[0]), pieces[0])
-    assert not np.allclose(grey[0], pieces[0])
     assert not np.allclose(grey[0], number_reader.process(strip, blur=1.5, thinned=False)[0])
     touching = number_reader.write(real.images[[1, 1]], -4)
     assert [len(number_reader.process(touching, split=split)) for split in (False, True)] == [1, 2]
@@ -121,12 +113,13 @@ def test_the_pipeline_reads_what_is_written(real):
 # The robustness test
 
 
-def test_the_stock_holds_the_readable_digits_and_their_attributes(real, digits):
-    images, labels = digits
-    wrong = labels.clone()
-    wrong[:10] = (wrong[:10] + 1) % 10
+def test_the_stock_holds_the_readable_digits_and_their_attributes(real):
     assert len(real.labels) in range(590, 601)
-    assert len(number_reader.stock(images, wrong).labels) == len(real.labels) - 10
+    wrong = real.labels.clone()
+    wrong[:10] = (wrong[:10] + 1) % 10
+    kept = number_reader.stock(real.images, wrong)
+    assert kept.images.equal(real.images[10:])
+    assert kept.labels.equal(real.labels[10:])
     assert real.slant.equal(attributes.slant(real.images))
     assert real.thickness.equal(attributes.thickness(real.images))
 
@@ -144,30 +137,21 @@ def test_a_wrong_missing_or_added_digit_makes_a_number_misread(real):
     pieces = lambda strip: number_reader.process(strip, thinned=False)
     added = lambda strip: [*pieces(strip), np.zeros((28, 28))]
     assert number_reader.test(pieces, real, Condition(), most=50).rate <= 0.06
-    assert number_reader.test(lambda strip: [], real, Condition(), most=50) == Tally(50, 50)
     assert number_reader.test(added, real, Condition(), most=50) == Tally(50, 50)
-    assert number_reader.test(pieces, real, Condition(length=1), 100).of == 100
     assert number_reader.test(lambda strip: pieces(strip)[:3], real, Condition(length=4), 20) == Tally(20, 20)
 
 
 def test_each_digit_is_used_once_and_the_seed_decides_the_numbers():
     stock = number_reader.Stock(bar().repeat(7, 1, 1, 1), torch.arange(7), torch.zeros(7), torch.ones(7))
-
-    def strips(condition, *arguments):
-        seen = []
-        number_reader.test(lambda strip: seen.append(strip) or [], stock, condition, *arguments)
-        return np.stack(seen)
-
-    assert len(strips(Condition(length=3), 200)) == 2
-    first, again, other = (strips(Condition(noise=0.2), 3, seed) for seed in (0, 0, 1))
-    assert (first == again).all()
-    assert not np.allclose(first, other)
+    assert number_reader.test(lambda strip: [], stock, Condition(length=3)) == Tally(2, 2)
+    runs = [[], [], []]
+    for strips, seed in zip(runs, (0, 0, 1), strict=True):
+        number_reader.test(lambda strip, seen=strips: seen.append(strip) or [], stock, Condition(noise=0.2), 3, seed)
+    assert np.array_equal(runs[0], runs[1])
+    assert not np.allclose(runs[0], runs[2])
 
 
 def test_the_interval_is_wilsons_at_95_percent():
-    n, p, z = 40, 3 / 40, 1.959964
-    middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-    half *= math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert Tally(3, 40).interval() == pytest.approx((middle - half, middle + half), abs=1e-6)
+    assert Tally(3, 40).interval() == pytest.approx((0.02584, 0.19864), abs=1e-4)
     assert Tally(0, 0).interval() == (0, 1)
     assert math.isnan(Tally(0, 0).rate)
