@@ -14,7 +14,7 @@ from PIL import Image
 from gan_lib import checkpoint, data, files, latent, recipes
 from gan_lib.playground import page
 from tests.browser.lab import until
-from tests.playground.test_page import computed
+from tests.playground.test_page import compute
 from tools import make_playground
 
 CANVAS = """canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)
@@ -436,9 +436,9 @@ def test_the_committed_page_shows_pytorchs_pixels_at_every_moment(visit):
     for i, moment in enumerate(tab.read(make_playground.NAME, "moments")):
         tab.slider("training").fill(str(i))
         pixels, z = tab.pixels(), np.array(tab.z)
-        image = computed(moment["layers"], z * 4 / np.linalg.norm(z))
+        image = compute(moment["layers"], z * 4 / np.linalg.norm(z))
         assert gap(pixels, ((image.reshape(-1) + 1) * 127.5).round().clip(0, 255)) <= 1
-        logit = computed(moment["discriminator"]["layers"], (pixels / 127.5 - 1).reshape(28, 28, 1)).item()
+        logit = compute(moment["discriminator"]["layers"], (pixels / 127.5 - 1).reshape(28, 28, 1)).item()
         shown = re.match(r"Logit (.*?):", tab.page.locator("#opinion-text").inner_text())[1]
         assert float(shown.replace("−", "-")) == pytest.approx(logit, abs=0.006)
 

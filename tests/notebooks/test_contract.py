@@ -44,10 +44,7 @@ def replace(tag, old, new):
 
 
 def append(tag, more):
-    def change(notebook):
-        find(notebook, tag).source += more
-
-    return change
+    return lambda notebook: find(notebook, tag).update(source=find(notebook, tag).source + more)
 
 
 def update(tag, **values):
@@ -68,24 +65,18 @@ def show(*outputs):
     return lambda notebook: find(notebook, "nbval-check-output").outputs.extend(outputs)
 
 
-def drop(tag, n=1):
-    """Remove n cells from the first with this tag on."""
+def splice(place, n, *cells):
+    """Remove n cells, from an index or the first cell with a tag on, and put others there."""
 
     def change(notebook):
-        start = notebook.cells.index(find(notebook, tag))
-        del notebook.cells[start : start + n]
+        at = place if isinstance(place, int) else notebook.cells.index(find(notebook, place))
+        notebook.cells[at : at + n] = cells
 
     return change
 
 
 def insert(place, *cells):
-    """Put cells at an index, or before the first cell with a tag."""
-
-    def change(notebook):
-        at = place if isinstance(place, int) else notebook.cells.index(find(notebook, place))
-        notebook.cells[at:at] = cells
-
-    return change
+    return splice(place, 0, *cells)
 
 
 def swap(one, other):
@@ -130,14 +121,15 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("first_cell", "T4", replace("title", "T4-class ", "")),
     ("markdown", "second title", append("close", "\n\n# Once more")),
     ("opening", "tagged", swap("imports", "parameters"), retag("derived"), insert(7, code("", "imports"))),
-    ("opening", "differs", append("bootstrap", " pandas"), append("bootstrap", contract.SEARCHES)),
-    ("opening", "differs", append("imports", "\nimport optuna")),
+    ("opening", "differs", append("bootstrap", " pandas"), append("imports", "\nimport optuna")),
+    ("opening", "differs", append("bootstrap", contract.SEARCHES)),
     ("opening", "more than import", append("imports", "\nsheep = 7")),
-    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = 2 * steps  # derived")),
-    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = [1]  # a list")),
-    ("opening", "`name = 3  # why`: more", append("parameters", "\nmore = 2")),
+    *[
+        ("opening", "`name = 3  # why`: more", append("parameters", f"\nmore = {value}"))
+        for value in ("2 * steps  # derived", "[1]  # a list", "2")
+    ],
     ("opening", "(none)", update("parameters", source="")),
-    ("code_cells", "not 15 to 30", drop("compare", 8), insert(8, *[text("More."), code("None")] * 20)),
+    ("code_cells", "not 15 to 30", splice("compare", 8), insert(8, *[text("More."), code("None")] * 20)),
     ("code_cells", "more than 25", append("outcome", "\n" * 26)),
     ("code_cells", "median", lengthen_cells),
     ("code", "no text", insert(9, code("None")), insert(-4, code("None")), insert(-6, code("None"))),
@@ -149,7 +141,7 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("code", "!pip", append("imports", "\n!pip install sheep")),
     ("code", "%%time", update("nbval-check-output", source="%%time\n1")),
     ("code", "NBVAL_SKIP", append("outcome", "\n# NBVAL_SKIP")),
-    ("prediction", "rrrrrC", drop("predict")),
+    ("prediction", "rrrrrC", splice("predict", 1)),
     ("prediction", "PP", insert("predict", text("And seven times six?", "predict"))),
     ("prediction", "Pr", insert(-2, text("And seven times six?", "predict"))),
     ("prediction", "PC", swap("nbval-check-output", "compare")),
@@ -158,14 +150,15 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("markdown", "close", replace("hint", "</details>", "")),
     ("markdown", "<summary>", replace("hint", "</summary>\n\n", "</summary>\n")),
     ("markdown", "<summary>", replace("compare", "<summary>Answer</summary>", "")),
-    ("static_pictures", "widgets.explore(", append("derived", "\nwidgets.explore(sampler)")),
-    ("static_pictures", "widgets.live(", append("derived", "\nwidgets.live(game, world, picture=picture)")),
-    ("code", "lesson_02", append("derived", '\nout = "runs/lesson_02"')),
-    ("code", "lesson_one", append("derived", '\nout = "runs/lesson_one"')),
-    ("exercises", "1 exercises", drop("exercise-text", 5)),
+    *[
+        ("static_pictures", f"{name}(", append("derived", f"\n{name}(game)"))
+        for name in ("widgets.explore", "widgets.live")
+    ],
+    *[("code", f"lesson_{n}", append("derived", f"\nout = 'runs/lesson_{n}'")) for n in ("02", "one")],
+    ("exercises", "1 exercises", splice("exercise-text", 5)),
     ("exercises", "5 exercises", insert("exercise-text", *3 * EXERCISE)),
     ("exercises", "'exercise'", insert(8, *EXERCISE[:2])),
-    ("exercises", "'solution'", drop("hint")),
+    ("exercises", "'solution'", splice("hint", 1)),
     ("exercises", "'check'", swap("hint", "solution")),
     ("exercises", "difficulty", replace("exercise-text", "●●○○○", "●●○○"), replace("exercise-text", "●●○○○", "○○○○○")),
     ("exercises", "minutes", replace("exercise-text", "3 minutes", "a while")),
@@ -188,14 +181,10 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("outcome", "0 cells", retag("outcome")),
     ("outcome", "flat JSON object", update("outcome", outputs=[stdout('{"sheep": [7]}')])),
     ("outcome", "is empty", update("outcome", outputs=[stdout("{}")])),
-    ("wording", "'Simply'", append("close", " Simply count them.")),
-    ("wording", "'just'", append("close", " You just count them.")),
-    ("wording", "'obviously'", append("imports", "  # obviously")),
-    ("wording", "'🐑'", append("close", " 🐑")),
-    ("wording", "'✨'", append("close", " ✨")),
-    ("wording", "'netG'", append("outcome", "\nnetG = None")),
-    ("wording", "'nz'", append("close", " Here nz is the length of z.")),
-    ("wording", "'TIME_CPU'", replace("title", "1 minute", "TIME_CPU, that is 1 minute")),
+    *[
+        ("wording", repr(word), append("close", f" You {word} count."))
+        for word in ("Simply", "just", "obviously", "🐑", "✨", "netG", "nz", "TIME_CPU", "TODO")
+    ],
     ("wording", "'TODO'", append("outcome", "  # TODO")),
     ("markdown", "alternative text ''", replace("title", "![Two white sheep on a black field]", "![]")),
     ("markdown", "lessons/one.png", replace("title", "lessons/01.png", "lessons/one.png")),
@@ -220,11 +209,16 @@ BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it:
     ("outputs", "10 × 1700", show(example.png(10, 1700))),
     ("outputs", "no text", update("nbval-check-output", outputs=[])),
     ("outputs", "no text", update("nbval-check-output", outputs=[example.png()])),
-    ("figures_are_shown", "1 figures", append("imports", "\n_, ax = plt.subplots()")),
-    ("figures_are_shown", "1 figures", append("imports", "\nplotting.save_figure(plotting.grid(images), 'hero.png')")),
-    ("figures_are_shown", "1 figures", append("imports", "\nplotting.curves(records, reference='mlp')")),
-    ("outputs", "'results'", append("imports", "\ndisplay(Markdown(tables.bundled()))")),
-    ("outputs", "'stacked'", append("imports", '\ndisplay(Markdown(tables.bundled("stacked")))')),
+    *[
+        ("figures_are_shown", "no picture", append("imports", f"\n{line}"))
+        for line in (
+            "_, ax = plt.subplots()",
+            "plotting.curves(records)",
+            "plotting.save_figure(plotting.grid(images), name)",
+        )
+    ],
+    ("outputs", "'results'", append("imports", "\ntables.bundled()")),
+    ("outputs", "'stacked'", append("imports", '\ntables.bundled("stacked")')),
 ]
 
 
