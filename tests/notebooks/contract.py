@@ -5,6 +5,7 @@
 
 import ast
 import base64
+import copy
 import io
 import json
 import re
@@ -372,8 +373,8 @@ def wording(lesson, cell):
 
 @rule
 def file(lesson):
-    """Named NN_verb_object.ipynb, at most 1.5 MB, no path of one machine; a valid notebook of format 4.5 whose cells have ids,
-    for the usual kernel, run from top to bottom. The only metadata are tags and what `refresh` leaves.
+    """Named NN_verb_object.ipynb, at most 1.5 MB, no path of one machine, no attachments; a valid notebook of format 4.5, run
+    from top to bottom, that `refresh` would write in the same way.
     """
     if not re.fullmatch(r"\d\d(_[a-z]+)+\.ipynb", lesson.path.name):
         yield f"the name {lesson.path.name} is not of the form NN_verb_object.ipynb"
@@ -382,19 +383,14 @@ def file(lesson):
     machine = r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp|private|mnt|content|opt)/\w|\b[A-Z]:\\\\|file:/{3}"
     if found := re.search(machine, lesson.text):
         yield f"the path of a machine: {lesson.text[found.start() : found.end() + 30]!r}"
+    if lesson.notebook.nbformat_minor < 5:
+        yield "not of format 4.5, in which cells have ids"
     try:
         nbformat.validate(json.loads(lesson.text))
-    except nbformat.ValidationError as error:
+        if lesson.text != nbformat.writes(lessons.scrub(copy.deepcopy(lesson.notebook), ROOT)) + "\n":
+            yield "differs from what `python tools/lessons.py refresh` writes"
+    except (nbformat.ValidationError, ValueError) as error:
         yield str(error).splitlines()[0]
-    if not all(cell.get("id") for cell in json.loads(lesson.text)["cells"]):
-        yield "a cell has no id: save it in format 4.5"
-    if lesson.notebook.metadata.get("kernelspec") != lessons.NOTEBOOK_METADATA["kernelspec"]:
-        yield f"the kernel is {lesson.notebook.metadata.get('kernelspec')}"
-
-    if names := lesson.notebook.metadata.keys() - lessons.NOTEBOOK_METADATA.keys():
-        yield f"metadata of the notebook: {sorted(names)}"
-    if names := set().union(*(cell.metadata.keys() for cell in lesson.cells)) - {"tags"}:
-        yield f"metadata of cells: {sorted(names)}"
     if any(cell.get("attachments") for cell in lesson.cells):
         yield "a cell has attachments"
     counts = [cell.execution_count for cell in lesson.code]
@@ -404,8 +400,8 @@ def file(lesson):
 
 @rule_for("code")
 def outputs(lesson, cell):
-    """Outputs of this run without errors, stderr, widgets (without state they show as errors) and the repr of objects; PNG
-    pictures of at most 1,200 × 1,600 pixels; text to compare where nbval compares; bundled tables as they are today.
+    """Outputs of this run without errors, stderr and the repr of objects; PNG pictures of at most 1,200 × 1,600 pixels; text to
+    compare where nbval compares; bundled tables as they are today.
     """
     for output in cell.outputs:
         data, text = output.get("data", {}), text_of(output)
@@ -413,8 +409,6 @@ def outputs(lesson, cell):
             yield "has an output of another run"
         if output.output_type == "error" or output.get("name") == "stderr":
             yield f"failed or warned: {(output.get('evalue') or text)[:100]!r}"
-        if lessons.WIDGET in data:
-            yield "stores a widget"
         if found := re.search(r"<[\w.]+[^<>]*\bat 0x\w+>|<Axes[^>]*>|<matplotlib[^>]*>|<BarContainer[^>]*>", text):
             yield f"shows the object {found.group()!r}"
         if kinds := {kind for kind in data if kind.startswith("image/")} - {"image/png"}:
