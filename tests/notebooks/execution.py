@@ -30,7 +30,6 @@ class Run(NamedTuple):
 
     report: str  # what nbval printed if a cell failed, otherwise ""
     verdicts: dict  # {(number of the exercise, kind of the answer): (status, reason)}
-    work: dict  # the computation of the lesson's own cells: {"inputs" of layers, "updates" by optimisers}
 
 
 def parameters(path):
@@ -62,14 +61,12 @@ def answers(exercise, wrong=WRONG):
 
 
 def add_probes(path, notes, wrong):
-    """Add a cell after each check that tries all answers, and two cells that count what the lesson computes."""
+    """Add a cell after each check that tries all answers."""
     lesson = contract.Lesson(path)
     for i, exercise in enumerate(lesson.exercises, 1):
         after = next(j for j, cell in enumerate(lesson.cells, 1) if cell is exercise.check)
         arguments = f"globals(), {answers(exercise, wrong)!r}, {exercise.check.source!r}, {i}, {str(notes)!r}"
         lesson.cells.insert(after, new_code_cell(f"{PROBE}.probe({arguments})"))
-    lesson.cells.insert(0, new_code_cell(f"{PROBE}.start_counting()"))
-    lesson.cells.append(new_code_cell(f"{PROBE}.note({str(notes)!r}, work={PROBE}.WORK)"))
     nbformat.write(lesson.notebook, path)
 
 
@@ -95,11 +92,8 @@ def run(path, folder, wrong=WRONG):
         cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     noted = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()] if notes.exists() else []
-    return Run(
-        report=done.stdout + done.stderr if done.returncode else "",
-        verdicts={(n["exercise"], n["kind"]): (n["status"], n["reason"]) for n in noted if "kind" in n},
-        work=next((n["work"] for n in noted if "work" in n), {}),
-    )
+    verdicts = {(exercise, kind): (status, reason) for exercise, kind, status, reason in noted}
+    return Run(done.stdout + done.stderr if done.returncode else "", verdicts)
 
 
 @functools.cache

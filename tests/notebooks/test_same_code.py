@@ -35,7 +35,9 @@ def binds(node):
     """The names that a statement binds by def, class, import or assignment."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return contract.defined(ast.Module([node], []))
+    targets = node.targets if isinstance(node, ast.Assign) else filter(None, [getattr(node, "target", None)])
+    names = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names | {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else names
 
 
 def needs(node):
@@ -106,6 +108,12 @@ def same_net(make):
     return compare
 
 
+def assert_same_weights(mine, theirs, atol=0):
+    """Two dicts hold a generator and a discriminator with the same weights."""
+    for net in ("generator", "discriminator"):
+        torch.testing.assert_close(mine[net].state_dict(), theirs[net].state_dict(), rtol=0, atol=atol)
+
+
 def same_steps(lesson, name):
     """Three iterations of lesson 02's two steps give the losses and the weights of `training`'s steps."""
     names = ("generator", "discriminator", "d_optimizer", "g_optimizer", "discriminator_step", "generator_step")
@@ -121,8 +129,7 @@ def same_steps(lesson, name):
         torch.testing.assert_close(mine["discriminator_step"](real, z), d_loss)
         g_loss = training.generator_step(game, real, game.generator(z))
         torch.testing.assert_close(mine["generator_step"](z), g_loss)
-    for net in ("generator", "discriminator"):
-        torch.testing.assert_close(mine[net].state_dict(), getattr(game, net).state_dict(), rtol=0, atol=1e-5)
+    assert_same_weights(mine, vars(game), atol=1e-5)
     assert not mine["generator"][0].weight.equal(world(lesson, "generator", device=CPU)["generator"][0].weight)
 
 
@@ -138,16 +145,13 @@ def same_distance(lesson, name):
 
 def same_moves(lesson, name):
     """Lesson 00's moves are the steps of `training`, each on new points and new noise."""
-    mine, theirs = (
-        training.Game(*seeded(toys.nets, 2, 2, 8), latent_dim=2, batch_size=16, gamma=0.25, g_lr=0.02, d_lr=0.01)
-        for _ in range(2)
-    )
+    settings = {"latent_dim": 2, "batch_size": 16, "gamma": 0.25, "g_lr": 0.02, "d_lr": 0.01}
+    mine, theirs = (training.Game(*seeded(toys.nets, 2, 2, 8), **settings) for _ in range(2))
     world(lesson, name)[name](mine, toys.ring(), "DDG")
     for step in (training.discriminator_step, training.discriminator_step, training.generator_step):
         real, z = toys.ring().sample(16, theirs.rng), theirs.noise(16)
         step(theirs, real, theirs.generate(z))
-    for net in ("generator", "discriminator"):
-        torch.testing.assert_close(getattr(mine, net).state_dict(), getattr(theirs, net).state_dict(), rtol=0, atol=0)
+    assert_same_weights(vars(mine), vars(theirs))
 
 
 SAME = {

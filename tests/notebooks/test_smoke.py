@@ -1,4 +1,4 @@
-"""Every lesson runs from top to bottom with three steps; outputs that must be the same everywhere are compared."""
+"""Every lesson runs from top to bottom with three steps, and prints what it must print everywhere."""
 
 import pytest
 
@@ -9,11 +9,8 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 
 @each_lesson
-def test_lesson_runs_and_computes_little(lesson):
-    run = execution.run_once(lesson.path)
-    assert run.report == ""
-    assert run.work.get("inputs", 0) < 4_000_000  # of layers
-    assert run.work.get("updates", 0) < 3000  # by optimisers
+def test_lesson_runs(lesson):
+    assert execution.run_once(lesson.path).report == ""
 
 
 @each_lesson
@@ -27,17 +24,8 @@ def test_smoke_parameters_are_parameters_of_lessons():
     assert execution.SMOKE.keys() <= set().union(*(execution.parameters(lesson.path) for lesson in LESSONS))
 
 
-def test_outputs_are_compared_somewhere():
-    assert any("nbval-check-output" in contract.tags(cell) for lesson in LESSONS for cell in lesson.code)
-
-
 # The mechanism, on the example
 
-WORK = """import torch
-
-net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())
-net(torch.ones(6, 3)).sum().backward()
-torch.optim.SGD(net.parameters(), 0.1).step()"""
 DATA = """from pathlib import Path
 from gan_lib.data import cache_folder
 
@@ -67,9 +55,8 @@ def run_example(folder, sources, replaced=()):
 
 
 def test_example_runs(tmp_path):
-    run = run_example(tmp_path, [WORK, DATA])
+    run = run_example(tmp_path, [DATA])
     assert run.report == ""
-    assert run.work == {"inputs": 2 * 6, "updates": 1}
     assert len(run.verdicts) == 16
     assert run.verdicts[1, "stub"] == run.verdicts[2, "stub"] == ("not tried yet", "")
     assert run.verdicts[1, "solution"] == run.verdicts[2, "solution"] == ("right", "")
