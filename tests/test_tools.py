@@ -219,7 +219,7 @@ def test_seeds_run_a_lesson_once_for_each_and_note_its_outcomes(tmp_path):
             for tag, source in (("parameters", "seed = 7"), ("outcome", outcome))
         ]
         nbformat.write(new_notebook(cells=cells, metadata=lessons.NOTEBOOK_METADATA), lesson)
-        [results] = lessons.run_seeds(lessons.find(root, ["01"]), root, 60, range(seeds))
+        results = lessons.run(lessons.find(root, ["01"]), root, 60, range(seeds))
         assert bool(results[0].errors) == (outcome == "raise OSError")
         assert json.loads(noted.read_text()) == expected  # after an error, as it was before
 

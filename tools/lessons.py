@@ -158,26 +158,21 @@ def renew(results, root):
 
 
 def run(notebooks, root, timeout, seeds=None):
-    """Run each lesson with its own seed, or once for each of `seeds`. Yields a lesson's results."""
+    """Run each lesson with its own seed, or once for each of `seeds`.
+
+    With seeds, the outcomes are written to tests/notebooks/seeds.json: {lesson: {key: [five]}}. The bounds of outcomes.toml
+    are derived from these. A lesson with a failed run keeps its old entry.
+    """
+    path, results = root / "tests" / "notebooks" / "seeds.json", []
     for notebook in (bar := tqdm(notebooks, unit="lesson")):
         bar.set_description(notebook.stem)
-        parameters = [{}] if seeds is None else [{"seed": seed} for seed in seeds]
-        yield [execute(notebook, root, timeout, each) for each in parameters]
-
-
-def run_seeds(notebooks, root, timeout, seeds=range(5)):
-    """Run each lesson once for each seed and write the outcomes to tests/notebooks/seeds.json: {lesson: {key: [five]}}.
-
-    The bounds of outcomes.toml are derived from these. A lesson with a failed run keeps its old entry.
-    """
-    path = root / "tests" / "notebooks" / "seeds.json"
-    for results in run(notebooks, root, timeout, seeds):
-        if not any(result.errors for result in results):
+        runs = [execute(notebook, root, timeout, {"seed": seed}) for seed in seeds or ()]
+        results += runs or [execute(notebook, root, timeout)]
+        if runs and not any(run.errors for run in runs):
             found = json.loads(path.read_text()) if path.exists() else {}
-            keys = results[0].outcome
-            found[results[0].notebook.stem] = {key: [result.outcome[key] for result in results] for key in keys}
+            found[notebook.stem] = {key: [run.outcome[key] for run in runs] for key in runs[0].outcome}
             path.write_text(json.dumps(found, indent=1) + "\n")
-        yield results
+    return results
 
 
 def table(results):
@@ -208,8 +203,8 @@ def main(arguments=None):
         parser.error(str(error))
 
     try:
-        run_each = run_seeds if options.command == "seeds" else run
-        results = [result for each in run_each(notebooks, options.root, options.execution_timeout) for result in each]
+        seeds = range(5) if options.command == "seeds" else None
+        results = run(notebooks, options.root, options.execution_timeout, seeds)
     except KeyboardInterrupt:
         logging.disable()  # otherwise asyncio reports the cell that was interrupted
         sys.exit("Stopped.")

@@ -9,6 +9,7 @@ import copy
 import inspect
 import symtable
 import textwrap
+from types import FunctionType
 
 import pytest
 import torch
@@ -177,12 +178,12 @@ def exported(lesson):
         if isinstance(node, ast.ImportFrom):
             exec(ast.unparse(node), namespace)
     modules = [module for module in namespace.values() if getattr(module, "__name__", "").startswith("gan_lib.")]
-    found = [(name, value) for module in modules for name, value in inspect.getmembers(module, is_definition)]
-    return {name: value for name, value in found if value.__module__.startswith("gan_lib.")}
-
-
-def is_definition(value):
-    return inspect.isfunction(value) or inspect.isclass(value)
+    found = {name: value for module in modules for name, value in vars(module).items()}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, FunctionType | type) and value.__module__.startswith("gan_lib.")
+    }
 
 
 def comparisons(lesson):
