@@ -59,11 +59,6 @@ def explorer(boxes):
     return boxes["explorer"]
 
 
-@pytest.fixture
-def dashboard(boxes):
-    return boxes["dashboard"]
-
-
 def images_of(box):
     return decode_all(box.inner_html())
 
@@ -205,7 +200,8 @@ def pause(box):
     return wait_for_line(box, "^paused at step")
 
 
-def test_start_trains_while_cells_run_and_pause_stops(page, dashboard):
+def test_start_trains_while_cells_run_and_pause_stops(page, boxes):
+    dashboard = boxes["dashboard"]
     line = start(dashboard)
     before = evaluate(page, "game.step")
     wait_for_line(dashboard, r"^step \d+ ·", other_than=line)
@@ -217,7 +213,8 @@ def test_start_trains_while_cells_run_and_pause_stops(page, dashboard):
 
 
 @pytest.mark.parametrize("player", ["D", "G"])
-def test_a_learning_rate_set_by_keyboard_acts_during_training(player, page, dashboard):
+def test_a_learning_rate_set_by_keyboard_acts_during_training(player, page, boxes):
+    dashboard = boxes["dashboard"]
     start(dashboard)
     rate = f"game.{player.lower()}_optimizer.param_groups[0]['lr']"
     before = evaluate(page, rate)
