@@ -95,7 +95,7 @@ def check_explorer(page, box, seed=None):
 # The explorer
 
 
-def test_keys_and_buttons_lead_to_what_the_pure_function_gives(page, explorer):
+def test_keys_and_buttons_give_the_picture_of_the_pure_function(page, explorer):
     assert check_explorer(page, explorer, seed=3) == ([0] * 8, 8, 0)
     press(explorer, 0, "ArrowRight")
     check_explorer(page, explorer, seed=3)

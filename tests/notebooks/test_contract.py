@@ -95,7 +95,7 @@ def data(kind, content):
 EXERCISE = example.exercise("double", "double = ...", "double = 2")
 HOME = "/".join(["", "home", "dolly"])  # in pieces, so that no file of ours names such a path
 LARGE = base64.b64encode(bytes(1_200_000)).decode()
-BROKEN = [  # (rule, part of its complaint, changes, each of which must earn it: functions of the notebook, or file names)
+BROKEN = [  # (rule, part of its complaint, changes that each cause it: functions of the notebook, or file names)
     ("file", "NN_verb_object", "01-sheep.ipynb"),
     ("file", "the path of a machine", show(stdout(f"saved to {HOME}/sheep.png"))),
     ("file", "the path of a machine", append("outcome", f'\npath = "{HOME}"')),
