@@ -7,10 +7,6 @@ import pytest
 from tests.browser import lab as jupyter
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-HOW = (
-    "no Chromium or Chrome here; the browser tests need one: `apt-get install chromium` on Debian, "
-    "or https://www.google.com/chrome"
-)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
@@ -25,7 +21,7 @@ def pytest_collection_modifyitems(items):
 def chromium():
     """A Chromium that Playwright drives."""
     if BROWSER is None:
-        pytest.skip(HOW)
+        pytest.skip("no Chromium or Chrome here; install one, for example with `apt-get install chromium` on Debian")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -36,7 +32,6 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    if BROWSER is None:
-        pytest.skip(HOW)
+    """A running JupyterLab."""
     with jupyter.start(tmp_path_factory.mktemp("lab")) as running:
         yield running

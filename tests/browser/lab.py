@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,17 +66,12 @@ def start(folder):
             cwd=folder, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
-        until(lambda: responds(lab) or process.poll() is not None, 60)
+        until(lambda: "is running at" in log.read_text() or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()
         yield lab
     finally:
         process.terminate()
         process.wait(30)
-
-
-def responds(lab):
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"{lab.url}/api/status", timeout=10):
-        return True
 
 
 def write(lab, name, *sources):

@@ -34,7 +34,7 @@ Count goats.
 - A. Shepherd, B. Dog 2014, [On counting](https://example.org/counting)
 
 ## Next
-Cows."""
+[Cows](02_count_the_cows.ipynb)"""
 WRONG = {
     "double": [("def double(n):\n    return n * n", "is 9"), ("def double(n):\n    return n + 2", "is 5")],
     "flock": [("flock = 6", "seven"), ("flock = [1] * 7", "seven")],
@@ -106,10 +106,11 @@ def make():
 
 
 def write(folder, notebook=None, name=NAME):
-    """Write the notebook, valid or not, and its picture to their places in a repository; return the notebook's path."""
+    """Write the notebook, valid or not, its picture and the next lesson in a repository; return the notebook's path."""
     path, picture = folder / "notebooks" / name, folder / "samples" / "lessons" / "01.png"
     for parent in (path.parent, picture.parent):
         parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(writes_json(notebook or make()), encoding="utf-8")
+    path.write_text(writes_json(notebook or make()) + "\n", encoding="utf-8")
+    (path.parent / "02_count_the_cows.ipynb").touch()
     Image.new("L", (28, 28)).save(picture)
     return path

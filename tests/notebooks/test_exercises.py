@@ -1,4 +1,4 @@
-"""Every exercise: its stub is not tried yet, its solution is right, and each planted wrong answer is told why."""
+"""Every exercise: its stub is not tried yet, its solution is right, and each wrong answer gets its reason."""
 
 import pytest
 
@@ -6,48 +6,34 @@ from tests.notebooks import contract, execution
 from tests.notebooks.wrong_answers import CHECKS, PLANTED, WRONG
 
 LESSONS = contract.all_lessons()
-EXERCISES = [(lesson, i, exercise) for lesson in LESSONS for i, exercise in enumerate(lesson.exercises, 1)]
+ANSWERS = [
+    pytest.param(lesson, i, exercise, kind, id=f"{lesson.number}-{exercise.check_name}-{kind}".replace(" ", "-"))
+    for lesson in LESSONS
+    for i, exercise in enumerate(lesson.exercises, 1)
+    for kind in execution.answers(exercise)
+]
 
 
-def expected(exercise, kind):
-    """The status that an answer must get, and a fragment of the reason."""
-    if kind.startswith("wrong "):
-        return "not yet", WRONG[exercise.check_name][int(kind.removeprefix("wrong ")) - 1][1]
-    return {"stub": "not tried yet", "solution": "right"}.get(kind, "not yet"), ""
-
-
-@pytest.mark.parametrize(
-    ("lesson", "i", "exercise", "kind"),
-    [
-        pytest.param(*entry, kind, id=f"{entry[0].number}-{entry[2].check_name}-{kind}".replace(" ", "-"))
-        for entry in EXERCISES
-        for kind in execution.answers(entry[2])
-    ],
-)
-def test_answer_is_told_how_it_stands(lesson, i, exercise, kind):
+@pytest.mark.parametrize(("lesson", "i", "exercise", "kind"), ANSWERS)
+def test_an_answer_gets_its_verdict(lesson, i, exercise, kind):
     status, reason = execution.run_once(lesson.path).verdicts[i, kind]
-    wanted, fragment = expected(exercise, kind)
-    assert status == wanted, reason
-    assert fragment in reason
+    assert status == {"stub": "not tried yet", "solution": "right"}.get(kind, "not yet"), reason
     assert bool(reason) == (status == "not yet")
+    if kind.startswith("wrong "):
+        assert WRONG[exercise.check_name][int(kind.removeprefix("wrong ")) - 1][1] in reason
 
 
-def test_every_check_used_is_there_and_every_check_there_is_used():
-    used = {lesson.path.stem[3:]: {exercise.check_name for exercise in lesson.exercises} for lesson in LESSONS}
-    assert used == {lesson: set(found) for lesson, found in CHECKS.items()}
-
-
-def test_every_check_has_a_section_of_wrong_answers():
-    assert {lesson: list(found) for lesson, found in PLANTED.items()} == {
-        lesson: list(found) for lesson, found in CHECKS.items()
+def test_the_checks_are_those_of_the_exercises_and_each_has_wrong_answers():
+    names = {lesson: list(found) for lesson, found in CHECKS.items()}
+    assert {lesson.path.stem[3:]: {each.check_name for each in lesson.exercises} for lesson in LESSONS} == {
+        lesson: set(found) for lesson, found in names.items()
     }
-    assert len(WRONG) == sum(map(len, CHECKS.values()))  # no name stands for two checks
+    assert {lesson: list(found) for lesson, found in PLANTED.items()} == names
+    assert len(WRONG) == sum(map(len, names.values()))  # no name stands for two checks
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_check_has_planted_wrong_answers(name):
-    assert len(WRONG[name]) >= 2
-    for code, fragment in WRONG[name]:
-        compile(code, name, "exec")
-        assert fragment.strip()
-    assert len({code for code, _ in WRONG[name]}) == len(WRONG[name])
+def test_a_check_has_different_wrong_answers(name):
+    codes, fragments = zip(*WRONG[name], strict=True)
+    assert len(set(codes)) == len(codes) >= 2
+    assert all(fragment.strip() for fragment in fragments)
