@@ -98,7 +98,7 @@ def read(path):
 
 
 def resume(path, device="cpu"):
-    """The `Game` saved in `path` with its recipe, ready to go on. Raises as `read`, `Checkpoint.recipe` and `load` do."""
+    """The `Game` saved in `path` with its recipe, ready to go on. Raises as `read`, `Checkpoint.recipe` and `check_fit` do."""
     return read(path).game(device)
 
 
@@ -159,7 +159,7 @@ def restore(game, saved):
 
 
 def of_run(folder):
-    """The checkpoints of the run in `folder`, in the order of their steps, which their names say; [] where there is none."""
+    """The checkpoints of the run in `folder`, sorted by the step in the file name; [] if there is none."""
     return sorted(Path(folder).glob("checkpoints/step_*.safetensors"), key=lambda path: int(path.stem[5:]))
 
 

@@ -145,15 +145,15 @@ def to_uint8(images):
 
 def batches(images, batch_size, *, seed=0, start=0):
     """Yield batches [batch_size, 1, 28, 28] in [-1, 1] from uint8 `images` [N, 28, 28] without end, as in `labelled_batches`."""
-    return (batch for (batch,) in labelled_batches((images,), batch_size, seed=seed, start=start))
+    return (batch for batch, _ in labelled_batches(images, batch_size, seed=seed, start=start))
 
 
 def labelled_batches(digits, batch_size, *, seed=0, start=0):
-    """Yield batches (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) from `Digits` without end.
+    """Yield (images [batch_size, 1, 28, 28] in [-1, 1], labels [batch_size]) without end; labels are None if `digits` are images.
 
     Each epoch is a new permutation; its last incomplete batch is dropped. Batch k, from `start` on, depends on `seed` and k only.
     """
-    images, *labels = digits
+    images, labels = digits if isinstance(digits, Digits) else (digits, None)
     if not 0 < batch_size <= len(images):
         raise UserError(f"batch_size must lie between 1 and the number of images ({len(images)}), not {batch_size}.")
     per_epoch = len(images) // batch_size
@@ -163,5 +163,5 @@ def labelled_batches(digits, batch_size, *, seed=0, start=0):
         order = torch.randperm(len(images), generator=rng, device=images.device)
         for chosen in order.split(batch_size)[start % per_epoch : per_epoch]:
             # index_select is faster than images[chosen]
-            yield to_range(images.index_select(0, chosen)), *(each.index_select(0, chosen) for each in labels)
+            yield to_range(images.index_select(0, chosen)), None if labels is None else labels.index_select(0, chosen)
         start = 0

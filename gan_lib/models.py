@@ -92,7 +92,7 @@ def mapped_generator(latent_dim=64, width=32):
 
 
 def plain_discriminator(width=32, channels=1):
-    """No BatchNorm, as gradient penalties need it. Without the hidden layer the logit would be a sum over patches."""
+    """No BatchNorm, as gradient penalties need it. The hidden layer lets the logit depend on combinations of patches."""
     return nn.Sequential(  #                                                              x [N, channels, 28, 28]
         nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #           [N, width, 14, 14]
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(0.2),  #          [N, 2 width, 7, 7]

@@ -34,10 +34,10 @@ class Recipe:
     loss: str = "non-saturating"  # a name in losses.LOSSES: binary cross-entropy on logits
     gamma: float = 0.0  # twice the weight of the gradient penalty; 0: none
     penalty: str = "R1 + R2"  # a name in losses.PENALTIES
-    penalty_every: int = 1  # computed in every k-th iteration it counts k times: it costs more than all else
+    penalty_every: int = 1  # compute it only in every k-th iteration, with weight k: it is the most expensive part
     batch_size: int = 64
     epochs: int = 20
-    g_lr: float = 2e-4  # as Radford et al.; thanks to the EMA, short runs gain from 1e-3 and more
+    g_lr: float = 2e-4  # as Radford et al.; with the EMA, short runs do better at 1e-3 or above
     d_lr: float = 2e-4
     anneal: bool = False  # learning-rate decay: see training.set_learning_rates
     betas: tuple = (0.5, 0.999)  # Adam's; β1 = 0.5 forgets old gradients faster, because the opponent changes

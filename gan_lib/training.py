@@ -1,6 +1,6 @@
 """One training run: a discriminator step, a generator step, the exponential moving average, and `train`, which repeats them.
 
-Written out by hand in lesson 02; this is the same code, kept.
+Lesson 02 writes these steps by hand. Here both share one batch of fakes.
 """
 
 import copy
@@ -49,7 +49,7 @@ class Game:
         self.step, self.seconds = 0, 0.0
 
     def noise(self, n):
-        """The next n latent vectors z [n, latent_dim] from N(0, 1); of these, the share of this process."""
+        """The next n latent vectors z [n, latent_dim] from N(0, 1). With several processes, only the rows of this one."""
         return torch.randn(n, self.latent_dim, generator=self.rng, device=self.device)[self.team.share]
 
     def generate(self, z, y=None):
@@ -152,7 +152,7 @@ def train(game, images, steps, record_every=100):
 
 
 def gradient_penalty(game, real, fake, y=None):
-    """gamma / 2 · `game.penalty` of D at these images; it counts k times in every k-th iteration, and is 0 in the others."""
+    """gamma / 2 · `game.penalty` of D, computed only in every k-th iteration, and then multiplied by k."""
     k = game.penalty_every
     if game.gamma == 0 or game.step % k:
         return 0.0
@@ -162,16 +162,14 @@ def gradient_penalty(game, real, fake, y=None):
 @torch.no_grad()
 def update_average(game):
     """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
-    decay = min(game.ema, (1 + game.step) / (10 + game.step))
-    average, generator = (
-        [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]  # not the batch count
-        for net in (game.average, game.generator)
-    )
-    torch._foreach_lerp_(average, generator, 1 - decay)
+    decay = min(game.ema, (1 + game.step) / (10 + game.step))  # warm-up: the first, bad weights are soon forgotten
+    both = zip(game.average.state_dict().values(), game.generator.state_dict().values(), strict=True)
+    pairs = [(average, now) for average, now in both if average.is_floating_point()]  # not BatchNorm's count of batches
+    torch._foreach_lerp_(*zip(*pairs, strict=True), 1 - decay)  # all tensors in one call
 
 
 def set_learning_rates(game):
-    """Set the optimisers to `game.rates`: constant, or with a `game.horizon` decaying linearly to 1 % after a quarter of it."""
+    """Constant `game.rates`; with a `game.horizon` constant for its first quarter, then a linear decay to 1 % at its end."""
     factor = 1.0 if game.horizon is None else min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
     for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
         optimizer.param_groups[0]["lr"] = factor * rate
@@ -183,16 +181,15 @@ def real_batches(game, images):
     `images` are uint8 [M, 28, 28] or, with labels, `data.Digits`: real is in [-1, 1]. Or they are a world, anything with
     `sample(n, rng)`: real is the next n points for a `torch.Generator`. Raises `UserError` for missing or unknown labels.
     """
+    if game.classes and (not isinstance(images, data.Digits) or images.labels.max() >= game.classes):
+        raise UserError(f"This game needs labels from 0 to {game.classes - 1}: use the digits of data.load().")
     if hasattr(images, "sample"):
-        batches = ((images.sample(game.batch_size, game.rng),) for _ in itertools.count())
+        batches = ((images.sample(game.batch_size, game.rng), None) for _ in itertools.count())
     else:
-        digits = images if isinstance(images, data.Digits) else (images,)
-        if game.classes and (len(digits) < 2 or digits.labels.max() >= game.classes):
-            raise UserError(f"This game needs labels from 0 to {game.classes - 1}: use the digits of data.load().")
-        digits = digits if game.classes else digits[:1]
-        batches = data.labelled_batches(digits, game.batch_size, seed=game.seed, start=game.step)
-    for real, *y in batches:
-        yield real[game.team.share], y[0][game.team.share] if y else None
+        images = images.images if isinstance(images, data.Digits) and not game.classes else images
+        batches = data.labelled_batches(images, game.batch_size, seed=game.seed, start=game.step)
+    for real, y in batches:
+        yield real[game.team.share], None if y is None else y[game.team.share]
 
 
 SIZES = ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every")

@@ -16,7 +16,7 @@ def concatenated_label(answer):
     yield got.shape != (4, 794), f"for 4 images its shape is {list(got.shape)}, not [4, 794]."
     yield got.equal(torch.cat([hot, pixels], 1)), "the label stands before the pixels; put it behind them."
     yield not got[:, :784].equal(pixels), "the first 784 numbers of a row are not the pixels of its image."
-    ones = got[:, 784:].argmax(1).tolist()
+    ones = got[:, 784:].float().argmax(1).tolist()
     yield not got[:, 784:].equal(hot), f"for the labels {labels.tolist()} the 1 stands at {ones}."
 
 
@@ -41,17 +41,18 @@ def projection_logit(answer):
 @check
 def class_by_latent(answer):
     """`answer(z)` → z [10 R, d] and labels [10 R] of a grid whose rows are the R latent vectors, and columns the labels."""
-    z, i = torch.arange(12.0).view(3, 4), torch.arange(30)
+    z = torch.arange(12.0).view(3, 4)
     got = call(answer, z.clone())
     yield not isinstance(got, tuple | list) or len(got) != 2, "it should return two tensors: z, and labels."
     points, labels = map(torch.as_tensor, got)
     shapes = f"{list(points.shape)} and {list(labels.shape)}, not [30, 4] and [30]"
     yield points.shape != (30, 4) or labels.shape != (30,), f"for 3 latent vectors the shapes are {shapes}."
     yield labels.is_floating_point(), "labels are whole numbers: torch.arange(10), not torch.arange(10.0)."
-    by_row, by_column = points.equal(z[i // 10]), points.equal(z[i % 3])
-    fast, slow = same(labels, i % 10), same(labels, i // 3)
-    yield by_column and fast, "z changes with every image of a row: use repeat_interleave to repeat each z ten times."
-    yield by_row and slow, "the labels change with every third image; in a row they go from 0 to 9."
-    yield by_column and slow, "that grid has a row for each digit; a row should have one z."
-    first = f"the z {(points[:10, 0] / 4).int().tolist()} and the labels {labels[:10].tolist()}"
-    yield not (by_row and fast), f"the first row has {first}."
+    which, by_row, by_column = (points[:, 0] / 4).tolist(), [i // 10 for i in range(30)], [i % 10 for i in range(30)]
+    got, thirds, every_third = labels.tolist(), [i // 3 for i in range(30)], [i % 3 for i in range(30)]
+    mixed, slow = which == every_third and got == by_column, which == by_row and got == thirds
+    yield mixed, "z changes with every image of a row: use repeat_interleave to repeat each z ten times."
+    yield slow, "the labels change with every third image; in a row they go from 0 to 9: repeat the whole range."
+    yield which == every_third and got == thirds, "that grid has a row for each digit; a row should have one z."
+    first = f"the z {[int(i) for i in which[:10]]} and the labels {got[:10]}"
+    yield which != by_row or got != by_column, f"the first row has {first}."

@@ -24,11 +24,12 @@ def largest_singular_value(answer):
     rng = torch.Generator().manual_seed(0)
     for m, n in ((3, 5), (6, 2)):
         weight = torch.randn(m, n, generator=rng)
-        got, largest = call(answer, weight, 100), torch.linalg.svdvals(weight)[0]
+        got, (largest, *_, smallest) = call(answer, weight, 100), torch.linalg.svdvals(weight)
         yield not math.isfinite(float(got)), "it overflows after a hundred rounds: scale v to length 1 in each round."
         yield same(got, largest**2, 1e-3), "that is its square, the largest eigenvalue of Wᵀ W."
         yield same(got, weight.norm(), 1e-3), "that is the Frobenius norm, which counts every direction."
         yield same(got, (weight @ torch.ones(n)).norm(), 1e-3), "that is |W v| for the first v: there is no iteration."
+        yield same(got, smallest, 1e-3), "that is the smallest singular value."
         yield not same(got, largest, 1e-3), f"for a [{m}, {n}] weight it gives {float(got):.3f}, not {largest:.3f}."
         yield same(call(answer, weight, 1), largest, 1e-4), "one round can't be exact: do you use `rounds`?"
 

@@ -28,8 +28,9 @@ def to_uint8(answer):
     kind = getattr(got, "dtype", type(got).__name__)
     yield kind != torch.uint8, f"the result should be a tensor of torch.uint8, not {kind}."
     yield got.shape != greys.shape, f"three images should have the shape {list(greys.shape)}, not {list(got.shape)}."
-    off, levels = (greys.int() - got.int()).unique().tolist(), greys[got != greys].unique().numel()
-    yield off == [0, 1], f"{levels} of the 256 grey levels come back one too dark: round before you convert."
+    off = (greys.int() - got.int()).unique().tolist()
+    dark = greys[got != greys].unique().numel()
+    yield off == [0, 1], f"{dark} of the 256 grey levels come back one too dark: round before you convert."
     yield off != [0], f"-1, 0 and 1 should become 0, 128 and 255; you are off by up to {max(off, key=abs)}."
     outside = torch.linspace(-1.5, 1.5, 784).view(1, 1, 28, 28)
     clipped = call(answer, outside.clone()).equal(data.to_uint8(outside))
@@ -48,8 +49,10 @@ def one_epoch(answer):
         for x in batches:
             wrong = x.shape != (10, 1, 28, 28) or not x.is_floating_point()
             yield wrong, f"a batch should be float [10, 1, 28, 28], not {x.dtype} {list(x.shape)}: see data.to_range."
-            yield x.abs().max() > 1, f"pixels go up to {x.abs().max():.0f}, not from -1 to 1: use data.to_range."
+            low, high = x.min(), x.max()
+            yield max(-low, high) > 1, f"pixels go from {low:.2f} to {high:.2f}, not from -1 to 1: use data.to_range."
         epochs.append(data.to_uint8(torch.cat(batches))[:, 0, 0].tolist())
-        yield len(set(epochs[-1])) < 50, "the 50 images are not all different: some came twice: use a permutation."
+        different = len(set(epochs[-1]))
+        yield different < 50, f"only {different} of 50 images are different, so some came twice: use a permutation."
         yield epochs[-1] == sorted(epochs[-1]), "the images come in the order of the file: shuffle them."
     yield epochs[0] == epochs[1], "two epochs have the same order: shuffle again at each call."

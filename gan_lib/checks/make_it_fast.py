@@ -18,7 +18,8 @@ def multiply_accumulates(answer):
         yield got == forward, "that is the forward pass alone."
         yield got == 2 * forward, "a backward pass has two products for each layer but the first, not one."
         yield got == 3 * forward, "the first layer's input is the images, which need no gradient."
-        yield got == n * (3 * sum(layers) - layers[-1]), "the first layer's input needs no gradient, not the last's."
+        last = n * (3 * sum(layers) - layers[-1])
+        yield got == last, "the input that needs no gradient is that of the first layer, not of the last."
         yield got == expected / n, "that is for one image; there are n."
         yield True, f"for n = {n} and widths {widths} it gives {got}, not {expected}."
 

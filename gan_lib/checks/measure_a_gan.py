@@ -32,13 +32,16 @@ def coverage_from_distances(answer):
     """`answer(distances, radii)` → the share of the rows of distances [N, M] with an entry below the row's radius."""
     rng = torch.Generator().manual_seed(0)
     distances, radii = torch.rand(40, 25, generator=rng), 0.08 * torch.rand(40, generator=rng)
-    inside, by_mean = (distances < radii.unsqueeze(1)).double(), (distances.mean(1) < radii).double().mean()
-    got, covered = torch.as_tensor(call(answer, distances.clone(), radii.clone())), inside.amax(1)
+    inside = distances < radii.unsqueeze(1)
+    covered, pairs = inside.any(1).double(), inside.double().mean()
+    by_mean = (distances.mean(1) < radii).double().mean()
+    got = torch.as_tensor(call(answer, distances.clone(), radii.clone())).double()
     yield got.numel() != 1, f"it should be one share, not {got.numel()} numbers."
     got, share = got.item(), covered.mean().item()
-    yield same(got, inside.amax(0).mean()), "that is the share of *fakes* near a real point: precision."
+    yield same(got, inside.any(0).double().mean()), "that is the share of *fakes* near a real point: precision."
     yield same(got, covered.sum()), "that is the number of covered real points; a share is the mean."
-    yield same(got, inside.mean()), "that is the share of all pairs; a real point counts once."
+    yield same(got, pairs), "that is the share of all pairs; a real point counts once, however many fakes are near."
+    yield same(got, 1 - share), "that is the share of real points without a fake near them."
     yield same(got, by_mean), "the distance to the *nearest* fake decides, not the mean over all fakes."
     yield not same(got, share), f"{covered.sum():.0f} of 40 real points are covered: {share:.2f}, not {got:.2f}."
 

@@ -25,10 +25,12 @@ def deskewing_shifts(answer):
         yield same(got, -expected, 1e-3), "with this sign the digit leans twice as much."
         yield same(got, -slope * rows, 1e-3), "the whole digit moves: count y from the centre of the ink."
         yield same(got, -slope * (rows - 13.5), 1e-3), "13.5 is the centre of the image; count y from that of the ink."
-        yield same(got, -cov / var_x * from_centre, 1e-3), "you divide by the variance of x; divide by that of y."
+        by_x, angle = -cov / var_x * from_centre, math.atan(slope)
+        yield same(got, by_x, 1e-3), "you divide by the variance of x; divide by that of y."
         yield same(got, -cov * from_centre, 1e-3), "that is the covariance; divide it by the variance of y."
-        angle = math.atan(slope) * from_centre
-        yield same(got, -angle, 1e-3), "an angle is not a slope: x grows by cov / var(y) for each row."
+        yield same(got, -angle * from_centre, 1e-3), "an angle is not a slope: x grows by cov / var(y) for each row."
+        degrees = -math.degrees(angle) * from_centre
+        yield same(got, degrees, 1e-3), "those are degrees; the shifts are in pixels."
         yield True, f"it shifts the top row by {got[0]:.2f} pixels; it should be {expected[0]:.2f}."
 
 
@@ -47,6 +49,6 @@ def half_a_batch(answer):
         yield not same(got_labels, labels[index]), "the labels are not those of the images: draw the indices once."
         generated = (index >= 120).sum().item()
         yield generated != n // 2, f"of {n} images {n // 2} should be generated, and {generated} are."
-    drawn = torch.stack([got[:, 0, 0] for got, _ in batches])
-    yield drawn[0].equal(drawn[1]), "it gives the same digits at each call; draw them at random."
-    yield drawn.unique().numel() < 150, "some digits are never drawn: draw from all images of a source."
+    yield batches[0][0].equal(batches[1][0]), "it gives the same digits at each call; draw them at random."
+    drawn = torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel()
+    yield drawn < 150, "some digits are never drawn: draw from all images of a source."

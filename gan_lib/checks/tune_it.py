@@ -17,9 +17,9 @@ def log_uniform(answer):
     yield not inside, f"between 1e-4 and 1e-1 it draws {got.min():.1e} to {got.max():.1e}."
     low, lowest = ((got < bound).double().mean() for bound in (1e-2, 1e-3))
     yield low < 0.2, "nine in ten are above 1e-2, the highest of three decades: draw the logarithm uniformly."
-    place = (got.sort().values / 1e-4).log() / math.log(1e3)  # in [0, 1]
-    even = same(place, (torch.arange(4000) + 0.5) / 4000, 0.05)
-    yield not even, f"a third should lie below 1e-3, and {lowest:.0%} do: draw the logarithm uniformly."
+    place, even = (got / 1e-4).log() / math.log(1e3), (torch.arange(4000) + 0.5) / 4000  # place: uniform in [0, 1]
+    uneven = (place.sort().values - even).abs().max() > 0.05
+    yield uneven, f"a third should lie below 1e-3, and {lowest:.0%} do: draw the logarithm uniformly."
     one, other = (torch.as_tensor(call(answer, 9, 1e-4, 1e-1)) for _ in range(2))
     yield one.equal(other), "it gives the same numbers at each call: draw them at random."
 
@@ -33,6 +33,7 @@ def variance_explained(answer):
     got, expected = call(answer, values, list(groups)), between / total
     yield same(got, 1 - expected, 1e-4), "that is the share within the groups, which the means do not explain."
     yield same(got, between, 1e-4), "that is a variance; divide it by the variance of all values."
+    yield same(got, math.sqrt(expected), 1e-4), "that is the square root; a share of the variance has none."
     yield same(got, unweighted / total, 1e-4), "large groups count more: take the group's mean for each value."
     yield same(got, fitted.var() / total, 1e-4), "one variance is divided by N, the other by N - 1; use the same."
     yield not same(got, expected, 1e-4), f"it gives {float(got):.3f}; it should be {expected:.3f}."
@@ -47,8 +48,9 @@ def expected_minimum(answer):
             continue
         yield same(got, -expected, tolerance), "the distance below the truth is positive: change the sign."
         yield same(got, of_one, tolerance), "twice the noise is twice the distance: multiply by sigma."
+        limit = sigma * math.sqrt(2 * math.log(n))
         yield same(got, sigma / n**0.5, tolerance), "that is the standard error of the mean; this is about the minimum."
-        yield same(got, sigma * math.sqrt(2 * math.log(n)), tolerance), "that is the limit for large n: draw n scores."
+        yield same(got, limit, tolerance), "that is the limit for large n; draw n scores many times instead."
         yield True, f"for n = {n} and sigma = {sigma:g} it gives {got:.2f}; it should be about {expected:.2f}."
 
 
@@ -64,6 +66,8 @@ def permutation_test(answer):
             continue
         for side in (gaps <= gaps[0] + 1e-9, gaps >= gaps[0] - 1e-9):
             yield same(got, side.double().mean()), "that is one-sided: count large differences in both directions."
-        yield same(got, (size > seen + 1e-9).double().mean()), "equal differences count too: at least as large."
+        larger = (size > seen + 1e-9).double().mean()
+        yield same(got, larger), "equal differences count too: count those that are at least as large."
+        yield same(got, 1 - expected), "that is the share of smaller differences."
         yield same(got, expected * len(gaps)), "that is a number of permutations; divide it by their total number."
         yield True, f"for {a} and {b} it gives {float(got):.3f}; it should be {expected:.3f}."
