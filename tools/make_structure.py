@@ -26,8 +26,7 @@ def read_imports(package=PACKAGE):
                 for alias in node.names:
                     inner = f"{start}.{alias.name}".removeprefix(".")
                     imported |= {inner, start} & names.keys()
-                    wings = start, inner  # each stands for what its __init__ imports
-                    imported |= {f"{wing}.{own}" for wing in wings for own in exports(package / wing)}
+                    imported |= {f"{inner}.{own}" for own in exports(package / inner)}  # a wing, by its __init__
         found[name] = imported - {name}
     return found
 
