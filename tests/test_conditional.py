@@ -55,13 +55,6 @@ def test_a_logit_adds_how_well_the_features_fit_the_label(images):
     torch.testing.assert_close(net(x, torch.tensor([2, 1])), torch.stack(expected), atol=1e-5, rtol=1e-5)
 
 
-def test_nets_without_the_linear_layer_are_refused():
-    with pytest.raises(UserError, match="must end in a linear layer, not in Conv2d"):
-        conditional.ProjectionDiscriminator(models.dcgan_discriminator(6))
-    with pytest.raises(UserError, match="must begin with a linear layer, not with Unflatten"):
-        dataclasses.replace(recipes.get("dcgan"), classes=10).game()
-
-
 @pytest.mark.parametrize("paired", [False, True])
 def test_both_steps_condition_g_and_d_on_the_labels_of_the_real_images(paired, new_game, digits):
     """In D's step, its penalty and G's step: real and fake have the same labels, each in the order of its images."""
@@ -77,13 +70,6 @@ def test_both_steps_condition_g_and_d_on_the_labels_of_the_real_images(paired, n
         real = data.to_uint8(inputs[0][0][:8])
         assert [label_of[image.numpy().tobytes()] for image in real] == labels.tolist()
         assert all(y.equal(labels.repeat(len(images) // 8)) for images, y in inputs)
-
-
-def test_a_conditional_game_without_its_labels_is_refused(game, digits):
-    for wrong in (digits.images, digits._replace(labels=digits.labels + 1)):
-        with pytest.raises(UserError, match="This game needs labels from 0 to 3"):
-            list(training.train(game, wrong, 1))
-    assert game.step == 0
 
 
 def test_a_game_that_is_not_conditional_ignores_labels(new_game, digits, state_of, differences):
@@ -107,8 +93,9 @@ def test_a_sampler_of_one_class_is_a_pure_function_of_z(game):
     close(sampler.sample(7, chunk=3), sampler(z, torch.tensor([0, 1, 2, 3, 0, 1, 2])))  # all classes in turn
 
 
-def test_labels_that_do_not_fit_are_refused(game, new_game):
+def test_nets_and_labels_that_do_not_fit_are_refused(game, new_game, digits):
     sampler, plain, z = game.sampler(), new_game().sampler(), torch.zeros(2, 5)
+    train = lambda images: list(training.train(game, images, 1))
     for call, message in [
         (lambda: sampler(z), r"is conditional: call sampler\(z, y\) with labels y, or sampler.of\(7\)\(z\)"),
         (lambda: sampler(z, torch.tensor([0, 1, 2])), r"labels of 2 z must have the shape \[2\], not \[3\]"),
@@ -118,9 +105,17 @@ def test_labels_that_do_not_fit_are_refused(game, new_game):
         (lambda: sampler(z, torch.tensor([0.0, 1.0])), "Labels are whole numbers from 0 to 3"),
         (lambda: plain.of(1), "This generator is not conditional"),
         (lambda: plain(z, torch.tensor([0, 1])), "This generator is not conditional"),
+        (lambda: train(digits.images), "This game needs labels from 0 to 3"),
+        (lambda: train(digits._replace(labels=digits.labels + 1)), "This game needs labels from 0 to 3"),
+        (lambda: new_game("dcgan", classes=10), "must begin with a linear layer, not with Unflatten"),
+        (
+            lambda: conditional.ProjectionDiscriminator(models.dcgan_discriminator(6)),
+            "end in a linear layer, not in Conv2d",
+        ),
     ]:
         with pytest.raises(UserError, match=message):
             call()
+    assert game.step == 0
 
 
 @pytest.mark.parametrize("shift", [0, 3])

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import checkpoint, data, hardware, recipes, runs, training
+from gan_lib import UserError, checkpoint, data, hardware, recipes, runs, training
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -65,16 +65,16 @@ def end_of(process, seconds=120):
 
 
 @pytest.mark.parametrize(
-    ("device", "cpu", "expected"),
+    ("device", "expected", "cpu"),
     [
-        ("cuda", {"avx512_bf16": True}, torch.float32),
-        ("cpu", {"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
-        ("cpu", {"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
-        ("cpu", {"avx512_bf16": False, "amx_bf16": False, "avx2": True}, torch.float32),
-        ("cpu", {"architecture": "aarch64"}, torch.float32),
+        ("cuda", torch.float32, {"avx512_bf16": True}),
+        ("cpu", torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}),
+        ("cpu", torch.bfloat16, {"avx512_bf16": False, "amx_bf16": True}),
+        ("cpu", torch.float32, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}),
+        ("cpu", torch.float32, {"architecture": "aarch64"}),
     ],
 )
-def test_bfloat16_is_used_where_the_hardware_has_it(device, cpu, expected, monkeypatch):
+def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
     assert hardware.fast_dtype(torch.device(device)) is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
@@ -134,9 +134,14 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     assert runs.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused():
+def test_unknown_devices_and_a_batch_that_cannot_be_shared_out_are_refused():
     with pytest.raises(ValueError, match="batch of 8 can't be shared out evenly to 3"):
         hardware.join(TINY.game(), hardware.Team(size=3))
+    for name in ("cuda:99", "tpu", ""):
+        with pytest.raises(UserError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
+            hardware.pick_device(name)
+    assert hardware.pick_device("cpu") == torch.device("cpu")
+    assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
 
 
 def test_a_process_by_itself_is_a_team_of_one(monkeypatch):

@@ -1,6 +1,7 @@
-"""Each loss and each penalty against its formula, written out with `math`, on logits that tell mistakes apart."""
+"""Each loss and each penalty against its formula, written out with `math`, on logits for which any mistake shows."""
 
 import math
+from statistics import fmean as mean
 
 import pytest
 import torch
@@ -15,11 +16,6 @@ LOG2, LOG4 = math.log(2), math.log(4)
 
 def sigmoid(a):
     return 1 / (1 + math.exp(-a))
-
-
-def mean(numbers):
-    numbers = list(numbers)
-    return sum(numbers) / len(numbers)
 
 
 def cross_entropy(real, fake):

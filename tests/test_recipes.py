@@ -33,9 +33,6 @@ def adam(game):
     return [(group["lr"], tuple(group["betas"])) for group in groups]
 
 
-# As described
-
-
 @pytest.mark.parametrize(
     ("name", "latent_dim", "hidden", "batch_size", "epochs", "end", "activation_of_d"),
     [("mlp-sigmoid", 128, 512, 32, 20, "SigmoidPixels", "ReLU"), ("mlp", 64, 256, 100, 200, "Tanh", "LeakyReLU")],
@@ -153,6 +150,7 @@ def test_every_recipe_trains_on_images_and_comes_back_from_json(name):
     newer = name in {"best", "cgan", *FAMILIES}
     assert newer or (game.loss, game.gamma) == (losses.LOSSES["non-saturating"], 0)
     assert newer == (game.horizon is not None)
+    assert game.sampler().truncation == recipe.truncation == (0.9 if name == "cgan" else 1.0)
     images = game.sampler().sample(3)
     assert images.shape == (3, 1, 28, 28)
     assert game.discriminator(images, *[torch.arange(3)] * (game.classes > 0)).shape == (3,)
@@ -189,18 +187,16 @@ def test_a_game_follows_from_its_seed_and_leaves_the_global_random_state_alone(n
     assert differences(state_of(one), state_of(RECIPES[name].game(seed=4))) != []
 
 
-# Pretrained generators
-
-
 @pytest.mark.parametrize("name", recipes.pretrained_names())
 def test_a_pretrained_generator_is_a_sampler_of_its_recipe(name):
     sampler = recipes.pretrained(name)
     images = sampler.sample(64)
-    assert sampler.latent_dim == RECIPES[name].latent_dim
+    assert (sampler.latent_dim, sampler.truncation) == (RECIPES[name].latent_dim, RECIPES[name].truncation)
     assert images.shape == (64, 1, 28, 28)
     assert -1 <= images.min() < -0.9 and 0.5 < images.max() <= 1
     assert not sampler.generator.training and not any(p.requires_grad for p in sampler.generator.parameters())
     alone = sampler.of(3) if sampler.classes else sampler
+    assert alone.truncation == sampler.truncation
     assert torch.allclose(alone(alone.noise(9))[4], alone(alone.noise(9)[4:5])[0], atol=1e-5)
 
 

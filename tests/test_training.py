@@ -28,9 +28,6 @@ def play(game, images, steps, **options):
     return [record._replace(seconds=0) for record in training.train(game, images, steps, **options)]
 
 
-# The steps
-
-
 @NETS
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("mover", ["discriminator", "generator"])
@@ -152,9 +149,6 @@ def test_weights_average_and_penalty_stay_float32(new_game, images):
     assert training.gradient_penalty(plain, real, fake).equal(training.gradient_penalty(fast, real, fake))
 
 
-# The learning rates
-
-
 def test_rates_are_constant_for_a_quarter_of_the_horizon_and_then_decay_to_a_hundredth(new_game, images):
     game = new_game(batch_size=48, anneal=True, g_lr=2e-3, d_lr=1e-3)
     game.horizon = 8
@@ -175,9 +169,6 @@ def test_new_rates_count_from_the_next_iteration_on(horizon, new_game, images):
         game.rates = (3e-3 / game.step, 7e-3)
     assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(3e-3 / 2)  # what was set after two steps
     assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(7e-3)
-
-
-# Worlds of points
 
 
 class Line:
@@ -211,9 +202,6 @@ def points_game(seed=0):
         )
 
 
-# The moving average
-
-
 def test_the_average_warms_up_and_then_keeps_its_decay(new_game):
     game = new_game(ema=0.9)
     for step, decay in [(0, 1 / 10), (1, 2 / 11), (40, 41 / 50), (80, 81 / 90), (81, 0.9), (5000, 0.9)]:
@@ -241,9 +229,6 @@ def test_the_average_of_a_run_is_that_of_its_generators_with_their_statistics(ne
     assert game.generator.training and not game.average.training
     assert not any(p.requires_grad for p in game.average.parameters())
     assert game.sampler().sample(3).equal(game.average(game.sampler().noise(3)))
-
-
-# The same seed, the same run
 
 
 @NETS
@@ -300,9 +285,6 @@ def test_train_prints_nothing_and_waits_for_the_device_only_at_records(new_game,
     play(new_game("dcgan"), images, 6, record_every=3)
     assert waits == ["tolist", "tolist"]
     assert capsys.readouterr() == ("", "")
-
-
-# Breaking off, going on, going wrong
 
 
 @pytest.mark.parametrize(
