@@ -95,7 +95,7 @@ LOSSES = {
 # Gradient penalties: gamma / 2 times a penalty is added to D's loss. BatchNorm in D would mix the input gradients of a batch.
 
 
-def slopes(discriminator, images):
+def input_gradients(discriminator, images):
     """Input gradients dD(x)/dx, D as logits, of images [N, ...], as [N, d]. They can be differentiated by D's weights."""
     images = images.detach().requires_grad_(True)
     (gradients,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
@@ -104,18 +104,18 @@ def slopes(discriminator, images):
 
 def r1_penalty(discriminator, real, fake):
     """mean |dD(x)/dx|², over the real images. Mescheder et al. 2018 (arXiv 1801.04406), eq. 9."""
-    return slopes(discriminator, real).square().sum(1).mean()
+    return input_gradients(discriminator, real).square().sum(1).mean()
 
 
 def r2_penalty(discriminator, real, fake):
     """mean |dD(G(z))/dG(z)|², over the fakes. Mescheder et al. 2018, eq. 10."""
-    return slopes(discriminator, fake).square().sum(1).mean()
+    return input_gradients(discriminator, fake).square().sum(1).mean()
 
 
 def zero_centred_penalties(discriminator, real, fake):
     """R1 + R2 in one pass; real and fake have the same shape [N, ...]."""
     check_pairs(real, fake)
-    return 2 * slopes(discriminator, torch.cat([real, fake])).square().sum(1).mean()  # a mean over 2 N
+    return 2 * input_gradients(discriminator, torch.cat([real, fake])).square().sum(1).mean()  # a mean over 2 N
 
 
 def one_centred_penalty(discriminator, real, fake):
@@ -126,7 +126,7 @@ def one_centred_penalty(discriminator, real, fake):
     check_pairs(real, fake)
     n = len(real)
     u = ((torch.arange(n, device=real.device) + 0.5) / n).view(n, *[1] * (real.ndim - 1))
-    return (slopes(discriminator, real.lerp(fake, u)).norm(dim=1) - 1).square().mean()
+    return (input_gradients(discriminator, real.lerp(fake, u)).norm(dim=1) - 1).square().mean()
 
 
 PENALTIES = {"R1": r1_penalty, "R2": r2_penalty, "R1 + R2": zero_centred_penalties, "WGAN-GP": one_centred_penalty}

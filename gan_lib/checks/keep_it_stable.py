@@ -41,7 +41,7 @@ def r1_penalty(answer):
         torch.manual_seed(0)
         discriminator, real = models.plain_discriminator(4), torch.randn(5, 1, 28, 28)
     got = torch.as_tensor(call(answer, discriminator, real.clone()))
-    gradients = losses.slopes(discriminator, real).detach()
+    gradients = losses.input_gradients(discriminator, real).detach()
     value, expected = got.item(), gradients.square().sum(1).mean().item()
     close = lambda wrong: math.isclose(value, wrong, rel_tol=1e-3)
     yield close(gradients.norm(dim=1).mean()), "that is the mean norm; R1 is the mean of the squared norm."

@@ -20,9 +20,9 @@ def stored(picture, kind="PNG", **settings):
     return file.getvalue()
 
 
-def drawing(ink=0, paper=255, mode="L"):
+def drawing(ink=0, background=255, mode="L"):
     """A large 5 in the upper left of a sheet, with a thick pen."""
-    sheet = Image.new(mode, (900, 700), paper)
+    sheet = Image.new(mode, (900, 700), background)
     lines = [(330, 120), (170, 120), (150, 270), (260, 250), (330, 310), (320, 410), (240, 460), (140, 430)]
     ImageDraw.Draw(sheet).line(lines, ink, 40, joint="curve")
     return sheet
@@ -36,7 +36,7 @@ ON_ITS_SIDE = Image.Exif()
 ON_ITS_SIDE[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
 BLACK, GREY = drawing(), drawing(40, 200)
 BLUE = drawing((0, 0, 160), (250, 240, 160), mode="RGB")
-PAPERS = {
+DRAWINGS = {
     "black on white": stored(BLACK),
     "white on black": stored(drawing(255, 0)),
     "blue on yellow": stored(BLUE, "JPEG"),
@@ -59,9 +59,9 @@ PAPERS = {
 }
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_a_drawn_digit_becomes_one_like_those_of_mnist(paper):
-    image = photograph.read(PAPERS[paper])
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawn_digit_becomes_one_like_those_of_mnist(name):
+    image = photograph.read(DRAWINGS[name])
     assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
     assert (image.min(), image.max()) == (-1, 1)
     assert evaluation.features_and_logits(image.unsqueeze(0))[1].argmax() == 5
@@ -71,7 +71,7 @@ def test_a_drawn_digit_becomes_one_like_those_of_mnist(paper):
     assert 10 <= columns[-1] - columns[0] + 1 < 20
     for weights in (ink.sum(0), ink.sum(1)):
         assert ((weights * torch.arange(28)).sum() / ink.sum()).item() == pytest.approx(14, abs=0.5)
-    assert (image - photograph.read(PAPERS["black on white"])).square().mean() < 0.01
+    assert (image - photograph.read(DRAWINGS["black on white"])).square().mean() < 0.01
 
 
 @pytest.mark.parametrize("inverted", [False, True])
