@@ -88,8 +88,7 @@ def draw(sampler, options):
     if text:
         n, columns = len(text) * (options.n or 1) if options.text else n, len(text)
         z = sampler.noise(-(-n // columns), options.seed)  # one for each row
-        digits = [handwriting.write(sampler, text, some).flatten(0, 1) for some in z.split(100)]
-        return torch.cat(digits)[:n], columns
+        return handwriting.write(sampler, text, z).flatten(0, 1)[:n], columns
     if options.digit is not None:
         sampler = sampler.of(options.digit)
     return sampler.sample(n, options.seed), 10 if sampler.classes == 10 else round(n**0.5)

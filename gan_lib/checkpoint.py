@@ -160,7 +160,8 @@ def restore(game, saved):
 
 def of_run(folder):
     """The checkpoints of the run in `folder`, sorted by the step in the file name; [] if there is none."""
-    return sorted(Path(folder).glob("checkpoints/step_*.safetensors"), key=lambda path: int(path.stem[5:]))
+    paths = Path(folder).glob("checkpoints/step_*.safetensors")
+    return sorted((path for path in paths if path.stem[5:].isdecimal()), key=lambda path: int(path.stem[5:]))
 
 
 def latest(folder):

@@ -163,9 +163,9 @@ def gradient_penalty(game, real, fake, y=None):
 def update_average(game):
     """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
     decay = min(game.ema, (1 + game.step) / (10 + game.step))  # warm-up: the first, bad weights are soon forgotten
-    both = zip(game.average.state_dict().values(), game.generator.state_dict().values(), strict=True)
-    pairs = [(average, now) for average, now in both if average.is_floating_point()]  # not BatchNorm's count of batches
-    torch._foreach_lerp_(*zip(*pairs, strict=True), 1 - decay)  # all tensors in one call
+    nets = game.average, game.generator  # BatchNorm's count of batches, an integer, is left out
+    averages, weights = ([t for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()] for net in nets)
+    torch._foreach_lerp_(averages, weights, 1 - decay)  # all tensors in one call
 
 
 def set_learning_rates(game):

@@ -96,6 +96,7 @@ def test_the_checkpoints_of_a_run_are_ordered_by_step(tmp_path):
     for step in ("0000002", "0000010", "10000000"):
         (tmp_path / "checkpoints" / f"step_{step}.safetensors").touch()
     (tmp_path / "checkpoints" / "best.safetensors").touch()
+    (tmp_path / "checkpoints" / "step_best.safetensors").touch()
     assert [path.stem[5:] for path in checkpoint.of_run(tmp_path)] == ["0000002", "0000010", "10000000"]
     assert checkpoint.latest(tmp_path).stem == "step_10000000"
     assert checkpoint.latest(tmp_path / "nowhere") is None

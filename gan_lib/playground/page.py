@@ -34,7 +34,7 @@ def write(path, sources=(), bits=12):
     A source is a pretrained recipe's name, a checkpoint file or a run's folder, which gives up to `MOMENTS` checkpoints. A
     weight takes `bits` bits, at most 16. Raises `UserError` for a source or a layer that the page can't take.
     """
-    sources = sources or [name for name in reversed(recipes.RECIPES) if name in recipes.pretrained_names()]
+    sources = sources or sorted(recipes.pretrained_names(), key=list(recipes.RECIPES).index, reverse=True)
     generators = {}
     for name, moments in map(read_source, sources):
         if name in generators:
