@@ -31,6 +31,11 @@ def test_a_right_answer_is_right():
     assert repr(doubles(lambda x: 2 * x)) == "Right."
 
 
+def test_only_a_right_answer_is_true():
+    """So a lesson goes on with `answer if checks.name(answer) else …`."""
+    assert [bool(doubles(answer)) for answer in (..., lambda x: x, lambda x: 2 * x)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

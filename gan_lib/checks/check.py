@@ -7,10 +7,13 @@ import torch
 
 
 class Verdict(NamedTuple):
-    """`status` is "right", "not yet" (then `reason` says why) or "not tried yet"."""
+    """`status` is "right", "not yet" (then `reason` says why) or "not tried yet". True only for "right"."""
 
     status: str
     reason: str = ""
+
+    def __bool__(self):
+        return self.status == "right"
 
     def __repr__(self):
         return {
