@@ -57,15 +57,10 @@ def rgb(images, columns=10):
     return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
 
 
-def tint(images, field, columns=10):
-    """Images [N, 1, 28, 28] in [-1, 1], red where `field` (same shape) is above 0 and blue where it is below: as `rgb`.
-
-    Full colour is the 99.5 % quantile of |field| of each image. Lesson 04 shows the input gradient of D with it.
-    """
-    scale = field.abs().flatten(1).quantile(0.995, dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
-    red, blue = (field / scale).clamp(0, 1), (-field / scale).clamp(0, 1)
-    grey = (images + 1) * (1 - red - blue) - 1
-    return rgb(torch.cat([grey + 2 * red, grey, grey + 2 * blue], 1), columns)
+def diverging(field, scale):
+    """A field [N, 1, 28, 28] as colours [N, 3, 28, 28]: white at 0, red at `scale` and above, blue at -`scale` and below."""
+    shade = (field / scale).clamp(-1, 1)
+    return torch.cat([1 + 2 * shade.clamp(max=0), 1 - 2 * shade.abs(), 1 - 2 * shade.clamp(min=0)], 1)
 
 
 def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):

@@ -10,7 +10,8 @@ import torch
 from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
-from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, tile
+from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
+from gan_lib.reference import means_until
 
 
 def subplots(width, height, columns=1, **options):
@@ -36,8 +37,9 @@ def grid(images, columns=10, ax=None, title=None, width=7):
 
 
 def rows(batches, labels, columns=10, ax=None):
-    """Show the first images of each of `batches`, as `grid` takes them, in a row beside its label."""
-    picture = np.concatenate([tile(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
+    """Show the first images of each of `batches`, as `grid` takes them or all [N, 3, 28, 28], in a row beside its label."""
+    paint = rgb if batches[0].shape[1] == 3 else tile
+    picture = np.concatenate([paint(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
     ax = subplots(7.8, 7 * picture.shape[0] / picture.shape[1]) if ax is None else ax  # 0.8 inches for the labels
     show(picture, ax)
     ax.set_anchor("E")  # the labels stand on the left
@@ -69,7 +71,8 @@ def curves(records, axes=None, reference=None):
 
     The dashed lines hold for the optimal D against perfect fakes: D = 1/2, and log 4 and log 2 for the cross-entropy losses
     (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1). `reference`, a `reference.Reference`, adds the bands of its runs
-    (mean ± 4 standard deviations) and a sentence that says where this run leaves them.
+    (mean ± 4 standard deviations) and a sentence that says where this run leaves them. The lines are then means over the same
+    steps as the bands, and the records are drawn pale.
     """
     axes = subplots(10, 3.2, 2) if axes is None else axes
     steps = [record.step for record in records]
@@ -82,11 +85,15 @@ def curves(records, axes=None, reference=None):
             ax.axhline(level, color=THEORY, linestyle="--", linewidth=1)
             ax.text(1.01, level, name, color=THEORY, va="center", fontsize=9, transform=ax.get_yaxis_transform())
         for field, color, label in lines:
-            ax.plot(steps, [getattr(record, field) for record in records], color=color, label=label)
+            values, until = [getattr(record, field) for record in records], steps
             if reference is not None:
+                ax.plot(steps, values, color=color, linewidth=0.6, alpha=0.4)
+                values = means_until(records, field, reference.steps)
+                until = reference.steps[: len(values)]
                 low, high = reference.band(field)
                 n = bisect(reference.steps, max(steps, default=0))
                 ax.fill_between(reference.steps[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
+            ax.plot(until, values, color=color, label=label)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
         finish(ax, xlabel="step", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
     if reference is not None:

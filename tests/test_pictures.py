@@ -44,16 +44,10 @@ def test_a_saved_picture_is_loaded_unchanged(tmp_path, images):
         assert (file.format, file.mode) == ("PNG", "L")
 
 
-def test_a_field_tints_images_red_above_zero_and_blue_below():
-    images, field = torch.full((2, 1, 28, 28), -0.2), torch.zeros(2, 1, 28, 28)
-    field[0, 0, 0, :3] = torch.tensor([3.0, -3.0, 1.5])
-    field[0, 0, 1] = 3.0  # so that 3 is the quantile
-    picture = pictures.tint(images, field, columns=2)
-    assert picture.shape == (32, 62, 3)
-    assert picture[2, 2].tolist() == [255, 0, 0]
-    assert picture[2, 3].tolist() == [0, 0, 255]
-    assert picture[2, 4].tolist() == pytest.approx([178, 51, 51], abs=1)  # half red, half of 102
-    assert picture[5, 5].tolist() == picture[2, 40].tolist() == [102, 102, 102]
+def test_a_field_is_white_at_zero_red_above_and_blue_below():
+    field = torch.tensor([0.0, 3.0, 9.0, -3.0, 1.5]).view(5, 1, 1, 1).expand(5, 1, 28, 28)
+    picture = pictures.rgb(pictures.diverging(field, scale=3.0), columns=5)
+    assert picture[2, 2::30].tolist() == [[255, 255, 255], [255, 0, 0], [255, 0, 0], [0, 0, 255], [255, 128, 128]]
 
 
 def test_three_channels_are_red_green_and_blue():

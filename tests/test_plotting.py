@@ -39,6 +39,8 @@ def test_rows_stand_below_each_other_beside_their_labels(images):
     assert (picture_of(ax) == pictures.tile(torch.cat([frame[:5] for frame in frames]), 5)).all()
     assert [label.get_text() for label in ax.get_yticklabels()] == labels
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
+    colour = plotting.rows([frame.expand(-1, 3, -1, -1) for frame in frames], labels, columns=5)
+    assert (picture_of(colour)[..., 2] == picture_of(ax)).all()
 
 
 def test_the_labels_of_rows_fit_into_the_saved_figure_which_stays_open_unless_it_is_closed(images, tmp_path):
@@ -90,10 +92,12 @@ def test_curves_hold_negative_losses_or_no_records(tmp_path):
     assert "too short" in axes[0].figure.get_suptitle()
 
 
-def test_curves_with_a_reference_have_bands_up_to_the_last_step_and_a_remark():
-    records = [Record(step, 100 * step, 1.0, 1.2, 1.1, 0.6, 0.4) for step in range(100, 1001, 100)]
+def test_curves_with_a_reference_are_means_over_its_steps_with_bands_up_to_the_last_and_a_remark():
+    records = [Record(step, 100 * step, 1.0, 1.2, 1.1 + step % 100, 0.6, 0.4) for step in range(50, 1001, 50)]
     quick = reference.Reference("mlp-quick")
     axes = plotting.curves(records, reference=quick)
+    [line] = [line for line in axes[0].get_lines() if line.get_label() == "g_loss"]
+    assert (list(line.get_xdata()), set(line.get_ydata())) == (list(range(100, 1001, 100)), {26.1})
     assert [len(ax.collections) for ax in axes] == [2, 2]
     for ax, field in zip(axes, ("d_loss", "d_real"), strict=True):
         low, high = quick.band(field)

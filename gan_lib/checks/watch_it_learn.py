@@ -1,49 +1,51 @@
-"""Checks of the lesson on watching a training run: log-spaced steps, the EMA of the weights, the input gradient."""
+"""Checks of the lesson on watching a training run: the warm-up of the EMA, the best checkpoint, the saliency map."""
 
 import torch
 
-from gan_lib import models, training
+from gan_lib import models
 from gan_lib.checks.check import NotTried, call, check, same
 
 
-@check
-def log_spaced(answer):
-    """`answer(first, last, n)` → n whole numbers, each the same factor times the one before."""
-    for first, last, n in ((1, 1000, 4), (10, 5120, 10), (10, 1000, 5), (3, 3000, 13)):
-        got = list(call(answer, first, last, n))
-        yield len(got) != n, f"for ({first}, {last}, {n}) it gives {len(got)} moments, not {n}."
-        evenly = [first + (last - first) * i / (n - 1) for i in range(n)]
-        yield same(got, evenly, 1), "the moments have equal distances; they should have equal ratios."
-        exact = [first * (last / first) ** (i / (n - 1)) for i in range(n)]
-        fractions = any(step != round(step) for step in got)
-        yield fractions and same(got, exact, 1e-6), "steps are whole numbers: round them."
-        expected = [round(step) for step in exact]
-        yield not same(got, expected), f"for ({first}, {last}, {n}) it should be {expected}, not {got}."
+def reference_share(n, ema, warm_up):
+    """The share of the initial weights in the EMA after n iterations, as `training.update_average` computes it."""
+    share = 1.0
+    for s in range(n):
+        share *= min(ema, (1 + s) / (10 + s)) if warm_up else ema
+    return share
 
 
 @check
-def exponential_moving_average(answer):
-    """`answer(weights, ema)` → the EMA of a list of tensors, as `training.update_average` computes it."""
-    rng = torch.Generator().manual_seed(0)
-    net, weights = torch.nn.Linear(3, 1, bias=False), [torch.randn(1, 3, generator=rng) for _ in range(31)]
-    for ema in (0.999, 0.6):
-        net.load_state_dict({"weight": weights[0]})
-        game = training.Game(net, torch.nn.Linear(1, 1), latent_dim=3, ema=ema)
-        constant = swapped = weights[0]
-        for step, now in enumerate(weights[1:]):
-            net.load_state_dict({"weight": now})
-            training.update_average(game)
-            game.step += 1
-            constant = torch.lerp(now, constant, ema)
-            swapped = torch.lerp(swapped, now, min(ema, (1 + step) / (10 + step)))
-        got = call(answer, [w.clone() for w in weights], ema)
-        if same(got, game.average.weight):
-            continue
-        plain = torch.stack(weights).mean(0)
-        yield same(got, plain), "that is the plain mean; it never forgets the noise of the first steps."
-        yield same(got, constant), "the decay is `ema` from the start; it should be min(ema, (1 + s) / (10 + s))."
-        yield same(got, swapped), "the two shares are swapped: the *old average* gets the share `decay`."
-        yield True, f"with ema {ema} it differs from the library's. Does s start at 0, and the average at `weights[0]`?"
+def share_of_the_start(answer):
+    """`answer(n, ema, warm_up)` → the share of the initial weights in the EMA after n iterations."""
+    for n, ema, warm_up in ((100, 0.99, False), (3, 0.999, True), (40, 0.6, True), (0, 0.9, True)):
+        got, expected = call(answer, n, ema, warm_up), reference_share(n, ema, warm_up)
+        yield warm_up and n and same(got, ema**n), "the warm-up changes nothing; see the decay in the text."
+        yield n and same(got, min(ema, n / (n + 9))), "that is the last decay; every iteration has one."
+        yield not same(got, expected), f"for n = {n} it should be {expected:.6f}. Does s start at 0?"
+
+
+def reference_choice(distances, measure_again):
+    """The step with the smallest distance, and its distance in a second measurement."""
+    step = min(distances, key=distances.get)
+    return step, measure_again(step)
+
+
+@check
+def best_checkpoint(answer):
+    """`answer(distances, measure_again)` → the step of the smallest distance, and a second measurement of that step alone."""
+    distances, asked = {100: 9.0, 200: 4.0, 300: 3.0, 400: 3.5, 500: 5.0}, []
+    again = {100: 9.5, 200: 3.1, 300: 3.8, 400: 3.9, 500: 5.2}
+    step, distance = call(answer, dict(distances), lambda step: asked.append(step) or again[step])
+    yield step == 200, "it chose by the second measurement, so nothing is left to test the choice with."
+    yield distance == 3.0, "it returns the distance that made this step win: return `measure_again(step)`."
+    yield len(asked) > 1, "it measures more than once; only the chosen step needs it."
+    yield (step, distance) != (300, 3.8), f"for {distances} it should choose step 300, and return its new distance."
+
+
+def reference_gradient(discriminator, images):
+    """The gradient of each image's logit with respect to its own pixels."""
+    images = images.detach().clone().requires_grad_(True)
+    return torch.autograd.grad(discriminator(images).sum(), images)[0]
 
 
 @check
@@ -52,10 +54,8 @@ def input_gradient(answer):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         discriminator, images = models.mlp_discriminator(16), torch.rand(4, 1, 28, 28) * 2 - 1
-    leaf = images.clone().requires_grad_(True)
-    logits = discriminator(leaf)
-    expected = torch.autograd.grad(logits.sum(), leaf, retain_graph=True)[0]
-    of_probability = torch.autograd.grad(logits.sigmoid().sum(), leaf)[0]
+    expected = reference_gradient(discriminator, images)
+    of_probability = reference_gradient(lambda images: discriminator(images).sigmoid(), images)
     got = answer(discriminator, images.clone())
     if got is ...:
         raise NotTried
