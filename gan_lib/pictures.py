@@ -53,14 +53,16 @@ def load_picture(path):
 
 
 def rgb(images, columns=10):
-    """Images [N, 3, 28, 28] in [-1, 1] as a colour picture: numpy uint8 [height, width, 3]. Lesson 07."""
-    return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
+    """Images [N, 3, 28, 28], in [-1, 1] or uint8, as a colour picture: numpy uint8 [height, width, 3]. Lesson 07."""
+    channels = images.unbind(1) if images.dtype == torch.uint8 else images.split(1, 1)
+    return np.stack([tile(channel, columns) for channel in channels], -1)
 
 
 def diverging(field, scale):
-    """A field [N, 1, 28, 28] as colours [N, 3, 28, 28]: white at 0, red at `scale` and above, blue at -`scale` and below."""
+    """A field [N, 1, 28, 28] as colours, uint8 [N, 3, 28, 28]: white at 0, red from `scale` on, blue from -`scale` on."""
     shade = (field / scale).clamp(-1, 1)
-    return torch.cat([1 + 2 * shade.clamp(max=0), 1 - 2 * shade.abs(), 1 - 2 * shade.clamp(min=0)], 1)
+    colours = torch.cat([1 + shade.clamp(max=0), 1 - shade.abs(), 1 - shade.clamp(min=0)], 1)
+    return colours.mul(255).round().to(torch.uint8)
 
 
 def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):

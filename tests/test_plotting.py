@@ -39,7 +39,7 @@ def test_rows_stand_below_each_other_beside_their_labels(images):
     assert (picture_of(ax) == pictures.tile(torch.cat([frame[:5] for frame in frames]), 5)).all()
     assert [label.get_text() for label in ax.get_yticklabels()] == labels
     assert [tick // 30 for tick in ax.get_yticks()] == [0, 1, 2]  # each beside its row
-    colour = plotting.rows([frame.expand(-1, 3, -1, -1) for frame in frames], labels, columns=5)
+    colour = plotting.rows([torch.stack(3 * [frame], 1) for frame in frames], labels, columns=5)
     assert (picture_of(colour)[..., 2] == picture_of(ax)).all()
 
 
