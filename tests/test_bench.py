@@ -5,7 +5,6 @@ import json
 import math
 import statistics
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -165,8 +164,3 @@ def test_the_command_writes_every_figure_and_a_picture(found, monkeypatch, tmp_p
     assert json.loads((tmp_path / "b" / "bench.json").read_text()).keys() == found.keys()
     assert (tmp_path / "b" / "bench.png").stat().st_size > 5000
     assert "faster than the usual loop" in capsys.readouterr().out
-
-
-def test_the_committed_table_is_that_of_the_committed_figures():
-    folder = Path(bench.__file__).parents[1] / "benchmarks" / "results"
-    assert (folder / "bench.md").read_text() == bench.table(json.loads((folder / "bench.json").read_text())) + "\n"
