@@ -18,6 +18,7 @@ from torch import nn
 from gan_lib import evaluation, latent, models, training
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
+from tools import make_study
 
 LESSONS = contract.all_lessons()
 CPU = torch.device("cpu")
@@ -168,6 +169,7 @@ SAME = {
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
     "06": {"distance": same_distance},
+    "10": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
 
 
