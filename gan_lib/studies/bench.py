@@ -1,4 +1,4 @@
-"""Measure how fast this machine trains, beside the loop of most tutorials: `python -m gan_lib bench`. Introduced in lesson 11.
+"""Measure how fast this machine trains, beside the loop of most tutorials: `python -m gan_lib bench`. Introduced in lesson 15.
 
 What is compared is measured in turns, so that a busy moment slows both.
 """

@@ -1,6 +1,6 @@
 """Hyper-parameter search with Optuna: the search space, one trial, and the study that comes with the package.
 
-Introduced in lesson 10. Optuna is not among the package's dependencies: `pip install optuna`.
+Introduced in lesson 14. Optuna is not among the package's dependencies: `pip install optuna`.
 """
 
 import dataclasses
