@@ -4,7 +4,7 @@
     python tools/make_study.py --trials 10
 
 The study is in runs/study/study.db, and its results in gan_lib/reference/study.json. A finished study is not repeated, and an
-interrupted one continues. Lesson 10 explains each part.
+interrupted one continues. Lesson 14 explains each part.
 """
 
 import argparse

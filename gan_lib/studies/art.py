@@ -1,4 +1,4 @@
-"""Pictures made of generated digits, uint8 [height, width], by a conditional `sampler`. Lesson 09."""
+"""Pictures made of generated digits, uint8 [height, width], by a conditional `sampler`. Lesson 11."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""How many operations a machine does in a second, and how many an iteration needs. Lesson 11."""
+"""How many operations a machine does in a second, and how many an iteration needs. Lesson 15."""
 
 import dataclasses
 import time

@@ -1,6 +1,6 @@
 """Hyper-parameter search with Optuna: the search space, and the study that comes with the package, by tools/make_study.py.
 
-Lesson 10. Optuna is not among the package's dependencies: `pip install optuna`.
+Lesson 14. Optuna is not among the package's dependencies: `pip install optuna`.
 """
 
 import json
