@@ -32,8 +32,7 @@ def generator_step(answer):
     optimizer = torch.optim.Adam(generator.parameters(), 1e-3)
     g_loss = call(answer, discriminator, optimizer, generator(z))
     d_before, g_before, d_after, g_after, expected = (
-        parameters_to_vector(net.parameters()).clone()
-        for net in (before[1], before[0], discriminator, generator, ours)
+        parameters_to_vector(net.parameters()).clone() for net in (before[1], before[0], discriminator, generator, ours)
     )
     yield not d_after.equal(d_before), "D changed; only the optimiser that you are given should step."
     yield g_after.equal(g_before), "G did not change. Is there a detach, or is backward or step missing?"
