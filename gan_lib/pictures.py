@@ -53,7 +53,7 @@ def load_picture(path):
 
 
 def rgb(images, columns=10):
-    """Images [N, 3, 28, 28], in [-1, 1] or uint8, as a colour picture: numpy uint8 [height, width, 3]. Lesson 07."""
+    """Images [N, 3, 28, 28], in [-1, 1] or uint8, as a colour picture: numpy uint8 [height, width, 3]. Lesson 09."""
     channels = images.unbind(1) if images.dtype == torch.uint8 else images.split(1, 1)
     return np.stack([tile(channel, columns) for channel in channels], -1)
 

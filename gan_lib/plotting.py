@@ -11,7 +11,6 @@ from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
-from gan_lib.reference import means_until
 
 
 def subplots(width, height, columns=1, **options):
@@ -88,14 +87,14 @@ def curves(records, axes=None, reference=None):
             values, until = [getattr(record, field) for record in records], steps
             if reference is not None:
                 ax.plot(steps, values, color=color, linewidth=0.6, alpha=0.4)
-                values = means_until(records, field, reference.steps)
+                values = reference.means(records, field)
                 until = reference.steps[: len(values)]
                 low, high = reference.band(field)
                 n = bisect(reference.steps, max(steps, default=0))
                 ax.fill_between(reference.steps[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
             ax.plot(until, values, color=color, label=label)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
-        finish(ax, xlabel="step", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
+        finish(ax, xlabel="iteration", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
     if reference is not None:
         axes[0].figure.suptitle(reference.remark(records), fontsize=10)
     return axes

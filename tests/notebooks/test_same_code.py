@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import evaluation, latent, models, training
+from gan_lib import data, evaluation, latent, models, training
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
+from tools import make_study
 
 LESSONS = contract.all_lessons()
 CPU = torch.device("cpu")
@@ -115,27 +116,30 @@ def assert_same_weights(mine, theirs, atol=0):
         torch.testing.assert_close(mine[net].state_dict(), theirs[net].state_dict(), rtol=0, atol=atol)
 
 
-def same_steps(lesson, name):
-    """Three iterations of lesson 02's two steps give the losses and the weights of `training`'s steps."""
-    names = ("generator", "discriminator", "d_optimizer", "g_optimizer", "discriminator_step", "generator_step")
-    mine, start = world(lesson, *names, device=CPU), world(lesson, "generator", "discriminator", device=CPU)
-    options = mine["g_optimizer"].defaults
-    game = training.Game(start["generator"], start["discriminator"], latent_dim=64, batch_size=20, g_lr=options["lr"],
-                         d_lr=mine["d_optimizer"].defaults["lr"], betas=options["betas"])  # fmt: skip
-    game.dtype = torch.float32
-    rng = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        real, z = torch.rand(20, 1, 28, 28, generator=rng) * 2 - 1, torch.randn(20, 64, generator=rng)
-        d_loss, *_ = training.discriminator_step(game, real, game.generator(z))
-        torch.testing.assert_close(mine["discriminator_step"](real, z), d_loss)
-        g_loss = training.generator_step(game, real, game.generator(z))
-        torch.testing.assert_close(mine["generator_step"](z), g_loss)
-    assert_same_weights(mine, vars(game), atol=1e-5)
-    assert not mine["generator"][0].weight.equal(world(lesson, "generator", device=CPU)["generator"][0].weight)
+def same_iteration(lesson, name):
+    """Three of lesson 02's iterations, with the solution as G's step and with the lesson's reference, give the results, the
+    weights and the EMA of `training.iteration`.
+    """
+    names = ("iteration", "cross_entropy", "ema_generator", "rate", "betas", "start")
+    for code in ("my_generator_step = ...", lesson.exercises[0].solution_code):
+        exec(code, given := world(lesson, "cross_entropy"))
+        mine = world(lesson, *names, device=CPU, my_generator_step=given["my_generator_step"])
+        game = training.Game(*mine["start"], latent_dim=mine["latent_dim"], batch_size=mine["batch_size"], g_lr=mine["rate"],
+                             d_lr=mine["rate"], betas=mine["betas"])  # fmt: skip
+        game.dtype = torch.float32
+        batches = data.batches(data.load().images, game.batch_size)
+        for step, real in zip((0, 1, 20_000), batches, strict=False):  # the last is after the warm-up of the EMA
+            game.step = step
+            with torch.random.fork_rng(devices=[]):
+                torch.random.set_rng_state(game.rng.get_state())
+                results = mine["iteration"](step, real)
+            torch.testing.assert_close(results, training.iteration(game, real), rtol=0, atol=1e-5)
+        assert_same_weights(mine, vars(game), atol=3e-5)
+        torch.testing.assert_close(mine["ema_generator"].state_dict(), game.average.state_dict(), rtol=0, atol=3e-5)
 
 
 def same_distance(lesson, name):
-    """Lesson 06's distance of two sets of features is `evaluation`'s of their statistics, also for few features."""
+    """Lesson 07's distance of two sets of features is `evaluation`'s of their statistics, also for few features."""
     rng = torch.Generator().manual_seed(0)
     for n in (300, 12):
         a = torch.randn(n, 20, generator=rng) * torch.rand(20, generator=rng)
@@ -145,7 +149,7 @@ def same_distance(lesson, name):
 
 
 def same_moves(lesson, name):
-    """Lesson 00's moves are the steps of `training`, each on new points and new noise."""
+    """Lesson 06's moves are the steps of `training`, each on new points and new noise."""
     settings = {"latent_dim": 2, "batch_size": 16, "gamma": 0.25, "g_lr": 0.02, "d_lr": 0.01}
     mine, theirs = (training.Game(*seeded(toys.nets, 2, 2, 8), **settings) for _ in range(2))
     world(lesson, name)[name](mine, toys.ring(), "DDG")
@@ -156,18 +160,19 @@ def same_moves(lesson, name):
 
 
 SAME = {
-    "00": {"play": same_moves},
     "02": {
         "generator": same_net(models.mlp_generator),
         "discriminator": same_net(models.mlp_discriminator),
-        "discriminator_step": same_steps,
-        "generator_step": same_steps,
+        "iteration": same_iteration,
+        "discriminator_step": same_iteration,
     },
     "03": {
         "generator": same_net(lambda: models.dcgan_generator(width=24)),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
-    "06": {"distance": same_distance},
+    "06": {"play": same_moves},
+    "07": {"distance": same_distance},
+    "14": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
 
 
@@ -206,7 +211,7 @@ def test_lesson_defines_what_the_package_exports(lesson, name, compare):
 
 
 def test_lessons_write_out_what_they_then_import():
-    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"00", "02", "03", "05", "06", "10"}
+    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"02", "03", "05", "06", "07", "14"}
     assert SAME.keys() <= {lesson.number for lesson in LESSONS}
 
 
