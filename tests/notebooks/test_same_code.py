@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from gan_lib import evaluation, latent, models, training
+from gan_lib.checks import train_a_dcgan
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
 
@@ -100,11 +101,11 @@ def same_source(exported):
     return compare
 
 
-def same_net(make):
-    """The same layers. Their weights are then the same too, as a lesson's function for initial weights is compared by source."""
+def same_net(make, **given):
+    """The same layers, with these `given` values. A lesson's function for initial weights is compared by source, so weights are too."""
 
     def compare(lesson, name):
-        assert str(world(lesson, name, device=CPU)[name]) == str(make())
+        assert str(world(lesson, name, device=CPU, **given)[name]) == str(make())
 
     return compare
 
@@ -164,7 +165,7 @@ SAME = {
         "generator_step": same_steps,
     },
     "03": {
-        "generator": same_net(lambda: models.dcgan_generator(width=24)),
+        "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
     "06": {"distance": same_distance},
