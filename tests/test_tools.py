@@ -1,7 +1,7 @@
 """The tools that run the lessons and rewrite links, on tiny lessons; and those that measure and train, on tiny recipes."""
 
-import csv
 import base64
+import csv
 import json
 import os
 import shutil
