@@ -102,7 +102,7 @@ def same_source(exported):
 
 
 def same_net(make, **given):
-    """The same layers, with these `given` values. A lesson's function for initial weights is compared by source, so weights are too."""
+    """The same layers, with these `given` values. What draws their weights is compared by source."""
 
     def compare(lesson, name):
         assert str(world(lesson, name, device=CPU, **given)[name]) == str(make())
