@@ -45,7 +45,7 @@ refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed 
 	$(BIN)/python tools/make_playground.py
 
 bench: $(READY)  ## time this machine against the usual loop (ten minutes; the machine must be idle), renew benchmarks/
-	$(BIN)/python -m gan_lib bench --out benchmarks/results
+	$(BIN)/python tools/make_bench.py --out benchmarks/results
 	$(BIN)/python tools/make_reference.py
 
 links: $(READY)  ## point every link at your repository: make links REPO=owner/name

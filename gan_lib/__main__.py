@@ -141,13 +141,6 @@ def directions(options):
     print(json.dumps(tables.plain(found)) if options.json else f"{title}\n{tables.effects(found)}")
 
 
-def bench(options):
-    """Time this machine against the usual loop, in about ten minutes."""
-    from gan_lib.studies import bench as study  # here, because no other command needs it
-
-    print(study.run(hardware.pick_device(options.device), options.seeds, Path(options.out)))
-
-
 def build_parser():
     """The parser of all commands and their options."""
     about = "Train GANs on handwritten digits, and sample from them."
@@ -201,10 +194,6 @@ def build_parser():
     command.add_argument("--seeds", type=number(1), default=1, help="how many scores, each of other z (default: 1)")
 
     add(directions, "source", "--device", "--json", epilog=PRECEDENCE)
-
-    command = add(bench, "--device")
-    command.add_argument("--seeds", type=number(2), default=10, help="runs for the time to quality (default: 10)")
-    command.add_argument("--out", default="runs/bench", help="folder of bench.json, bench.png (default: runs/bench)")
     return parser
 
 

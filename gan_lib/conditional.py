@@ -1,4 +1,4 @@
-"""Class-conditional nets: G(z, y) generates a digit of class y, D(x, y) judges an image together with its label. Lesson 08.
+"""Class-conditional nets: G(z, y) generates a digit of class y, D(x, y) judges an image together with its label. Lesson 11.
 
 Labels y are int64 [N], from 0 to classes - 1. Each class wraps a net of models.py; `Recipe.classes` switches them on.
 """

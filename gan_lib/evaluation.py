@@ -1,4 +1,4 @@
-"""How good are the samples? Images → features → statistics → one number. Introduced in lesson 06.
+"""How good are the samples? Images → features → statistics → one number. Introduced in lesson 07.
 
 The features come from a small digit classifier (`digit_net`), not from Inception, which was trained on photographs.
 """
@@ -102,7 +102,7 @@ def precision_recall_density_coverage(real, fake, k=5, chunk=250, real_radii=Non
 def nearest(images, reference, k=1, chunk=10_000):
     """The k of `reference` (uint8 [M, 28, 28]) nearest to each of `images` ([N, 1, 28, 28] in [-1, 1]), nearest first.
 
-    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. Lesson 05.
+    Returns Euclidean distances over the pixels in [-1, 1], float [N, k], and indices, int64 [N, k]. Lesson 10.
     """
     data.check_images(images)
     flat, scores, indices = images.flatten(1), [], []

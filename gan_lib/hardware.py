@@ -1,4 +1,4 @@
-"""Which device, which number format, and several processes that share one run. Introduced in lesson 11.
+"""Which device, which number format, and several processes that share one run. Introduced in lesson 15.
 
     accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
 

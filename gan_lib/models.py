@@ -105,7 +105,7 @@ def plain_discriminator(width=32, channels=1):
 def spectral_discriminator(width=32):
     """`plain_discriminator` with spectral normalisation: each weight matrix is divided by its largest singular value.
 
-    Miyato et al. 2018 (arXiv 1802.05957), section 2.1; torch estimates it with one power iteration a pass. Lesson 07.
+    Miyato et al. 2018 (arXiv 1802.05957), section 2.1; torch estimates it with one power iteration a pass. Lesson 09.
     """
     return plain_discriminator(width).apply(lambda layer: spectral_norm(layer) if hasattr(layer, "weight") else layer)
 

@@ -53,7 +53,7 @@ def load_picture(path):
 
 
 def rgb(images, columns=10):
-    """Images [N, 3, 28, 28] in [-1, 1] as a colour picture: numpy uint8 [height, width, 3]. Lesson 07."""
+    """Images [N, 3, 28, 28] in [-1, 1] as a colour picture: numpy uint8 [height, width, 3]. Lesson 09."""
     return np.stack([tile(channel.unsqueeze(1), columns) for channel in images.unbind(1)], -1)
 
 

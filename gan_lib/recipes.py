@@ -90,7 +90,7 @@ MLP = {"nets": "mlp", "batch_size": 100}
 # rates and small batches; at every fourth iteration it is as good and cheaper (Karras et al. 2020, arXiv 1912.04958, app. B).
 BEST = {"nets": "mapped", "loss": "relativistic", "gamma": 1.0, "penalty_every": 4, "batch_size": 32, "g_lr": 2e-3,
         "d_lr": 1e-3, "anneal": True, "betas": (0.0, 0.99)}  # fmt: skip
-# One recipe for each family of losses, to compare in lesson 07: some minutes on one CPU thread.
+# One recipe for each family of losses, to compare in lesson 09: some minutes on one CPU thread.
 SMALL = {"width": 24, "batch_size": 32, "epochs": 4, "anneal": True, "g_lr": 2e-3, "d_lr": 2e-3}
 
 RECIPES = {
@@ -100,7 +100,7 @@ RECIPES = {
         Recipe("mlp", **MLP, epochs=200, betas=(0.9, 0.999)),
         Recipe("dcgan", "dcgan", width=32),
         Recipe("best", **BEST, width=40, d_width=32, epochs=24),
-        # Conditional. At ψ = 0.9 98.7 % of the digits are read as their label, at 1 97.4 %, with more recall (lesson 08).
+        # Conditional. At ψ = 0.9 98.7 % of the digits are read as their label, at 1 97.4 %, with more recall (lesson 11).
         Recipe("cgan", **BEST, classes=10, width=32, d_width=48, epochs=12, truncation=0.9),
         Recipe("lsgan", "dcgan", loss="least squares", **SMALL),
         # Spectral normalisation holds D back, so D needs a higher rate. β1 = 0 as in Miyato et al.

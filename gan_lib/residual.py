@@ -1,4 +1,4 @@
-"""Residual nets without normalisation, a small R3GAN (Huang et al. 2025, arXiv 2501.05441). Shapes as in models.py. Lesson 07."""
+"""Residual nets without normalisation, a small R3GAN (Huang et al. 2025, arXiv 2501.05441). Shapes as in models.py. Lesson 09."""
 
 import math
 

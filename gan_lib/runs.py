@@ -19,12 +19,38 @@ from gan_lib.studies.diagnosis import diagnose
 
 
 class Run:
-    """A training run and its folder. `steps` is its planned length, `remark` what the diagnosis finds at the end."""
+    """A training run and its folder, at step 0 or at the last checkpoint in it. The arguments are those of `train`.
 
-    def __init__(self, folder, game, recipe, steps, notes, temporary=None):
-        self.folder, self.game, self.recipe, self.steps, self.notes = folder, game, recipe, steps, notes
-        self.temporary, self.remark = temporary, None  # temporary: the last checkpoint, if the next one replaces it
-        self.records = [r for r in load_records(folder / "records.csv") if r.step <= game.step]
+    `steps` is its planned length, `remark` what the diagnosis finds at the end. Raises `UserError` if `folder` holds another run.
+    """
+
+    def __init__(self, folder, team, recipe, dataset, device, seed, epochs, steps, resume):
+        game, planned, self.temporary = None, [], None  # temporary: the last checkpoint, if the next one replaces it
+        if resume:
+            last = checkpoint.read(checkpoint.latest(folder))
+            notes, old_seed = last.header["notes"], last.header["seed"]
+            old = last.recipe.name, notes.get("data", dataset), old_seed
+            if old != (recipe.name, dataset, old_seed if seed is None else seed):
+                raise UserError(
+                    f"{folder} holds a run of {old[0]} on {old[1]} with seed {old_seed}: resume it with these."
+                )
+            recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
+            planned, self.temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
+        self.digits = data.load(dataset, device=device)
+        images = len(self.digits.images)
+        self.per_epoch = images // recipe.batch_size  # iterations
+        if self.per_epoch == 0:
+            raise UserError(f"A batch of {recipe.batch_size} needs more images than the {images} of {dataset}.")
+        if epochs or not (steps or planned):
+            steps = (epochs or recipe.epochs) * self.per_epoch
+        self.steps = steps or planned[-1]
+        planned = planned if planned[-1:] == [self.steps] else [*planned, self.steps]
+        self.folder, self.recipe, self.notes = folder, recipe, {"data": dataset, "planned": planned}
+        self.game = game or recipe.game(seed or 0, device, horizon=self.steps)
+        self.game.horizon = self.steps if recipe.anneal else self.game.horizon
+        hardware.join(self.game, team)
+        self.records = [r for r in load_records(folder / "records.csv") if r.step <= self.game.step]
+        self.remark = None
 
     def save(self, epoch, keep):
         """Write samples, records and a checkpoint; without `keep` the next checkpoint replaces it.
@@ -79,7 +105,9 @@ def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, s
     check_folder(out, resume)  # before the lock, so that a refused command leaves no file behind
     with lock(out, team, device):
         check_folder(out, resume)
-        return follow(*start(recipe, out, team, device, dataset, seed, epochs, steps, resume), quiet)
+        run = Run(out, team, recipe, dataset, device, seed, epochs, steps, resume)
+        follow(run, quiet)
+        return run
 
 
 def check_folder(out, resume):
@@ -119,47 +147,21 @@ def in_any_process(flag, team, device):
     return team.mean(torch.tensor([float(flag)], device=device)).item() > 0
 
 
-def start(recipe, out, team, device, dataset, seed, epochs, steps, resume):
-    """The `Run` that `train` follows, from step 0 or from the last checkpoint in `out`, and its images."""
-    game, planned, temporary = None, [], None
-    if resume:
-        last = checkpoint.read(checkpoint.latest(out))
-        notes, old_seed = last.header["notes"], last.header["seed"]
-        old = last.recipe.name, notes.get("data", dataset), old_seed
-        if old != (recipe.name, dataset, old_seed if seed is None else seed):
-            raise UserError(f"{out} holds a run of {old[0]} on {old[1]} with seed {old_seed}: resume it with these.")
-        recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
-        planned, temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
-    digits = data.load(dataset, device=device)
-    per_epoch = len(digits.images) // recipe.batch_size
-    if per_epoch == 0:
-        raise UserError(f"A batch of {recipe.batch_size} needs more images than the {len(digits.images)} of {dataset}.")
-    if epochs or not (steps or planned):
-        steps = (epochs or recipe.epochs) * per_epoch
-    steps = steps or planned[-1]
-    planned = planned if planned[-1:] == [steps] else [*planned, steps]
-    game = game or recipe.game(seed or 0, device, horizon=steps)
-    game.horizon = steps if recipe.anneal else game.horizon
-    hardware.join(game, team)
-    return Run(out, game, recipe, steps, {"data": dataset, "planned": planned}, temporary), digits
-
-
-def follow(run, digits, quiet):
-    """Train `run` on `digits` to its end, and write its files. Returns it."""
-    game, team, steps, per_epoch = run.game, run.game.team, run.steps, len(digits.images) // run.recipe.batch_size
-    epochs = -(-steps // per_epoch)
+def follow(run, quiet):
+    """Train `run` to its end, and write its files."""
+    game, team, steps, epochs = run.game, run.game.team, run.steps, -(-run.steps // run.per_epoch)
     in_any_process(False, team, game.device)  # waits until every process has passed `check_folder`
     if team.first:
-        pictures.save_picture(pictures.tile(digits.images[:100]), run.folder / "real_images.png")
+        pictures.save_picture(pictures.tile(run.digits.images[:100]), run.folder / "real_images.png")
     if game.step == 0:
         run.save(0, keep=True)
     stop, bar = False, tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
     try:
         with bar, interrupts() as requests:
             while game.step < steps and not stop:
-                epoch = game.step // per_epoch + 1
-                end = min(epoch * per_epoch, steps)
-                for record in training.train(game, digits, end - game.step):
+                epoch = game.step // run.per_epoch + 1
+                end = min(epoch * run.per_epoch, steps)
+                for record in training.train(game, run.digits, end - game.step):
                     run.records.append(record)
                     bar.update(record.step - bar.n)
                     means = "".join(f", {label} {getattr(record, key):.3f}" for key, label in reference.LABELS.items())
@@ -171,8 +173,7 @@ def follow(run, digits, quiet):
         raise type(error)(f"{error} The last good checkpoint is {checkpoint.latest(run.folder)}.") from error
     if team.first:
         run.draw()
-        run.remark = diagnose(run.records, game, digits)
-    return run
+        run.remark = diagnose(run.records, game, run.digits)
 
 
 @contextlib.contextmanager
@@ -204,10 +205,7 @@ def load_records(path):
         return []
     try:
         with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [
-            training.Record(**{key: kind(row[key]) for key, kind in training.Record.__annotations__.items()})
-            for row in rows
-        ]
+            rows, fields = list(csv.DictReader(file)), training.Record.__annotations__.items()
+        return [training.Record(**{key: kind(row[key]) for key, kind in fields}) for row in rows]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(f"{path} is not a records.csv of gan_lib: move it away to go on without it.") from error

@@ -92,7 +92,7 @@ def check_generator(net, z, y):
     if layers:
         words = f"This generator makes images [N, {', '.join(map(str, shape))}], not [N, 1, 28, 28]"
         raise UserError(f"{words}: put nn.Sequential(generator, {layers}) in its place.")
-    if len(shape) != 3:  # points, as in lesson 00, may lie anywhere
+    if len(shape) != 3:  # points, as in lesson 06, may lie anywhere
         return
     low, high = (end.item() for end in images.aminmax())  # NaN, if the net has diverged, is accepted
     advice = "let it end in nn.Tanh(), as in training, or in nn.Hardtanh(), which clips"

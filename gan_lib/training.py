@@ -31,9 +31,7 @@ class Game:
         self.one_pass = not any(isinstance(layer, batch_norm) for layer in discriminator.modules())
         if gamma > 0 and not self.one_pass:
             words = "A gradient penalty (gamma > 0) needs a discriminator without BatchNorm, which mixes the gradients of images"
-            raise UserError(
-                f'{words}: take nets "dcgan-plain", that is models.plain_discriminator(), or leave gamma at 0.'
-            )
+            raise UserError(f'{words}: take nets "dcgan-plain" (models.plain_discriminator()), or leave gamma at 0.')
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = next(generator.parameters()).device

@@ -138,9 +138,7 @@ def test_a_truncated_or_foreign_file_is_refused(saved, new_game, refuse):
 
 
 def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
-    with pytest.raises(
-        UserError, match=r"game\.safetensors does not say its recipe: build its game, then use checkpoint"
-    ):
+    with pytest.raises(UserError, match=r"game\.safetensors does not say its recipe: build its game, then use"):
         checkpoint.resume(saved)
 
 

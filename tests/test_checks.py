@@ -20,33 +20,25 @@ def doubles(answer):
         yield not same(got, 2 * x), f"{x} should become {2 * x}."
 
 
-@pytest.mark.parametrize("stub", [..., lambda x: ...])
-def test_a_stub_is_not_tried_yet(stub):
-    assert doubles(stub) == Verdict("not tried yet")
-    assert repr(doubles(stub)).startswith("Not tried yet: replace the `...`")
-
-
-def test_a_right_answer_is_right():
-    assert doubles(lambda x: 2 * x) == Verdict("right", "")
-    assert repr(doubles(lambda x: 2 * x)) == "Right."
-
-
-def test_only_a_right_answer_is_true():
-    """So a lesson goes on with `answer if checks.name(answer) else …`."""
-    assert [bool(doubles(answer)) for answer in (..., lambda x: x, lambda x: 2 * x)] == [False, False, True]
+STUB, SIX = Verdict("not tried yet"), Verdict("not yet", "3 should become 6.")
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "verdict", "words"),
     [
-        (lambda x: x + 1, "3 should become 6."),
-        (lambda x: x / 2, "that is half of it."),  # the first reason, although another one follows
-        (lambda x: x + 3, "4 should become 8."),
+        (..., STUB, "Not tried yet: replace the `...`"),
+        (lambda x: ..., STUB, "Not tried yet: replace the `...`"),
+        (lambda x: 2 * x, Verdict("right"), "Right."),
+        (lambda x: x + 1, SIX, "Not yet, because 3 should become 6."),
+        (lambda x: x / 2, Verdict("not yet", "that is half of it."), "Not yet, because that is half of it."),
+        (lambda x: x + 3, Verdict("not yet", "4 should become 8."), "Not yet, because 4 should become 8."),
     ],
 )
-def test_a_wrong_answer_gets_the_first_reason(answer, reason):
-    assert doubles(answer) == Verdict("not yet", reason)
-    assert repr(doubles(answer)) == f"Not yet, because {reason}"
+def test_the_verdict_has_the_first_reason_and_is_true_only_if_the_answer_is_right(answer, verdict, words):
+    """So a lesson goes on with `answer if checks.name(answer) else …`."""
+    assert doubles(answer) == verdict
+    assert repr(verdict).startswith(words) and (verdict is STUB or repr(verdict) == words)
+    assert bool(verdict) == (verdict.status == "right")
 
 
 def test_nothing_is_tried_after_the_first_reason():

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import functools
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ import gan_lib
 from gan_lib import __main__ as command_line
 from gan_lib import tables
 from tests.test_house import libraries
-from tools import links, make_reference
+from tools import links, make_bench, make_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,7 +83,7 @@ def third_party_imports(folder):
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
-    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 10 and 09 alone
+    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14, and 11 and 13
     ids=["gan_lib", "tools", "tests"],
 )
 def test_each_import_is_declared(folder, declared):
@@ -247,6 +248,8 @@ def test_the_tables_of_readme_are_those_of_the_reference_runs_and_of_the_bench()
         assert f"<!-- {name}: written by tools/make_reference.py -->\n{table}\n<!-- /{name} -->" in read("README.md")
         if name in make_reference.SHOWN:
             assert tables.bundled(name) == table
+        if name == "bench":
+            assert table == make_bench.table(json.loads(read("benchmarks/results/bench.json")))
 
 
 def test_links_are_rewritten_everywhere_and_back(tmp_path):

@@ -111,9 +111,8 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     next(worker for worker in workers if worker.environ()["RANK"] == "0").kill()
     code, output = end_of(run)
     assert code != 0
-    assert re.search(
-        r"gan_lib: Another process of this run has ended.*checkpoint is .*step_0000000\.safetensors", output
-    )
+    ended = r"gan_lib: Another process of this run has ended.*checkpoint is .*step_0000000\.safetensors"
+    assert re.search(ended, output)
     code, output = end_of(launch(*words, "--steps", 3, "--resume"))
     assert code == 0, output
     assert checkpoint.read(checkpoint.latest(tmp_path / "run")).header["step"] == 3

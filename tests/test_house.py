@@ -23,10 +23,10 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "optuna": {"studies.tuning"},
     "skimage": {"studies.number_reader"},
     "accelerate": {"hardware"},
-    "scipy": {"studies.bench", "studies.number_reader"},
-    "torchvision": {"data", "studies.bench"},
+    "scipy": {"studies.number_reader"},
+    "torchvision": {"data"},
     "argparse": {"__main__"},
-    "tqdm": {"runs", "studies.bench"},
+    "tqdm": {"runs"},
 }
 PRINTING = {"__main__", "widgets.dashboard"}
 FOLDER = Path(gan_lib.__file__).parent

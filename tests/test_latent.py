@@ -59,14 +59,18 @@ def test_loop_is_a_closed_walk_on_the_sphere_through_all_anchors():
 PLANTED = vector(0.6, 0, -0.8, 0)
 
 
-@pytest.fixture
-def sampler():
+def planted_sampler():
     """Linear images of z: brighter along PLANTED, and with stripes (of mean 0) along z[3]."""
     net = nn.Sequential(nn.Linear(4, 784, bias=False), nn.Unflatten(1, (1, 28, 28)))
     stripes = torch.ones(28, 28)
     stripes[::2] = -1
     net[0].weight.data = 0.1 * PLANTED + 0.05 * stripes.view(784, 1) * vector(0, 0, 0, 1)
     return models.Sampler(net, 4)
+
+
+@pytest.fixture
+def sampler():
+    return planted_sampler()
 
 
 def brightness(images):

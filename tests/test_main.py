@@ -28,7 +28,7 @@ from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 ROOT = Path(files.__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "gan_lib"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
-COMMANDS = ("train", "sample", "page", "measure", "directions", "bench")
+COMMANDS = ("train", "sample", "page", "measure", "directions")
 
 
 @pytest.fixture

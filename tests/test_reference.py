@@ -166,10 +166,8 @@ def test_errors_of_classifiers_are_percentages_by_the_number_of_real_digits(fold
     """augmentation.json with the arms at 10 real digits a class and at 6,000; "jitter" reads a hundredth more digits."""
 
     def rows(arm, per_class, *plain, **more):
-        seeds = enumerate(plain)
-        return [
-            {"arm": arm, "per_class": per_class, "seed": i, "plain": p, "jitter": p + 0.01} | more for i, p in seeds
-        ]
+        same = {"arm": arm, "per_class": per_class} | more
+        return [same | {"seed": i, "plain": p, "jitter": p + 0.01} for i, p in enumerate(plain)]
 
     found = [*rows("real", 6000, 0.98, 0.97), *rows("real", 10, 0.5, 0.6)]
     found += [*rows("own", 10, 0.55, 0.55, novelty=0.25, as_asked=1.0), *rows("all", 10, 0.8, 0.9)]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gan_lib import data, losses, recipes, training
+from gan_lib.studies import toys
 
 NETS = pytest.mark.parametrize("nets", recipes.PAIRS)
 
@@ -191,15 +192,10 @@ def test_each_iteration_on_points_draws_one_batch_of_the_world(monkeypatch):
     assert len(seen) == 5 and not seen[0].equal(seen[1])
 
 
-def points_game(seed=0):
+def points_game():
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        discriminator = torch.nn.Sequential(
-            torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1), torch.nn.Flatten(0)
-        )
-        return training.Game(
-            torch.nn.Linear(3, 2), discriminator, latent_dim=3, batch_size=8, g_lr=0.05, d_lr=0.05, seed=seed
-        )
+        torch.manual_seed(0)
+        return training.Game(*toys.nets(width=4), latent_dim=2, batch_size=8, g_lr=0.05, d_lr=0.05)
 
 
 def test_the_average_warms_up_and_then_keeps_its_decay(new_game):

@@ -4,10 +4,11 @@
     python tools/make_study.py --trials 10
 
 The study is in runs/study/study.db, and its results in gan_lib/reference/study.json. A finished study is not repeated, and an
-interrupted one continues. Lesson 10 explains each part.
+interrupted one continues. Lesson 14 explains each part.
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import random
@@ -16,13 +17,57 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from gan_lib import data, evaluation, hardware, training
+from gan_lib import data, evaluation, hardware, recipes, training
 from gan_lib.files import write_atomically
 from gan_lib.studies import tuning
 
 ROOT = Path(__file__).resolve().parents[1]
 FINISHED = [TrialState.COMPLETE, TrialState.PRUNED]
 FRESH = range(10_000, 10_005)  # seeds that no trial used
+LOSSES, PENALTIES = (list(tuning.SPACE[name].choices) for name in ("loss", "penalty"))
+
+
+def suggest(trial):
+    """The recipe that a trial proposes: `mlp-quick` with other settings."""
+    settings = {
+        "g_lr": trial.suggest_float("g_lr", 1e-4, 2e-2, log=True),
+        "d_lr": trial.suggest_float("d_lr", 1e-4, 2e-2, log=True),
+        "betas": (trial.suggest_float("beta1", 0.0, 0.9), 0.999),
+        "width": trial.suggest_int("width", 64, 512, log=True),
+        "loss": trial.suggest_categorical("loss", LOSSES),
+    }
+    if (penalty := trial.suggest_categorical("penalty", PENALTIES)) != "none":
+        settings |= {"penalty": penalty, "gamma": trial.suggest_float("gamma", 0.01, 100, log=True)}
+    return dataclasses.replace(recipes.get("mlp-quick"), **settings)
+
+
+def distances(recipe, seed, images, steps):
+    """Train for `steps`; yield (step, Fréchet distance of 1,000 samples) at a third, at two thirds and at the end."""
+    game = recipe.game(seed, images.device)
+    for record in training.train(game, images, steps, record_every=-(-steps // 3)):
+        yield record.step, evaluation.frechet(game.sampler().sample(1000, seed=1000))
+
+
+def objective(trial, images, steps):
+    """The Fréchet distance after `steps` iterations with a trial's settings; its number is the seed.
+
+    A trial is pruned when it falls behind the others or diverges. If it diverges, its user attribute "diverged" says why.
+    """
+    try:
+        for step, distance in distances(suggest(trial), trial.number, images, steps):
+            if step < steps:
+                trial.report(distance, step)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+    except training.Diverged as error:
+        trial.set_user_attr("diverged", str(error))
+        raise optuna.TrialPruned from error
+    return distance
+
+
+def make_recipe(params):
+    """The recipe with the settings `params`, as in `trial.params`."""
+    return suggest(optuna.trial.FixedTrial(params))
 
 
 def open_study(path):
@@ -55,14 +100,14 @@ def remember(study, name, compute):
 
 def run_again(study, number, images):
     """The distances that the settings of a trial reach with fresh seeds, on the same budget; None where a run diverged."""
-    recipe = tuning.make_recipe(study.trials[number].params)
+    recipe = make_recipe(study.trials[number].params)
     return [last_distance(recipe, seed, images) for seed in FRESH]
 
 
 def last_distance(recipe, seed, images):
     """The last Fréchet distance of a run on the budget of a trial; None if it diverged."""
     try:
-        return [round(distance, 3) for _, distance in tuning.distances(recipe, seed, images, tuning.STEPS)][-1]
+        return [round(distance, 3) for _, distance in distances(recipe, seed, images, tuning.STEPS)][-1]
     except training.Diverged:
         return None
 
@@ -103,7 +148,7 @@ def main():
     images, study = data.load(device=hardware.pick_device()).images, open_study(arguments.root / "runs/study/study.db")
     missing = arguments.trials - len(study.get_trials(states=FINISHED))
     if missing > 0:
-        study.optimize(functools.partial(tuning.objective, images=images, steps=tuning.STEPS), n_trials=missing)
+        study.optimize(functools.partial(objective, images=images, steps=tuning.STEPS), n_trials=missing)
     finished = study.get_trials(states=FINISHED)
     found = {"steps": tuning.STEPS, "trials": [row(trial) for trial in finished]}
     place = {trial.number: i for i, trial in enumerate(finished)}  # an interrupted one has its number, and no place
@@ -111,7 +156,7 @@ def main():
         place[n]: remember(study, f"again {n}", lambda n=n: run_again(study, n, images)) for n in choose(study)
     }
     best = study.best_trial
-    full = lambda: at_full_length(tuning.make_recipe(best.params), images)
+    full = lambda: at_full_length(make_recipe(best.params), images)
     found["full"] = {"number": place[best.number], "distances": remember(study, f"full {best.number}", full)}
     write(found, arguments.root / "gan_lib" / "reference" / "study.json")
 

@@ -1,23 +1,8 @@
-"""Checks of the lesson on class-conditional GANs: concatenated labels, the projection discriminator, a grid of classes."""
+"""Checks of the lesson on class-conditional GANs: the projection discriminator, a grid of classes."""
 
 import torch
 
 from gan_lib.checks.check import call, check, same
-
-
-@check
-def concatenated_label(answer):
-    """`answer(images, labels)` → [N, 794]: the pixels of images [N, 1, 28, 28], then the label as a one-hot vector."""
-    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    labels = torch.tensor([7, 0, 9, 7])
-    got = torch.as_tensor(call(answer, images, labels))
-    pixels, hot = images.flatten(1), torch.eye(10)[labels]
-    yield got.shape == (4, 785), "one number makes label 7 larger than label 0: use ten numbers, one of which is 1."
-    yield got.shape != (4, 794), f"for 4 images its shape is {list(got.shape)}, not [4, 794]."
-    yield got.equal(torch.cat([hot, pixels], 1)), "the label stands before the pixels; put it behind them."
-    yield not got[:, :784].equal(pixels), "the first 784 numbers of a row are not the pixels of its image."
-    ones = got[:, 784:].float().argmax(1).tolist()
-    yield not got[:, 784:].equal(hot), f"for the labels {labels.tolist()} the 1 stands at {ones}."
 
 
 @check

@@ -1,8 +1,6 @@
-"""Checks of the lesson on speed: multiply-accumulates, Amdahl's law, machine epsilon."""
+"""Checks of the lesson on speed: multiply-accumulates, Amdahl's law."""
 
 import itertools
-
-import torch
 
 from gan_lib.checks.check import call, check, same
 
@@ -34,13 +32,3 @@ def amdahl(answer):
         yield same(got, 1 / expected), "that is the time that is left; the speed-up is its inverse."
         yield same(got, share * factor), "the rest of the program takes as long as before: add the two times first."
         yield True, f"for a share of {share} and a factor of {factor:g} it gives {float(got):.3f}, not {expected:.3f}."
-
-
-@check
-def machine_epsilon(answer):
-    """`answer(kind)` → the smallest power of two x with 1 + x ≠ 1 in the dtype `kind`."""
-    for kind in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
-        got, expected = float(call(answer, kind)), torch.finfo(kind).eps
-        yield got == expected / 2, f"in {kind}, 1 + {got:g} is 1 again: take twice that."
-        yield got == torch.finfo(kind).tiny, "that is the smallest number near 0; near 1 the spacing is much larger."
-        yield got != expected, f"in {kind} it gives {got:g}; 1 + {expected:g} is not 1, and 1 + {expected / 2:g} is 1."

@@ -13,16 +13,14 @@ def frechet_distance_1d(answer):
     rng = torch.Generator().manual_seed(0)
     a, b = 2 + 3 * torch.randn(4000, generator=rng), 5 + torch.randn(5000, generator=rng)
     mean, std, var = ((f(a) - f(b)).item() for f in (torch.mean, torch.std, torch.var))
-    got, expected, spreads = torch.as_tensor(call(answer, a, b)), mean**2 + std**2, (a.var() + b.var()).item()
+    got, expected = torch.as_tensor(call(answer, a, b)), mean**2 + std**2
     yield got.numel() != 1, f"it should be one number for the two sets, not {got.numel()}."
     got = got.item()
     yield same(got, mean**2, 0.02), "that compares only the means; different standard deviations should cost, too."
     yield same(got, abs(mean) + abs(std), 0.02), "square each difference before you add: it is the mean *squared* move."
-    yield same(got, (mean + std) ** 2, 0.02), "square the two differences separately: the cross term in t has mean 0."
     yield same(got, math.sqrt(expected), 0.02), "that is the square root; return the square."
     yield same(got, mean**2 + var**2, 0.02), "you took the variances; the second term compares standard deviations."
     yield same(got, mean**2 + var, 0.02), "(s_a - s_b)² is not s_a² - s_b²: subtract first, then square."
-    yield same(got, mean**2 + spreads, 0.02), "the values keep their order, so the standard deviations subtract."
     apart = f"means {abs(mean):.2f} apart and standard deviations {abs(std):.2f} apart"
     yield not same(got, expected, 0.02), f"for {apart} it gives {got:.2f}, not {expected:.2f}."
 
@@ -34,7 +32,6 @@ def coverage_from_distances(answer):
     distances, radii = torch.rand(40, 25, generator=rng), 0.08 * torch.rand(40, generator=rng)
     inside = distances < radii.unsqueeze(1)
     covered, pairs = inside.any(1).double(), inside.double().mean()
-    by_mean = (distances.mean(1) < radii).double().mean()
     got = torch.as_tensor(call(answer, distances.clone(), radii.clone())).double()
     yield got.numel() != 1, f"it should be one share, not {got.numel()} numbers."
     got, share = got.item(), covered.mean().item()
@@ -42,7 +39,6 @@ def coverage_from_distances(answer):
     yield same(got, covered.sum()), "that is the number of covered real points; a share is the mean."
     yield same(got, pairs), "that is the share of all pairs; a real point counts once, however many fakes are near."
     yield same(got, 1 - share), "that is the share of real points without a fake near them."
-    yield same(got, by_mean), "the distance to the *nearest* fake decides, not the mean over all fakes."
     yield not same(got, share), f"{covered.sum():.0f} of 40 real points are covered: {share:.2f}, not {got:.2f}."
 
 

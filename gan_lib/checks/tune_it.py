@@ -1,4 +1,4 @@
-"""Checks of the lesson on hyper-parameter search: log-uniform draws, explained variance, the best of n, permutation test."""
+"""Checks of the lesson on hyper-parameter search: log-uniform draws, the best of n, permutation test."""
 
 import itertools
 import math
@@ -22,21 +22,6 @@ def log_uniform(answer):
     yield uneven, f"a third should lie below 1e-3, and {lowest:.0%} do: draw the logarithm uniformly."
     one, other = (torch.as_tensor(call(answer, 9, 1e-4, 1e-1)) for _ in range(2))
     yield one.equal(other), "it gives the same numbers at each call: draw them at random."
-
-
-@check
-def variance_explained(answer):
-    """`answer(values, groups)` → the share of the variance of the values [N] that the means of their groups explain."""
-    values, groups = torch.tensor([1.0, 2.0, 3.0, 7.0, 9.0, 2.0, 5.0, 5.0]), ["a", "a", "a", "b", "b", "a", "c", "c"]
-    fitted, unweighted = torch.tensor([2.0, 2.0, 2.0, 8.0, 8.0, 2.0, 5.0, 5.0]), 6.0  # of the means 2, 8 and 5
-    total, between = values.var(correction=0).item(), fitted.var(correction=0).item()
-    got, expected = call(answer, values, list(groups)), between / total
-    yield same(got, 1 - expected, 1e-4), "that is the share within the groups, which the means do not explain."
-    yield same(got, between, 1e-4), "that is a variance; divide it by the variance of all values."
-    yield same(got, math.sqrt(expected), 1e-4), "that is the square root; a share of the variance has none."
-    yield same(got, unweighted / total, 1e-4), "large groups count more: take the group's mean for each value."
-    yield same(got, fitted.var() / total, 1e-4), "one variance is divided by N, the other by N - 1; use the same."
-    yield not same(got, expected, 1e-4), f"it gives {float(got):.3f}; it should be {expected:.3f}."
 
 
 @check

@@ -1,4 +1,4 @@
-"""Pictures made of generated digits, uint8 [height, width], by a conditional `sampler`. Lesson 09."""
+"""Pictures made of generated digits, uint8 [height, width], by a conditional `sampler`. Lesson 11."""
 
 import numpy as np
 import torch
@@ -29,9 +29,7 @@ def mosaic(photo, images, columns=96, size=16, fine=3):
     target = tones.flatten().sort().values[(quantile * (tones.numel() - 1)).long()]
     target = F.unfold(target.view(1, 1, rows * fine, columns * fine), fine, stride=fine)[0].T  # [tiles, fine²]
     best = torch.cdist(target, tones.flatten(1)).topk(3, largest=False).indices
-    chosen = best.gather(1, torch.arange(len(best)).view(-1, 1) % 3)[
-        :, 0
-    ]  # an even area then does not repeat one image
+    chosen = best.gather(1, torch.arange(len(best)).view(-1, 1) % 3).flatten()  # no image fills an even area
     tiles = (255 * F.adaptive_avg_pool2d(ink[chosen], size)).round().to(torch.uint8)
     return tiles.view(rows, columns, size, size).transpose(1, 2).reshape(rows * size, columns * size).numpy()
 

@@ -1,4 +1,4 @@
-"""Do generated digits help a classifier? Train it on few real digits, on generated ones, or on both. Lesson 09."""
+"""Do generated digits help a classifier? Train it on few real digits, on generated ones, or on both. Lesson 12."""
 
 import dataclasses
 import itertools

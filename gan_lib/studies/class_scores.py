@@ -1,4 +1,4 @@
-"""How good is a conditional GAN, class by class? Precision, recall, density and coverage within each class. Lesson 08."""
+"""How good is a conditional GAN, class by class? Precision, recall, density and coverage within each class. Lesson 11."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Diagnosis of a training run, from its records and from one trial iteration that is undone. Introduced in lesson 07."""
+"""Diagnosis of a training run, from its records and from one trial iteration that is undone. Introduced in lesson 08."""
 
 import itertools
 from statistics import fmean

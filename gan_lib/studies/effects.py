@@ -1,4 +1,4 @@
-"""How much a step along a latent direction changes its own attribute and the others. Lesson 05."""
+"""How much a step along a latent direction changes its own attribute and the others. Lesson 10."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Six faults to practise the diagnosis on, and three blind runs that have some of them. Introduced in lesson 07."""
+"""Six faults to practise the diagnosis on, and three blind runs that have some of them. Introduced in lesson 08."""
 
 import contextlib
 import copy

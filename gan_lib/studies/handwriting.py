@@ -1,4 +1,4 @@
-"""Numbers in one handwriting: the same z for every digit, and the digit as the label. Lesson 08."""
+"""Numbers in one handwriting: the same z for every digit, and the digit as the label. Lesson 11."""
 
 import numpy as np
 import torch

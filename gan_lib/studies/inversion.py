@@ -1,4 +1,4 @@
-"""GAN inversion: from an image to a z whose G(z) is close to it. Introduced in lesson 05."""
+"""GAN inversion: from an image to a z whose G(z) is close to it. Introduced in lesson 10."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""A pipeline that reads handwritten numbers, and a robustness test of it. Lesson 09. Needs `pip install scikit-image`.
+"""A pipeline that reads handwritten numbers, and a robustness test of it. Lesson 13. Needs `pip install scikit-image`.
 
 A strip is an image of a number, numpy float [28, width], background 0 and ink 1. A piece is the part of it taken for one digit.
 """

@@ -1,4 +1,4 @@
-"""A digit from a photograph or a drawing, as MNIST has them. Lesson 05."""
+"""A digit from a photograph or a drawing, as MNIST has them. Lesson 10."""
 
 import io
 

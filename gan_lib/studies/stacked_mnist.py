@@ -1,4 +1,4 @@
-"""Stacked MNIST (Metz et al. 2016, arXiv 1611.02163): a digit in each of three channels, so 1,000 modes. Lesson 07.
+"""Stacked MNIST (Metz et al. 2016, arXiv 1611.02163): a digit in each of three channels, so 1,000 modes. Lesson 09.
 
 As in Lin et al. 2017 (PacGAN, arXiv 1712.04086), a classifier reads each channel of 26,000 samples.
 """

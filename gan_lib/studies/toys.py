@@ -1,4 +1,4 @@
-"""Toy problems with exact solutions: players of one number each, and points with a known density. Introduced in lesson 00.
+"""Toy problems with exact solutions: players of one number each, and points with a known density. Introduced in lesson 06.
 
 A **field** maps the players' numbers theta (generator) and psi (discriminator), tensors of one shape, to their velocities v: the
 directions of their gradient steps, `+ h * v`. A **world** has `sample` and `log_prob`; its points x are float [N, d].

@@ -1,4 +1,4 @@
-"""`live`: a dashboard that follows a training loop (lesson 02), or trains itself by buttons and sliders (lessons 00, 04)."""
+"""`live`: a dashboard that follows a training loop (lesson 02), or trains itself by buttons and sliders (lessons 04, 06)."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""`explore` and `invert`, the sliders of lesson 05, and `rewind`, training as a slider (lesson 04)."""
+"""The sliders `explore` (lesson 05) and `invert` (lesson 10), and `rewind`, training as a slider (lesson 04)."""
 
 import html
 import itertools

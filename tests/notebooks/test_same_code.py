@@ -19,6 +19,7 @@ from gan_lib import evaluation, latent, models, training
 from gan_lib.checks import train_a_dcgan
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
+from tools import make_study
 
 LESSONS = contract.all_lessons()
 CPU = torch.device("cpu")
@@ -136,7 +137,7 @@ def same_steps(lesson, name):
 
 
 def same_distance(lesson, name):
-    """Lesson 06's distance of two sets of features is `evaluation`'s of their statistics, also for few features."""
+    """Lesson 07's distance of two sets of features is `evaluation`'s of their statistics, also for few features."""
     rng = torch.Generator().manual_seed(0)
     for n in (300, 12):
         a = torch.randn(n, 20, generator=rng) * torch.rand(20, generator=rng)
@@ -146,7 +147,7 @@ def same_distance(lesson, name):
 
 
 def same_moves(lesson, name):
-    """Lesson 00's moves are the steps of `training`, each on new points and new noise."""
+    """Lesson 06's moves are the steps of `training`, each on new points and new noise."""
     settings = {"latent_dim": 2, "batch_size": 16, "gamma": 0.25, "g_lr": 0.02, "d_lr": 0.01}
     mine, theirs = (training.Game(*seeded(toys.nets, 2, 2, 8), **settings) for _ in range(2))
     world(lesson, name)[name](mine, toys.ring(), "DDG")
@@ -157,7 +158,6 @@ def same_moves(lesson, name):
 
 
 SAME = {
-    "00": {"play": same_moves},
     "02": {
         "generator": same_net(models.mlp_generator),
         "discriminator": same_net(models.mlp_discriminator),
@@ -168,7 +168,9 @@ SAME = {
         "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
-    "06": {"distance": same_distance},
+    "06": {"play": same_moves},
+    "07": {"distance": same_distance},
+    "14": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
 
 
@@ -207,7 +209,7 @@ def test_lesson_defines_what_the_package_exports(lesson, name, compare):
 
 
 def test_lessons_write_out_what_they_then_import():
-    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"00", "02", "03", "05", "06", "10"}
+    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"02", "03", "05", "06", "07", "14"}
     assert SAME.keys() <= {lesson.number for lesson in LESSONS}
 
 

@@ -157,11 +157,7 @@ def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digi
     monkeypatch.setattr(tool, "GENERATED", 300)
     monkeypatch.setattr(tool, "quality", lambda generated, digits: {"novelty": len(digits.images)})
     monkeypatch.setattr(recipes, "pretrained", lambda name, device: models.Sampler(Marked(4, 1), 4))
-    seeds, trained, sizes = (
-        [],
-        [],
-        [],
-    )  # of the generated digits, of the generators' training, of the classifiers' sources
+    seeds, trained, sizes = [], [], []  # of generated digits, of generators' training, of classifiers' sources
     generate, train, classifier = augmentation.generate, training.train, augmentation.classifier
     short_run = lambda game, digits, steps: trained.append((len(digits.images), steps)) or train(game, digits, 2)
 

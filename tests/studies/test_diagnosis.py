@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan_lib import UserError, data, hardware, losses, recipes, reference, training
-from gan_lib.checks.keep_it_stable import blind_runs
+from gan_lib.checks.fix_a_broken_gan import blind_runs
 from gan_lib.studies import diagnosis, faults, toys
 from gan_lib.studies.diagnosis import diagnose
 from gan_lib.studies.faults import FAULTS, HEALTHY

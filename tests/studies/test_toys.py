@@ -290,7 +290,7 @@ def modes_after_training(seed, loss, gamma):
 
 
 def test_on_the_ring_the_vanilla_loss_collapses_in_most_seeds_and_relativistic_pairing_with_r1_and_r2_in_none():
-    """Lesson 00 reports ten seeds after 1,200 iterations: 3 modes or fewer nine times, and 8 with each."""
+    """Lesson 06 reports ten seeds after 1,200 iterations: 3 modes or fewer nine times, and 8 with each."""
     vanilla = [modes_after_training(seed, "non-saturating", 0.0) for seed in range(5)]
     assert sum(modes <= 4 for modes in vanilla) >= 3
     assert min(modes_after_training(seed, "relativistic", 1.0) for seed in range(5)) >= 7

@@ -20,7 +20,7 @@ def replace_training(monkeypatch):
     def replace(course):
         distances = lambda recipe, seed, images, steps: zip((10, 20, 30), course(recipe, seed), strict=False)
         monkeypatch.setattr(tuning, "STEPS", 30)
-        monkeypatch.setattr(tuning, "distances", distances)
+        monkeypatch.setattr(tool, "distances", distances)
 
     return replace
 
@@ -35,19 +35,19 @@ def ranked(study):
 
 
 def test_the_default_is_the_recipe():
-    assert tuning.make_recipe(tuning.DEFAULT) == recipes.get("mlp-quick")
+    assert tool.make_recipe(tuning.DEFAULT) == recipes.get("mlp-quick")
 
 
 def test_a_trial_sets_what_it_proposes():
     params = {"g_lr": 3e-4, "d_lr": 7e-3, "beta1": 0.2, "width": 99, "loss": "hinge", "penalty": "R1", "gamma": 5.0}
-    recipe = tuning.make_recipe(params)
+    recipe = tool.make_recipe(params)
     assert (recipe.g_lr, recipe.d_lr, recipe.betas, recipe.width) == (3e-4, 7e-3, (0.2, 0.999), 99)
     assert (recipe.loss, recipe.penalty, recipe.gamma, recipe.nets) == ("hinge", "R1", 5.0, "mlp")
 
 
 def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
     without, trial = FixedTrial(tuning.DEFAULT), FixedTrial(PENALISED)
-    tuning.suggest(without), tuning.suggest(trial)
+    tool.suggest(without), tool.suggest(trial)
     assert trial.distributions.keys() - without.distributions.keys() == {"gamma"}
     ranges = {name: (d.low, d.high, d.log) for name, d in trial.distributions.items() if hasattr(d, "low")}
     assert ranges == {
@@ -57,8 +57,9 @@ def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
         "width": (64, 512, True),
         "gamma": (0.01, 100, True),
     }
-    assert set(tuning.LOSSES) < LOSSES.keys()
-    assert set(tuning.PENALTIES) - {"none"} < PENALTIES.keys()
+    assert {name: tuning.SPACE[name] for name in trial.distributions} == trial.distributions
+    assert set(tool.LOSSES) < LOSSES.keys()
+    assert set(tool.PENALTIES) - {"none"} < PENALTIES.keys()
 
 
 # One trial
@@ -66,14 +67,14 @@ def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
 
 def test_a_run_is_measured_three_times():
     recipe, images = recipes.get("mlp-quick"), data.load(train=False).images[:500]
-    found = list(tuning.distances(recipe, 7, images, 6))
+    found = list(tool.distances(recipe, 7, images, 6))
     assert [step for step, _ in found] == [2, 4, 6]
     game = recipe.game(7)
     for _, distance in found:
         list(training.train(game, images, 2))
         assert distance == pytest.approx(evaluation.frechet(game.sampler().sample(1000, seed=1000)), rel=1e-4)
     assert len({distance for _, distance in found}) == 3
-    [*_, (_, other)] = tuning.distances(recipe, 8, images, 6)
+    [*_, (_, other)] = tool.distances(recipe, 8, images, 6)
     assert other != found[-1][1]
 
 
@@ -81,7 +82,7 @@ def optimize(n=1, study=None, pruner=None, params=tuning.DEFAULT):
     """The `n` trials of a search that begins with `params`."""
     study = study or optuna.create_study(pruner=pruner or optuna.pruners.NopPruner())
     study.enqueue_trial(params)
-    study.optimize(lambda trial: tuning.objective(trial, None, 30), n_trials=n)
+    study.optimize(lambda trial: tool.objective(trial, None, 30), n_trials=n)
     return study.trials[-n:]
 
 
@@ -91,7 +92,7 @@ def test_the_last_distance_counts_and_the_number_of_the_trial_is_the_seed(replac
     trial, *others = optimize(3, params=PENALISED)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 60.0)
     assert trial.intermediate_values == {10: 90.0, 20: 50.0}
-    assert calls[0] == (tuning.make_recipe(PENALISED), 0)
+    assert calls[0] == (tool.make_recipe(PENALISED), 0)
     assert [trial.value for trial in others] == [61, 62]
 
 
@@ -199,7 +200,7 @@ def test_an_interrupted_study_continues_and_is_read_back(trial, runs):
     assert order[:9] == [0, *(number for number in best if number)][:9]
     assert len(set(order)) == len(order)
     for number, values in found["again"].items():
-        expected = 30 + 1000 * abs(tuning.make_recipe(study.trials[int(number)].params).g_lr - 0.003)
+        expected = 30 + 1000 * abs(tool.make_recipe(study.trials[int(number)].params).g_lr - 0.003)
         assert values == pytest.approx([expected + luck for luck in range(5)], abs=2e-3)
     assert found["full"] == {"number": best[0], "distances": [2.5, 2.6]}
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from scipy import stats
 
-from gan_lib import __main__ as command_line
 from gan_lib import data, evaluation, hardware, recipes, reference, training
-from gan_lib.studies import bench
+from tools import make_bench as bench
 
 TINY = recipes.Recipe("mlp", "mlp", latent_dim=5, width=6, batch_size=8, betas=(0.9, 0.999))
 
@@ -58,7 +57,7 @@ def test_a_race_times_all_loops_and_the_machine_in_turns(monkeypatch):
     monkeypatch.setattr(bench, "usual_loop", usual_loop)
     monkeypatch.setattr(bench, "measure_macs", lambda dtype, device: take(dtype, 100.0, 2e9))
     monkeypatch.setattr(training, "train", lambda game, images, n: [take(game.dtype, 0.5) for _ in range(n)])
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     found = bench.race(TINY, 2, rounds=3)
     dtypes = [torch.float32, torch.bfloat16]
     a_round = [who for who in (False, True, *dtypes) for _ in range(2)] + dtypes  # two iterations each, then the MAC/s
@@ -80,7 +79,7 @@ def test_the_macs_of_an_iteration_are_those_on_paper():
 
 def test_macs_per_second_are_those_of_one_timed_product(monkeypatch):
     now = itertools.count(0, 2)
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     assert bench.measure_macs(torch.float32, n=16, times=10) == 10 * 16**3 / 2
 
 
@@ -150,7 +149,7 @@ def test_a_course_measures_training_alone_and_improves(monkeypatch):
     quick, features, clock, measured = recipes.get("mlp-quick"), evaluation.features_and_logits, time.perf_counter, []
     monkeypatch.setattr(evaluation, "features_and_logits", lambda images: measured.append(1) or features(images))
     later = lambda: clock() + 1e6 * len(measured)  # a measurement takes eleven days
-    monkeypatch.setattr(bench.time, "perf_counter", later)
+    monkeypatch.setattr(time, "perf_counter", later)
     (step, seconds, distance), (end, more, less) = bench.measure_course(0, quick, (20, 200))
     assert (step, end) == (20, 200)
     assert 0 < seconds < more < 1e6
@@ -159,7 +158,9 @@ def test_a_course_measures_training_alone_and_improves(monkeypatch):
 
 def test_the_command_writes_every_figure_and_a_picture(found, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(bench, "measure_all", lambda device, seeds: iter(found.items()))
-    command_line.main(["bench", "--out", str(tmp_path / "b"), "--device", "cpu"])
+    monkeypatch.setattr("sys.argv", ["make_bench.py", "--out", str(tmp_path / "b"), "--device", "cpu"])
+    bench.main()
+    assert (tmp_path / "b" / "bench.md").read_text() == bench.table(found) + "\n"
     assert json.loads((tmp_path / "b" / "bench.json").read_text()).keys() == found.keys()
     assert (tmp_path / "b" / "bench.png").stat().st_size > 5000
     assert "faster than the usual loop" in capsys.readouterr().out
