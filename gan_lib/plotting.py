@@ -88,7 +88,7 @@ def curves(records, axes=None, reference=None):
                 n = bisect(reference.steps, max(steps, default=0))
                 ax.fill_between(reference.steps[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
-        finish(ax, xlabel="step", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
+        finish(ax, xlabel="iteration", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
     if reference is not None:
         axes[0].figure.suptitle(reference.remark(records), fontsize=10)
     return axes

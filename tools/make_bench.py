@@ -3,7 +3,7 @@
     python tools/make_bench.py                    # into runs/bench
     python tools/make_bench.py --out benchmarks/results
 
-What is compared is measured in turns, so that a busy moment slows both. Lesson 11 explains each part.
+What is compared is measured in turns, so that a busy moment slows both. Lesson 15 explains each part.
 """
 
 import argparse

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import evaluation, latent, models, training
+from gan_lib import data, evaluation, latent, models, training
 from gan_lib.checks import train_a_dcgan
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
@@ -117,23 +117,26 @@ def assert_same_weights(mine, theirs, atol=0):
         torch.testing.assert_close(mine[net].state_dict(), theirs[net].state_dict(), rtol=0, atol=atol)
 
 
-def same_steps(lesson, name):
-    """Three iterations of lesson 02's two steps give the losses and the weights of `training`'s steps."""
-    names = ("generator", "discriminator", "d_optimizer", "g_optimizer", "discriminator_step", "generator_step")
-    mine, start = world(lesson, *names, device=CPU), world(lesson, "generator", "discriminator", device=CPU)
-    options = mine["g_optimizer"].defaults
-    game = training.Game(start["generator"], start["discriminator"], latent_dim=64, batch_size=20, g_lr=options["lr"],
-                         d_lr=mine["d_optimizer"].defaults["lr"], betas=options["betas"])  # fmt: skip
-    game.dtype = torch.float32
-    rng = torch.Generator().manual_seed(0)
-    for _ in range(3):
-        real, z = torch.rand(20, 1, 28, 28, generator=rng) * 2 - 1, torch.randn(20, 64, generator=rng)
-        d_loss, *_ = training.discriminator_step(game, real, game.generator(z))
-        torch.testing.assert_close(mine["discriminator_step"](real, z), d_loss)
-        g_loss = training.generator_step(game, real, game.generator(z))
-        torch.testing.assert_close(mine["generator_step"](z), g_loss)
-    assert_same_weights(mine, vars(game), atol=1e-5)
-    assert not mine["generator"][0].weight.equal(world(lesson, "generator", device=CPU)["generator"][0].weight)
+def same_iteration(lesson, name):
+    """Three of lesson 02's iterations, with the solution as G's step and with the lesson's reference, give the results, the
+    weights and the EMA of `training.iteration`.
+    """
+    names = ("iteration", "cross_entropy", "ema_generator", "rate", "betas", "start")
+    for code in ("my_generator_step = ...", lesson.exercises[0].solution_code):
+        exec(code, given := world(lesson, "cross_entropy"))
+        mine = world(lesson, *names, device=CPU, my_generator_step=given["my_generator_step"])
+        game = training.Game(*mine["start"], latent_dim=mine["latent_dim"], batch_size=mine["batch_size"], g_lr=mine["rate"],
+                             d_lr=mine["rate"], betas=mine["betas"])  # fmt: skip
+        game.dtype = torch.float32
+        batches = data.batches(data.load().images, game.batch_size)
+        for step, real in zip((0, 1, 20_000), batches, strict=False):  # the last is after the warm-up of the EMA
+            game.step = step
+            with torch.random.fork_rng(devices=[]):
+                torch.random.set_rng_state(game.rng.get_state())
+                results = mine["iteration"](step, real)
+            torch.testing.assert_close(results, training.iteration(game, real), rtol=0, atol=1e-5)
+        assert_same_weights(mine, vars(game), atol=3e-5)
+        torch.testing.assert_close(mine["ema_generator"].state_dict(), game.average.state_dict(), rtol=0, atol=3e-5)
 
 
 def same_distance(lesson, name):
@@ -161,8 +164,8 @@ SAME = {
     "02": {
         "generator": same_net(models.mlp_generator),
         "discriminator": same_net(models.mlp_discriminator),
-        "discriminator_step": same_steps,
-        "generator_step": same_steps,
+        "iteration": same_iteration,
+        "discriminator_step": same_iteration,
     },
     "03": {
         "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
