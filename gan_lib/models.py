@@ -111,7 +111,7 @@ def spectral_discriminator(width=32):
 
 
 def normal_init(layer):
-    """Convolutions from N(0, 0.02²), BatchNorm's γ from N(1, 0.02²). Radford et al. 2015, section 4."""
+    """Convolutions from N(0, 0.02²): Radford et al. 2015, section 4. BatchNorm's γ from N(1, 0.02²), as in their code."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):

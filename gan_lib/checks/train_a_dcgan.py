@@ -1,6 +1,7 @@
-"""Checks of the lesson on the DCGAN: transposed convolutions, batch normalisation."""
+"""Checks of the lesson on the DCGAN: transposed convolutions and the generator's block."""
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from gan_lib.checks.check import call, check, same
@@ -14,8 +15,7 @@ def transposed_size(answer):
         ordinary = (size + 2 * padding - kernel) // stride + 1
         yield got == ordinary, "that is the output size of an ordinary convolution; solve it for the input size."
         yield got == expected + stride, "the last pixel's stamp starts after size - 1 strides, not after size."
-        what = f"a {size} pixel input with kernel {kernel}, stride {stride} and padding {padding}"
-        yield got != expected, f"{what} gives {expected}, not {got}."
+        yield got != expected, f"{size}, {kernel}, {stride} and {padding} give {expected}, not {got}."
 
 
 @check
@@ -26,24 +26,24 @@ def transposed_convolution(answer):
         x, kernel = torch.randn(height, width, generator=rng), torch.randn(size, size, generator=rng)
         got = call(answer, x, kernel, stride)
         expected = F.conv_transpose2d(x[None, None], kernel[None, None], stride=stride)[0, 0]
-        flipped = F.conv_transpose2d(x[None, None], kernel.flip(0, 1)[None, None], stride=stride)[0, 0]
         sizes = f"{list(expected.shape)}, not {list(got.shape)} (kernel {size}, stride {stride})"
         yield got.shape != expected.shape, f"a {height} × {width} input should give {sizes}."
-        yield same(got, flipped), "the kernel is flipped; a stamp is the kernel unflipped, times the pixel."
         yield not same(got, expected), "the size is right and the values are not: where stamps overlap, add them."
 
 
+def reference_block(inputs, outputs, kernel=4, stride=2, padding=1):
+    """Transposed convolution without bias, BatchNorm, ReLU."""
+    layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
 @check
-def batch_norm_in_eval_mode(answer):
-    """`answer(x, layer)` → the output of a BatchNorm2d layer in eval mode for x [N, C, H, W]."""
-    rng = torch.Generator().manual_seed(0)
-    layer = torch.nn.BatchNorm2d(3).eval().requires_grad_(False)
-    for tensor in (layer.weight, layer.bias, layer.running_mean):
-        tensor.copy_(torch.randn(3, generator=rng))
-    layer.running_var.copy_(torch.rand(3, generator=rng) + 0.1)
-    x = torch.randn(4, 3, 5, 5, generator=rng)
-    got, training = call(answer, x, layer), F.batch_norm(x, None, None, layer.weight, layer.bias, True)
-    shapes = f"should stay {list(x.shape)}, not become {list(got.shape)}"
-    yield got.shape != x.shape, f"the shape {shapes}: give the statistics the shape [1, C, 1, 1]."
-    yield same(got, training, 1e-3), "that uses the batch's own mean and variance, as in train mode."
-    yield not same(got, layer(x)), "for each channel use (x - running_mean) / sqrt(running_var + eps) · weight + bias."
+def block(answer):
+    """`answer` is a function like `reference_block`."""
+    for sizes in ((5, 3), (5, 4, 4, 1, 0)):
+        nets, x = (call(answer, *sizes), reference_block(*sizes)), torch.zeros(2, 5, 4, 4)
+        got, expected = (", ".join(type(layer).__name__ for layer in net) for net in nets)
+        yield got != expected, f"the layers should be {expected}, not {got}."
+        yield nets[0][0].bias is not None, "BatchNorm subtracts what the bias adds: leave it out with bias=False."
+        got, expected = (list(net(x).shape) for net in nets)
+        yield got != expected, f"block{sizes} should turn {list(x.shape)} into {expected}, not {got}."

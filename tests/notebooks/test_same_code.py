@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from gan_lib import data, evaluation, latent, models, training
+from gan_lib.checks import train_a_dcgan
 from gan_lib.studies import toys
 from tests.notebooks import contract, example
 from tools import make_study
@@ -101,11 +102,11 @@ def same_source(exported):
     return compare
 
 
-def same_net(make):
-    """The same layers. Their weights are then the same too, as a lesson's function for initial weights is compared by source."""
+def same_net(make, **given):
+    """The same layers, with these `given` values. What draws their weights is compared by source."""
 
     def compare(lesson, name):
-        assert str(world(lesson, name, device=CPU)[name]) == str(make())
+        assert str(world(lesson, name, device=CPU, **given)[name]) == str(make())
 
     return compare
 
@@ -167,7 +168,7 @@ SAME = {
         "discriminator_step": same_iteration,
     },
     "03": {
-        "generator": same_net(lambda: models.dcgan_generator(width=24)),
+        "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
     "06": {"play": same_moves},
