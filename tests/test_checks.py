@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from gan_lib import training
+from gan_lib.checks import watch_it_learn
 from gan_lib.checks.check import Verdict, call, check, same
 from tests.notebooks.wrong_answers import CHECKS
 
@@ -103,3 +105,13 @@ def test_no_check_of_any_lesson_raises_or_praises_nonsense(function, nonsense):
     verdict = function(nonsense)
     assert verdict.status == "not yet"
     assert verdict.reason
+
+
+def test_the_share_of_the_start_is_that_of_the_library():
+    """The EMA of a weight that is 1 at the start and 0 from then on."""
+    game = training.Game(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), latent_dim=1, ema=0.15)
+    game.average.weight.fill_(1)
+    torch.nn.init.zeros_(game.generator.weight)
+    for game.step in range(3):
+        training.update_average(game)
+    assert watch_it_learn.reference_share(3, 0.15, warm_up=True) == pytest.approx(game.average.weight.item())
