@@ -61,19 +61,26 @@ def read_source(source):
 
 def page(generators):
     """The page as text, from {name: what `generator` returns}."""
-    digits, read = data.load(train=False), lambda name: (FOLDER / name).read_text("utf-8")
+    digits = data.load(train=False)
     examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
-    facts = json.dumps({"generators": generators, "digits": encode(examples)}, separators=(",", ":"))
-    facts = facts.replace("<", "\\u003c")  # so that no name can end the <script> element
-    parts = {"nets": read("page_nets.js"), "screen": read("page.js"), "facts": facts}
-    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read("page.html"))
+    return fill("page", {"generators": generators, "digits": encode(examples)})
 
 
-def generator(moments, bits=12):
-    """A generator as JSON: its moments, and the sliders' directions, found with the last of them."""
+def fill(name, facts):
+    """The HTML file called `name` with its facts as JSON, its script, and what it shares with others."""
+    read = lambda file: (FOLDER / file).read_text("utf-8")
+    facts = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")  # so that no name can end the <script> element
+    parts = {"facts": facts, "style": read("sliders.css"), "screen": read(f"{name}.js")}
+    parts |= {"nets": read("nets.js"), "search": read("page_search.js"), "sliders": read("sliders.js")}
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read(f"{name}.html"))
+
+
+def generator(moments, bits=12, directions=None):
+    """A generator as JSON: its moments, and the sliders' directions, by default found with the last of them."""
     last = moments[-1].sampler
-    sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
-    directions = latent.orthogonal(latent.find_directions(last, sliders))
+    if directions is None:
+        sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
+        directions = latent.orthogonal(latent.find_directions(last, sliders))
     about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
     about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
     return about | {"moments": [describe(moment, bits) for moment in moments]}

@@ -1,6 +1,6 @@
-/* What the page computes, and nothing that is on the screen: nets, points z, the way back. The facts are page.py's. */
+/* What the page and the frame compute, and nothing that is on the screen: nets and points z. The facts are page.py's. */
 
-const {generators, digits} = JSON.parse(document.getElementById("facts").textContent)
+const facts = JSON.parse(document.getElementById("facts").textContent), {generators} = facts
 
 
 /* 1 · Nets. A net is a list of steps, an image a Float32Array [height, width, channels], the channels of a pixel side by side.
@@ -197,64 +197,4 @@ function render(name, z, settings = {}) {
   const {directions, moments} = generators[name]
   const moment = settings.moment ?? moments.length - 1
   return toPixels(net(name, moment, "generator", settings.digit).forward(move(Float32Array.from(z), directions, settings)))
-}
-
-
-/* 3 · The way back, from an image [784] in [-1, 1] to the z whose image comes nearest. Of many candidates the best three go a
-   few steps of Adam, the best of those goes on, and then the next ones try, as long as somebody asks: `search` is a generator
-   function, which can be left and taken up again between two pictures. It yields the best so far, {z, error}; error is the mean
-   squared one. */
-
-function meanSquare(a, b) {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2
-  return sum / a.length
-}
-
-function candidate(net, n, i) {
-  const z = noise(1e6 + i, n)
-  return {z, image: net.forward(z).slice()}
-}
-
-// One step of Adam (rate 0.1, β = 0.9 and 0.99) down the slope of the error, and of 0.1 (|z| / radius - 1)², which holds z
-// where the noise of training lies. Returns the error before the step.
-function descend(net, at, target) {
-  const image = net.forward(at.z), error = meanSquare(image, target), g = new Float32Array(image.length)
-  for (let i = 0; i < g.length; i++) g[i] = 2 * (image[i] - target[i]) / g.length
-  const slope = net.backward(g), far = length(at.z), radius = Math.sqrt(at.z.length)
-  at.steps++
-  for (let i = 0; i < slope.length; i++) {
-    const down = slope[i] + 0.2 * (far / radius - 1) * at.z[i] / (far * radius)
-    at.mean[i] += 0.1 * (down - at.mean[i])
-    at.square[i] += 0.01 * (down * down - at.square[i])
-    const mean = at.mean[i] / (1 - 0.9 ** at.steps), square = at.square[i] / (1 - 0.99 ** at.steps)
-    at.z[i] -= 0.1 * mean / (Math.sqrt(square) + 1e-8)
-  }
-  return error
-}
-
-function* search(net, n, target, candidates) {
-  while (candidates.length < 100) {
-    candidates.push(candidate(net, n, candidates.length))
-    yield {z: null, error: Infinity}
-  }
-  const starts = candidates
-    .map(({z, image}) => ({z, error: meanSquare(image, target)}))
-    .sort((a, b) => a.error - b.error)
-    .slice(0, 16)
-    .map(({z, error}) => ({z: z.slice(), error, steps: 0, mean: new Float64Array(n), square: new Float64Array(n)}))
-  let best = {z: starts[0].z.slice(), error: starts[0].error}
-  const go = function* (at, steps) {
-    for (let i = 0; i < steps; i++) {
-      const z = at.z.slice()
-      at.error = descend(net, at, target)
-      if (at.error < best.error) best = {z, error: at.error}
-      yield best
-    }
-  }
-  const few = starts.splice(0, 3)
-  for (const start of few) yield* go(start, 15)
-  yield* go(few.reduce((a, b) => a.error < b.error ? a : b), 75)
-  for (const start of starts) yield* go(start, 75)
-  return best
 }
