@@ -21,4 +21,5 @@ def inline(sampler, directions=None, height=250):
     frame, png = page.fill("frame.html", {"generators": {"": generator}}), io.BytesIO()
     Image.fromarray(pictures.tile(sampler.sample(10), columns=5)).save(png, "png")
     samples = base64.b64encode(png.getvalue()).decode()
-    return HTML(page.fill("output.html", height=str(height), samples=samples, frame=html.escape(frame)))
+    frame = html.escape(frame).replace("\n", "&#10;")  # one line of the notebook's file, not hundreds
+    return HTML(page.fill("output.html", height=str(height), samples=samples, frame=frame))
