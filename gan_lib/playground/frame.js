@@ -45,4 +45,4 @@ followHost()
 setInterval(followHost, 1000)
 show()
 root.classList.add("ready")
-window.playground = {generators, noise, render: (z, settings) => render(name, z, settings)}  // for the tests
+window.playground = {generator, get z() { return z }, render: (z, settings) => render(name, z, settings)}  // for the tests
