@@ -1,1 +1,6 @@
-"""Generators with sliders in one HTML file. `page.py` writes the file, `page.js` and `page_nets.js` run in it."""
+"""Generators with sliders that need no kernel: in a cell's output (`inline`), and in one HTML file (`write`)."""
+
+from gan_lib.playground.frame import inline
+from gan_lib.playground.page import write
+
+__all__ = ["inline", "write"]

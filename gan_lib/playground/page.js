@@ -1,6 +1,4 @@
-/* What is on the screen, and what a hand, a key or a link does to it. */
-
-const find = id => document.getElementById(id)
+/* What is on the page's screen, and what a hand, a key or a link does to it. */
 
 
 /* 4 · What is on the screen. All of it follows from `state` and `settings`; whoever changes them calls `changed`, and the next
@@ -14,16 +12,6 @@ const WHERE = {seed: () => `seed ${state.seed}`, walk: () => "on a walk", drawin
 let settings = {}  // what `move` and `render` are told: the strength of each direction, norm, moment
 let sliders = [], turn = 0, waiting = false, walking = null, hunting = null, target = null, noting = 0
 const times = []  // milliseconds that the last images took
-
-function toImage(pixels) {  // 784 greys → what a canvas takes
-  const image = new ImageData(28, 28), grey = new Uint32Array(image.data.buffer)
-  for (let i = 0; i < 784; i++) grey[i] = 0xFF000000 | pixels[i] * 0x010101
-  return image
-}
-
-function paint(canvas, image, x = 0) {
-  canvas.getContext("2d").putImageData(image, x, 0)
-}
 
 function paintFilm({key, film, input, cells}) {  // the cells, and over them, where the handle is, the digit that it stands for
   for (const {image, column} of cells) if (image) paint(film, image, 28 * column)
@@ -68,10 +56,7 @@ function show() {
   state.image = toImage(pixels)
   paint(find("stage"), state.image)
   for (const slider of sliders) {
-    const value = settings[slider.key]
-    if (Number(slider.input.value) !== value) slider.input.value = value
-    slider.output.textContent = slider.words(value)
-    slider.input.setAttribute("aria-valuetext", slider.words(value))
+    setSlider(slider, settings[slider.key])
     slider.fresh = JSON.stringify([state.name, [...state.z], {...settings, [slider.key]: null}])
     paintFilm(slider)
   }
@@ -112,15 +97,10 @@ function goTo(z, origin) {
   changed()
 }
 
-function draw(seed) {  // a random z, as short as the generator's truncation ψ has it: its directions were found among such
-  const {latent_dim, truncation} = generators[state.name]
-  return noise(seed, latent_dim).map(value => truncation * value)
-}
-
 function goToSeed(seed) {
   rest()
   state.seed = seed
-  goTo(draw(seed), "seed")
+  goTo(draw(generators[state.name], seed), "seed")
   say(WHERE.seed())
 }
 
@@ -135,55 +115,35 @@ function rest() {  // no walk, no search
 
 /* 5 · The generators, their sliders, and what their discriminators say. */
 
-function defaults({latent_dim, truncation, classes, directions, moments}) {
-  const zeros = Object.fromEntries([...directions.map(({name}) => [name, 0]), ...(classes ? [["digit", 0]] : [])])
-  return {...zeros, norm: Math.round(10 * truncation * Math.sqrt(latent_dim)) / 10, moment: moments.length - 1}
-}
-
 function choose(name) {
   rest()
   state.name = name
-  const {latent_dim, classes, directions, moments} = generators[name]
   settings = defaults(generators[name])
-  const evenly = (low, high) => Array.from({length: 9}, (_, i) => low + (high - low) * i / 8)
-  const signed = value => value.toFixed(1).replace("-", "−").replace(/^(?=[1-9]|0\.[1-9])/, "+")
-  sliders = directions.map(({name}) => makeSlider(name, name, evenly(-3, 3), 0.1, signed))
-  sliders.push(makeSlider("norm", "length |z|", evenly(0, 2 * Math.sqrt(latent_dim)), 0.1, value => value.toFixed(1)))
-  if (moments.length > 1) {
-    const words = moment => moments[moment].step ? `after ${moments[moment].step.toLocaleString("en")} steps` : "untrained"
-    const ticks = moments.map(({step}) => step.toLocaleString("en", {notation: "compact"}))
-    sliders.unshift(makeSlider("moment", "training", moments.map((_, i) => i), 1, words, ticks))
-  }
-  if (classes) {
-    const labels = Array.from({length: classes}, (_, label) => label)
-    sliders.unshift(makeSlider("digit", "digit", labels, 1, label => `a ${label}`))
-  }
+  sliders = describeSliders(generators[name]).map(addFilm)
   find("sliders").replaceChildren(...sliders.map(slider => slider.box))
   for (const input of find("choices").querySelectorAll("input")) input.checked = input.value === name
-  find("opinion").hidden = !moments.every(({discriminator}) => discriminator)
+  find("opinion").hidden = !generators[name].moments.every(({discriminator}) => discriminator)
 }
 
-function makeSlider(key, label, values, step, words, ticks = []) {  // a tick is what stands under a picture
-  const box = document.createElement("div"), id = `slider-${key}`
-  box.className = "slider"
-  box.style.setProperty("--cells", values.length)
-  box.innerHTML = `<div><label></label><output></output></div>
-    <span class="film"><canvas aria-hidden="true"></canvas><input type="range"></span>
-    <div class="ticks soft" aria-hidden="true">${ticks.map(tick => `<span>${tick}</span>`).join("")}</div>`
-  const [name, output, film, input] = box.querySelectorAll("label, output, canvas, input")
-  const slider = {key, box, output, film, input, words}
-  name.textContent = label
-  name.htmlFor = input.id = id
-  output.htmlFor = id
-  Object.assign(film, {width: 28 * values.length, height: 28})
-  Object.assign(input, {min: values[0], max: values.at(-1), step})
-  input.addEventListener("input", () => {
+function addFilm(about) {  // a slider with a film below its handle, and the steps of training below their pictures
+  const {key, values} = about, film = document.createElement("canvas"), ticks = document.createElement("div")
+  const slider = makeSlider(about, value => {
     const again = hunting && ["moment", "digit"].includes(key)  // another net, another search
     if (!walking) { rest(); say(WHERE[state.origin]()) }
-    settings[key] = Number(input.value)
+    settings[key] = value
     changed()
     if (again) hunt(target)
   })
+  slider.box.style.setProperty("--cells", values.length)
+  Object.assign(film, {width: 28 * values.length, height: 28, ariaHidden: "true"})
+  slider.track.prepend(film)
+  if (key === "moment") {
+    Object.assign(ticks, {className: "ticks soft", ariaHidden: "true"})
+    const steps = generators[state.name].moments.map(({step}) => step.toLocaleString("en", {notation: "compact"}))
+    ticks.innerHTML = steps.map(step => `<span>${step}</span>`).join("")
+    slider.box.append(ticks)
+  }
+  slider.film = film
   slider.cells = values.map((value, column) => ({slider, value, column}))
   return slider
 }
@@ -218,9 +178,16 @@ function showOpinion(pixels) {
 
 const someSeed = () => Math.floor(10_000 * Math.random())
 
+function slerp(a, b, t) {
+  const cosine = a.reduce((sum, value, i) => sum + value * b[i], 0) / (length(a) * length(b))
+  const omega = Math.acos(Math.min(1, Math.max(-1, cosine))), sine = Math.sin(omega)
+  const [p, q] = sine < 1e-4 ? [1 - t, t] : [Math.sin((1 - t) * omega) / sine, Math.sin(t * omega) / sine]
+  return a.map((value, i) => p * value + q * b[i])
+}
+
 function startWalk() {
   rest()
-  walking = {from: state.z, to: draw(someSeed()), since: performance.now()}
+  walking = {from: state.z, to: draw(generators[state.name], someSeed()), since: performance.now()}
   find("walk").textContent = "Pause"
   say("walking")
   wake()
@@ -228,7 +195,7 @@ function startWalk() {
 
 function walkOn(now) {
   const t = Math.max(0, now - walking.since) / 2000
-  if (t >= 1) walking = {from: walking.to, to: draw(someSeed()), since: now}
+  if (t >= 1) walking = {from: walking.to, to: draw(generators[state.name], someSeed()), since: now}
   else if (still.matches) return  // from point to point, with nothing in between
   goTo(t >= 1 ? walking.from : slerp(walking.from, walking.to, t), "walk")
 }
@@ -327,7 +294,7 @@ function clearPad() {
 find("clear").addEventListener("click", clearPad)
 find("digits").append(...Array.from({length: 10}, (_, digit) => {
   const button = document.createElement("button"), canvas = document.createElement("canvas")
-  const pixels = bytes(digits).subarray(784 * digit, 784 * (digit + 1))
+  const pixels = bytes(facts.digits).subarray(784 * digit, 784 * (digit + 1))
   Object.assign(canvas, {width: 28, height: 28})
   paint(canvas, toImage(pixels))
   button.append(canvas)
@@ -361,7 +328,7 @@ function note() {
   const usual = defaults(generators[state.name]), words = new URLSearchParams({g: state.name})
   words.set(...(state.origin === "seed" ? ["seed", state.seed] : ["z", encode(state.z)]))
   for (const key in settings) if (settings[key] !== usual[key]) words.set(key, settings[key])
-  history.replaceState(null, "", `#${words}`)
+  try { history.replaceState(null, "", `#${words}`) } catch {}  // a page in `srcdoc` has no address
   const moved = sliders.map(({key, input, words}) => `${input.labels[0].textContent} ${words(settings[key])}`)
   find("stage").setAttribute("aria-label", `a digit that ${state.name} made, ${WHERE[state.origin]()}, ${moved.join(", ")}`)
   const typical = times.slice().sort((a, b) => a - b)[times.length >> 1]

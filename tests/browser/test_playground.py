@@ -486,7 +486,7 @@ def test_everything_fits_and_has_a_name(visit, state, width):
         ]
     }""")
     assert (sticking_out, unnamed, small) == (0, 0, 0)
-    for slider in tab.page.locator(".film").all():  # the handle is over its picture
+    for slider in tab.page.locator(".track").all():  # the handle is over its picture
         assert slider.locator("canvas").bounding_box() == slider.locator("input").bounding_box()
     assert tab.page.locator("#status").get_attribute("role") == "status"
     assert tab.page.locator("html").get_attribute("lang") == "en"

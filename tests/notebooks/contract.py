@@ -45,7 +45,7 @@ CLOSE = ["Answer", "On your own", "Further reading", "Next"]
 LABELS = ["The question:", "What you'll do", "What you'll learn", "What you need", "Time"]  # bold, in the first cell
 WORDING = {
     "a hedge or hype": r"(?i:\bsimply\b|\bobvious(ly)?\b|\bof course\b|\btrivial(ly)?\b|\bbasically\b|\bawesome\b|"
-    r"\b(amaz|astonish)ing(ly)?\b|\bincredibl[ye]\b|\bmagic(al|ally)?\b|\bneedless to say\b|"
+    r"\b(amaz|astonish)ing(ly)?\b|\bincredibl[ye]\b|\bmagic(al|ally)?\b(?! number)|\bneedless to say\b|"
     r"\bjust\b(?! (as|like)\b| (been )?(\w+ed|made|built|seen|written|drawn|ran|run|met|read|saw|did|wrote|drew)\b))",
     "an emoji": r"[\U0001F000-\U0001FAFF\u2600-\u26FF\u2700-\u2712\u2714\u2716-\u27BF\u2B50\uFE0F]",
     "an old name": r"\b(net[GD]|err[GD]|nz|n[gd]f|opt(imizer)?[GD]|iters?)\b",

@@ -200,8 +200,10 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
 
 
 @pytest.fixture(autouse=True)
-def lambs(monkeypatch):
+def lambs(monkeypatch, request):
     """The example introduces one term."""
+    if "lesson" in request.fixturenames:  # a real one
+        return
     words = contract.glossary() | {"01": ["lamb"]}
     monkeypatch.setattr(contract, "glossary", lambda: words)
 

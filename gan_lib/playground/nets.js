@@ -1,6 +1,6 @@
-/* What the page computes, and nothing that is on the screen: nets, points z, the way back. The facts are page.py's. */
+/* What the page and the frame compute, and nothing that is on the screen: nets and points z. The facts are page.py's. */
 
-const {generators, digits} = JSON.parse(document.getElementById("facts").textContent)
+const facts = JSON.parse(document.getElementById("facts").textContent), {generators} = facts
 
 
 /* 1 · Nets. A net is a list of steps, an image a Float32Array [height, width, channels], the channels of a pixel side by side.
@@ -84,69 +84,41 @@ function reorder(from, to, [c, h, w], channelsFirst) {
 const repeat = (bias, out) => { for (let i = 0; i < out.length; i++) out[i] = bias[i % bias.length] }
 const size = ([h, w, c]) => h * w * c
 
-// Of each kind of step: what leaves it, given what enters (`step.x`), and what its input's gradient is, given its output's.
-// The last three work in place, so that y is all they know of themselves.
+// Of each kind of step: what leaves it, given what enters (`step.x`). The last three work in place.
 const KINDS = {
-  up: {
-    forward(step) { repeat(step.bias, step.y); spread(step.x, step.y, step); return step.y },
-    backward(step, g) { gather(g, step.gradient.fill(0), step, step.afterReLU && step.x); return step.gradient },
+  up(step) { repeat(step.bias, step.y); spread(step.x, step.y, step); return step.y },
+  down(step) { repeat(step.bias, step.y); gather(step.x, step.y, step); return step.y },
+  flatten: ({x, y, shape}) => reorder(x, y, shape, true),
+  unflatten: ({x, y, shape}) => reorder(x, y, shape, false),
+  scale({x, scale, bias}) {
+    for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % scale.length] + bias[i % bias.length]
+    return x
   },
-  down: {
-    forward(step) { repeat(step.bias, step.y); gather(step.x, step.y, step); return step.y },
-    backward(step, g) { spread(g, step.gradient.fill(0), step); return step.gradient },
-  },
-  flatten: {
-    forward: step => reorder(step.x, step.y, step.shape, true),
-    backward: (step, g) => reorder(g, step.gradient, step.shape, false),
-  },
-  unflatten: {
-    forward: step => reorder(step.x, step.y, step.shape, false),
-    backward: (step, g) => reorder(g, step.gradient, step.shape, true),
-  },
-  scale: {
-    forward({x, scale, bias}) {
-      for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % scale.length] + bias[i % bias.length]
-      return x
-    },
-    backward({scale}, g) { for (let i = 0; i < g.length; i++) g[i] *= scale[i % scale.length]; return g },
-  },
-  leaky: {
-    forward({x, slope}) { for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] *= slope; return x },
-    backward({x, slope}, g) { for (let i = 0; i < g.length; i++) if (x[i] <= 0) g[i] *= slope; return g },
-  },
-  tanh: {
-    forward({x, gain}) { for (let i = 0; i < x.length; i++) x[i] = Math.tanh(gain * x[i]); return x },
-    backward({x, gain}, g) { for (let i = 0; i < g.length; i++) g[i] *= gain * (1 - x[i] * x[i]); return g },
-  },
+  leaky({x, slope}) { for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] *= slope; return x },
+  tanh({x, gain}) { for (let i = 0; i < x.length; i++) x[i] = Math.tanh(gain * x[i]); return x },
 }
 
 class Net {
   constructor(steps) {
-    this.steps = steps.map((told, i) => {
-      const step = {...told, afterReLU: i > 0 && steps[i - 1].slope === 0}
-      for (const key of ["bias", "scale"]) if (key in told) step[key] = floats(told[key])
-      if (told.weight) step.weight = weights(told)
-      const [enters, leaves] = {up: [told.small, told.big], down: [told.big, told.small]}[told.kind] ?? [told.shape, told.shape]
-      if (!enters) return step
-      step.y = new Float32Array(size(leaves))
-      step.gradient = new Float32Array(size(enters))
-      if (told.small) { step.rows = new Int32Array(told.small[2] + 3); step.values = new Float32Array(told.small[2] + 3) }
+    this.steps = steps.map(about => {
+      const step = {...about}, {kind, small, big, shape} = about
+      for (const key of ["bias", "scale"]) if (key in about) step[key] = floats(about[key])
+      if (about.weight) step.weight = weights(about)
+      const leaves = {up: big, down: small}[kind] ?? shape
+      if (leaves) step.y = new Float32Array(size(leaves))
+      if (small) { step.rows = new Int32Array(small[2] + 3); step.values = new Float32Array(small[2] + 3) }
       return step
     })
     this.weights = this.steps.reduce((sum, {weight, bias}) => sum + (weight?.length ?? 0) + (bias?.length ?? 0), 0)
   }
   forward(x) {
-    for (const step of this.steps) { step.x = x; x = KINDS[step.kind].forward(step) }
+    for (const step of this.steps) { step.x = x; x = KINDS[step.kind](step) }
     return x
-  }
-  backward(gradient) {  // of what the last `forward` gave → of what it was given
-    for (const step of this.steps.slice().reverse()) gradient = KINDS[step.kind].backward(step, gradient)
-    return gradient
   }
 }
 
 const nets = new Map()  // decoded when they are first asked for
-function net(name, moment, role, label) {  // label: what a generator that is told labels is asked for
+function net(name, moment, role, label) {  // label: the class, of a class-conditional generator
   const key = JSON.stringify([name, moment, role, label])
   if (!nets.has(key)) {
     const {layers: [first, ...others], biases, discriminator} = generators[name].moments[moment]
@@ -171,13 +143,6 @@ function noise(seed, n) {  // n numbers from N(0, 1): Box and Muller's way, on a
   return Float32Array.from({length: n}, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()))
 }
 
-function slerp(a, b, t) {
-  const cosine = a.reduce((sum, value, i) => sum + value * b[i], 0) / (length(a) * length(b))
-  const omega = Math.acos(Math.min(1, Math.max(-1, cosine))), sine = Math.sin(omega)
-  const [p, q] = sine < 1e-4 ? [1 - t, t] : [Math.sin((1 - t) * omega) / sine, Math.sin(t * omega) / sine]
-  return a.map((value, i) => p * value + q * b[i])
-}
-
 function move(z, directions, settings) {  // z + Σ strength · direction, scaled to the length that is set
   const moved = z.slice()
   for (const {name, vector} of directions) for (let i = 0; i < moved.length; i++) moved[i] += (settings[name] ?? 0) * vector[i]
@@ -197,64 +162,4 @@ function render(name, z, settings = {}) {
   const {directions, moments} = generators[name]
   const moment = settings.moment ?? moments.length - 1
   return toPixels(net(name, moment, "generator", settings.digit).forward(move(Float32Array.from(z), directions, settings)))
-}
-
-
-/* 3 · The way back, from an image [784] in [-1, 1] to the z whose image comes nearest. Of many candidates the best three go a
-   few steps of Adam, the best of those goes on, and then the next ones try, as long as somebody asks: `search` is a generator
-   function, which can be left and taken up again between two pictures. It yields the best so far, {z, error}; error is the mean
-   squared one. */
-
-function meanSquare(a, b) {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2
-  return sum / a.length
-}
-
-function candidate(net, n, i) {
-  const z = noise(1e6 + i, n)
-  return {z, image: net.forward(z).slice()}
-}
-
-// One step of Adam (rate 0.1, β = 0.9 and 0.99) down the slope of the error, and of 0.1 (|z| / radius - 1)², which holds z
-// where the noise of training lies. Returns the error before the step.
-function descend(net, at, target) {
-  const image = net.forward(at.z), error = meanSquare(image, target), g = new Float32Array(image.length)
-  for (let i = 0; i < g.length; i++) g[i] = 2 * (image[i] - target[i]) / g.length
-  const slope = net.backward(g), far = length(at.z), radius = Math.sqrt(at.z.length)
-  at.steps++
-  for (let i = 0; i < slope.length; i++) {
-    const down = slope[i] + 0.2 * (far / radius - 1) * at.z[i] / (far * radius)
-    at.mean[i] += 0.1 * (down - at.mean[i])
-    at.square[i] += 0.01 * (down * down - at.square[i])
-    const mean = at.mean[i] / (1 - 0.9 ** at.steps), square = at.square[i] / (1 - 0.99 ** at.steps)
-    at.z[i] -= 0.1 * mean / (Math.sqrt(square) + 1e-8)
-  }
-  return error
-}
-
-function* search(net, n, target, candidates) {
-  while (candidates.length < 100) {
-    candidates.push(candidate(net, n, candidates.length))
-    yield {z: null, error: Infinity}
-  }
-  const starts = candidates
-    .map(({z, image}) => ({z, error: meanSquare(image, target)}))
-    .sort((a, b) => a.error - b.error)
-    .slice(0, 16)
-    .map(({z, error}) => ({z: z.slice(), error, steps: 0, mean: new Float64Array(n), square: new Float64Array(n)}))
-  let best = {z: starts[0].z.slice(), error: starts[0].error}
-  const go = function* (at, steps) {
-    for (let i = 0; i < steps; i++) {
-      const z = at.z.slice()
-      at.error = descend(net, at, target)
-      if (at.error < best.error) best = {z, error: at.error}
-      yield best
-    }
-  }
-  const few = starts.splice(0, 3)
-  for (const start of few) yield* go(start, 15)
-  yield* go(few.reduce((a, b) => a.error < b.error ? a : b), 75)
-  for (const start of starts) yield* go(start, 75)
-  return best
 }

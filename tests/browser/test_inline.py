@@ -1,0 +1,145 @@
+"""Sliders in a cell's output, wherever a notebook is shown: they need no kernel, and show what PyTorch computes."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+
+from gan_lib import data, latent, playground, recipes
+from tests.browser.lab import KERNEL, open_and_run, until, write
+from tests.browser.test_playground import CANVAS, gap
+from tools import make_playground
+
+CELL = "from gan_lib import playground, recipes\nplayground.inline(recipes.pretrained('mlp'))"
+FRAME = "iframe[title='A generator with sliders']"
+VSCODE = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; child-src https: data:"
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    """{name of a pretrained generator: HTML of its sliders}, with few directions."""
+    samplers = {name: recipes.pretrained(name) for name in ("mlp", "dcgan", "cgan")}
+    return {name: playground.inline(sampler, latent.coordinates(sampler, 4)).data for name, sampler in samplers.items()}
+
+
+@pytest.fixture
+def show(chromium):
+    """`show(html, **context)` opens HTML as a page; no error may occur in it or in its frames."""
+    contexts, errors = [], []
+
+    def open_page(content, **settings):
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 700}} | settings))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.set_content(f"<!doctype html><html lang='en'><title>A notebook</title><body>{content}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def check(frame):
+    """Check that a key moves the first slider and that the image becomes PyTorch's, within the error of 8 bits."""
+    stage, sliders = frame.locator("#stage"), frame.get_by_role("slider")
+    before = stage.evaluate(CANVAS)
+    sliders.first.press("PageUp")
+    until(lambda: stage.evaluate(CANVAS) != before)
+    z, found = stage.evaluate("() => [[...playground.z], playground.generator.directions]")
+    directions = [latent.Direction(each["name"], torch.tensor(each["vector"]), 0.0) for each in found]
+    *strengths, norm = map(float, sliders.evaluate_all("all => all.map(slider => slider.value)"))
+    expected = latent.render(recipes.pretrained("mlp"), torch.tensor(z), directions, strengths, norm).flatten().numpy()
+    error = np.abs(np.array(stage.evaluate(CANVAS)) - expected.astype(int))
+    assert strengths[0] > 0.5 and error.mean() < 1 and error.max() <= 30 and gap(before, expected) > 60
+
+
+def reopen(chromium, lab, path):
+    page = chromium.new_page(viewport={"width": 1000, "height": 700})
+    page.goto(f"{lab.url}/doc/tree/{path.name}?reset")
+    page.locator(".jp-OutputArea-output img").wait_for()
+    return page
+
+
+def test_in_jupyterlab_and_in_its_export(chromium, lab):
+    path = write(lab, "sliders.ipynb", CELL)
+    page = open_and_run(chromium, lab, path)
+    check(page.frame_locator(FRAME))
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.wait_for_function(f"() => !{KERNEL}")
+    check(page.frame_locator(FRAME))
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.close()
+    assert path.stat().st_size <= 420_000
+    check(reopen(chromium, lab, path).frame_locator(FRAME))
+
+    other = lab.folder / "from elsewhere.ipynb"  # nobody has signed it
+    other.write_text(path.read_text().replace('"execution_count": 1', '"execution_count": 2'))
+    page = reopen(chromium, lab, other)
+    output = page.locator(".jp-OutputArea-output")
+    assert output.locator("iframe, script").count() == 0
+    assert "trust the notebook to move them" in output.inner_text()
+    assert output.get_by_role("img", name="ten samples").evaluate("image => image.naturalWidth") == 152
+    page.screenshot(path="/tmp/untrusted.png")
+    page.evaluate("() => {jupyterapp.commands.execute('notebook:trust')}")
+    page.get_by_role("button", name="Trust").click()
+    check(page.frame_locator(FRAME))
+
+    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", other], check=True, capture_output=True)
+    page = chromium.new_page()
+    page.route("http*://**", lambda route: route.abort())  # its template asks for scripts from elsewhere
+    page.goto(other.with_suffix(".html").as_uri())
+    check(page.frame_locator(FRAME))
+
+
+def test_in_frames_of_another_origin_and_below_a_policy(show, outputs):
+    """Colab and Kaggle put an output into a sandboxed frame, VS Code may put it below a Content-Security-Policy."""
+    sandbox = '<iframe sandbox="allow-scripts" style="width: 900px; height: 400px" srcdoc="{}"></iframe>'.format
+    page = show(sandbox(html.escape(sandbox(html.escape(outputs["mlp"])))), color_scheme="dark")
+    check(page.frame_locator("iframe").frame_locator("iframe").frame_locator("iframe"))
+    check(show(f'<meta http-equiv="Content-Security-Policy" content="{VSCODE}">{outputs["mlp"]}').frame_locator(FRAME))
+
+
+def test_without_scripts_the_still_picture_shows_through(show, outputs):
+    still = re.sub("<iframe.*</iframe>", "", outputs["mlp"], flags=re.DOTALL)
+    pictures = [show(each, java_script_enabled=False).screenshot() for each in (outputs["mlp"], still, "")]
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
+@pytest.mark.parametrize(("name", "largest"), [("mlp", 30), ("dcgan", 50)])
+def test_eight_bits_are_nearly_exact(name, largest, show, outputs):
+    sampler = recipes.pretrained(name)
+    z, program = sampler.noise(1000), "(_, zs) => JSON.stringify(zs.map(z => [...playground.render(z, {})]))"
+    found = json.loads(show(outputs[name]).frame_locator(FRAME).locator("main").evaluate(program, z.tolist()))
+    error = np.abs(np.array(found) - data.to_uint8(sampler(z)).flatten(1).int().numpy())
+    assert error.mean() <= 0.5 and error.max() <= largest
+
+
+def test_keys_buttons_and_a_screen_reader(show, outputs):
+    frame = show(outputs["cgan"]).frame_locator(FRAME)
+    frame.get_by_role("slider", name="digit").press("End")
+    frame.get_by_role("slider", name="z[1]").press("ArrowLeft")
+    frame.get_by_role("button", name="new z").press("Enter")
+    moved = frame.locator("body").aria_snapshot()
+    print(moved)
+    frame.get_by_role("button", name="reset").press("Space")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_and_axe_finds_nothing(width, scheme, show, outputs):
+    for name, output in outputs.items():
+        page = show(output, viewport={"width": width, "height": 700}, color_scheme=scheme)
+        until(lambda: len(page.frames) == 2)
+        frame = page.frames[1]
+        print(name, frame.evaluate("() => [document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"))
+        r = Axe().run(frame)
+        print(r.generate_report() if r.violations_count else "none")
+        r = Axe().run(page)
+        print(r.generate_report() if r.violations_count else "none")
