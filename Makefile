@@ -26,8 +26,8 @@ setup: $(READY)  ## install everything into .venv (the other targets do this by 
 run: $(READY)  ## run all lessons; copies and samples go to runs/ (LESSONS="03 06" for some)
 	$(BIN)/python tools/lessons.py run $(LESSONS)
 
-lab: $(READY)  ## open JupyterLab at lesson 01
-	$(BIN)/jupyter lab notebooks/01_load_the_digits.ipynb
+lab: $(READY)  ## open JupyterLab at lesson 00
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 test: $(READY)  ## run everything that must pass
 	$(BIN)/python -m pytest

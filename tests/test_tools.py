@@ -1,5 +1,6 @@
 """The tools that run the lessons and rewrite links, on tiny lessons; and those that measure and train, on tiny recipes."""
 
+import base64
 import csv
 import json
 import os
@@ -202,6 +203,18 @@ def test_refresh_copies_back_only_if_every_lesson_succeeded(ran):
     kinds = [[output.output_type for output in cell.outputs] for cell in refreshed.cells[1:]]
     assert kinds == [[], [], ["stream"], ["stream"]]
     nbformat.validate(refreshed)
+
+
+def test_refresh_puts_the_picture_into_a_lesson_that_has_a_place_for_it(ran):
+    root = ran[0]
+    result = results_of(root)[0]
+    executed, picture = nbformat.read(result.copy, 4), base64.b64encode(b"a picture").decode()
+    for old in ("hero.png", "data:image/png;base64,b2xk"):
+        executed.cells[0].source = f"# 01 · Good\n\n![A good picture]({old})\n\n![More of it](more.png)"
+        nbformat.write(executed, result.copy)
+        lessons.renew([result], root)
+        source = nbformat.read(root / "notebooks" / "01_good.ipynb", 4).cells[0].source
+        assert source == executed.cells[0].source.replace(old, f"data:image/png;base64,{picture}")
 
 
 def test_seeds_run_a_lesson_once_for_each_and_note_its_outcomes(tmp_path):

@@ -10,10 +10,13 @@ beside its executed copy, `runs/NN_*.ipynb`, whose links to `../samples/` work a
 """
 
 import argparse
+import base64
+import copy
 import json
 import logging
 import operator
 import os
+import re
 import shutil
 import sys
 import time
@@ -29,7 +32,11 @@ LIMITS = {"min": (operator.ge, "at least"), "max": (operator.le, "at most"), "eq
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
+    "accelerator": "GPU",  # Colab reads this and the next one, Kaggle the last
+    "colab": {"gpuType": "T4", "provenance": []},
+    "kaggle": {"accelerator": "nvidiaTeslaT4", "isGpuEnabled": True, "isInternetEnabled": True},
 }
+HERO = re.compile(r"(!\[[^\]]*\]\()(?:hero\.png|data:image/png;base64,[^)]*)\)")  # in the first cell of a lesson
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -128,7 +135,7 @@ def scrub(executed, root):
 
     Raises `ValueError` where an output shows a path of this machine.
     """
-    executed.metadata = NOTEBOOK_METADATA
+    executed.metadata = copy.deepcopy(NOTEBOOK_METADATA)
     for cell in executed.cells:
         cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
         if cell.cell_type == "code":  # a widget without its state would show as an error
@@ -140,7 +147,7 @@ def scrub(executed, root):
 
 
 def renew(results, root):
-    """Copy scrubbed executed notebooks to notebooks/ and hero pictures to samples/lessons/: all of them, or none."""
+    """Copy scrubbed executed notebooks to notebooks/, and hero pictures into them or to samples/lessons/: all, or none."""
     clean = []
     for result in results:
         try:
@@ -152,9 +159,12 @@ def renew(results, root):
     pictures = root / "samples" / "lessons"
     pictures.mkdir(parents=True, exist_ok=True)
     for result, executed in zip(results, clean, strict=True):
-        nbformat.write(executed, result.notebook)
-        if result.hero.exists():
+        if result.hero.exists() and HERO.search(executed.cells[0].source):
+            picture = f"data:image/png;base64,{base64.b64encode(result.hero.read_bytes()).decode()}"
+            executed.cells[0].source = HERO.sub(rf"\g<1>{picture})", executed.cells[0].source)
+        elif result.hero.exists():
             shutil.copy(result.hero, pictures / f"{result.notebook.name[:2]}.png")
+        nbformat.write(executed, result.notebook)
 
 
 def run(notebooks, root, timeout, seeds=None):
