@@ -1,6 +1,6 @@
 /* The sliders in a notebook's output: one generator, one image. */
 
-const [[name, generator]] = Object.entries(generators), stage = find("stage")
+const [[name, generator]] = Object.entries(generators), stage = find("stage"), root = document.documentElement
 let seed = 0, z = draw(generator, seed), settings = defaults(generator), waiting = false
 const sliders = describeSliders(generator).map(about => makeSlider(about, value => {
   settings[about.key] = value
@@ -21,11 +21,14 @@ function changed() {
   waiting = true
 }
 
-// Dark or light, as the text around the frame is; where that can't be read, as the system is.
+// Dark or light, as the text around the frame is. Where that can't be read the system decides, and the frame covers the still
+// picture below it; elsewhere it lets the background through, and the picture is hidden.
 function followHost() {
   try {
-    const [r, g, b] = getComputedStyle(frameElement.parentElement).color.match(/[\d.]+/g).map(Number)
-    document.documentElement.style.colorScheme = r + g + b > 384 ? "dark" : "light"
+    const {parentElement, style} = frameElement, [r, g, b] = getComputedStyle(parentElement).color.match(/[\d.]+/g).map(Number)
+    style.colorScheme = root.style.colorScheme = r + g + b > 384 ? "dark" : "light"
+    for (const still of parentElement.querySelectorAll("p, img")) still.style.visibility = "hidden"
+    root.classList.add("seamless")
   } catch {}
 }
 
@@ -41,5 +44,5 @@ find("sliders").append(...sliders.map(slider => slider.box))
 followHost()
 setInterval(followHost, 1000)
 show()
-document.documentElement.classList.add("ready")
+root.classList.add("ready")
 window.playground = {generators, noise, render: (z, settings) => render(name, z, settings)}  // for the tests

@@ -84,69 +84,41 @@ function reorder(from, to, [c, h, w], channelsFirst) {
 const repeat = (bias, out) => { for (let i = 0; i < out.length; i++) out[i] = bias[i % bias.length] }
 const size = ([h, w, c]) => h * w * c
 
-// Of each kind of step: what leaves it, given what enters (`step.x`), and what its input's gradient is, given its output's.
-// The last three work in place, so that y is all they know of themselves.
+// Of each kind of step: what leaves it, given what enters (`step.x`). The last three work in place.
 const KINDS = {
-  up: {
-    forward(step) { repeat(step.bias, step.y); spread(step.x, step.y, step); return step.y },
-    backward(step, g) { gather(g, step.gradient.fill(0), step, step.afterReLU && step.x); return step.gradient },
+  up(step) { repeat(step.bias, step.y); spread(step.x, step.y, step); return step.y },
+  down(step) { repeat(step.bias, step.y); gather(step.x, step.y, step); return step.y },
+  flatten: ({x, y, shape}) => reorder(x, y, shape, true),
+  unflatten: ({x, y, shape}) => reorder(x, y, shape, false),
+  scale({x, scale, bias}) {
+    for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % scale.length] + bias[i % bias.length]
+    return x
   },
-  down: {
-    forward(step) { repeat(step.bias, step.y); gather(step.x, step.y, step); return step.y },
-    backward(step, g) { spread(g, step.gradient.fill(0), step); return step.gradient },
-  },
-  flatten: {
-    forward: step => reorder(step.x, step.y, step.shape, true),
-    backward: (step, g) => reorder(g, step.gradient, step.shape, false),
-  },
-  unflatten: {
-    forward: step => reorder(step.x, step.y, step.shape, false),
-    backward: (step, g) => reorder(g, step.gradient, step.shape, true),
-  },
-  scale: {
-    forward({x, scale, bias}) {
-      for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % scale.length] + bias[i % bias.length]
-      return x
-    },
-    backward({scale}, g) { for (let i = 0; i < g.length; i++) g[i] *= scale[i % scale.length]; return g },
-  },
-  leaky: {
-    forward({x, slope}) { for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] *= slope; return x },
-    backward({x, slope}, g) { for (let i = 0; i < g.length; i++) if (x[i] <= 0) g[i] *= slope; return g },
-  },
-  tanh: {
-    forward({x, gain}) { for (let i = 0; i < x.length; i++) x[i] = Math.tanh(gain * x[i]); return x },
-    backward({x, gain}, g) { for (let i = 0; i < g.length; i++) g[i] *= gain * (1 - x[i] * x[i]); return g },
-  },
+  leaky({x, slope}) { for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] *= slope; return x },
+  tanh({x, gain}) { for (let i = 0; i < x.length; i++) x[i] = Math.tanh(gain * x[i]); return x },
 }
 
 class Net {
   constructor(steps) {
-    this.steps = steps.map((told, i) => {
-      const step = {...told, afterReLU: i > 0 && steps[i - 1].slope === 0}
-      for (const key of ["bias", "scale"]) if (key in told) step[key] = floats(told[key])
-      if (told.weight) step.weight = weights(told)
-      const [enters, leaves] = {up: [told.small, told.big], down: [told.big, told.small]}[told.kind] ?? [told.shape, told.shape]
-      if (!enters) return step
-      step.y = new Float32Array(size(leaves))
-      step.gradient = new Float32Array(size(enters))
-      if (told.small) { step.rows = new Int32Array(told.small[2] + 3); step.values = new Float32Array(told.small[2] + 3) }
+    this.steps = steps.map(about => {
+      const step = {...about}, {kind, small, big, shape} = about
+      for (const key of ["bias", "scale"]) if (key in about) step[key] = floats(about[key])
+      if (about.weight) step.weight = weights(about)
+      const leaves = {up: big, down: small}[kind] ?? shape
+      if (leaves) step.y = new Float32Array(size(leaves))
+      if (small) { step.rows = new Int32Array(small[2] + 3); step.values = new Float32Array(small[2] + 3) }
       return step
     })
     this.weights = this.steps.reduce((sum, {weight, bias}) => sum + (weight?.length ?? 0) + (bias?.length ?? 0), 0)
   }
   forward(x) {
-    for (const step of this.steps) { step.x = x; x = KINDS[step.kind].forward(step) }
+    for (const step of this.steps) { step.x = x; x = KINDS[step.kind](step) }
     return x
-  }
-  backward(gradient) {  // of what the last `forward` gave → of what it was given
-    for (const step of this.steps.slice().reverse()) gradient = KINDS[step.kind].backward(step, gradient)
-    return gradient
   }
 }
 
 const nets = new Map()  // decoded when they are first asked for
-function net(name, moment, role, label) {  // label: what a generator that is told labels is asked for
+function net(name, moment, role, label) {  // label: the class, of a class-conditional generator
   const key = JSON.stringify([name, moment, role, label])
   if (!nets.has(key)) {
     const {layers: [first, ...others], biases, discriminator} = generators[name].moments[moment]
@@ -169,13 +141,6 @@ function noise(seed, n) {  // n numbers from N(0, 1): Box and Muller's way, on a
     return ((t ^ t >>> 14) >>> 0) / 2 ** 32
   }
   return Float32Array.from({length: n}, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()))
-}
-
-function slerp(a, b, t) {
-  const cosine = a.reduce((sum, value, i) => sum + value * b[i], 0) / (length(a) * length(b))
-  const omega = Math.acos(Math.min(1, Math.max(-1, cosine))), sine = Math.sin(omega)
-  const [p, q] = sine < 1e-4 ? [1 - t, t] : [Math.sin((1 - t) * omega) / sine, Math.sin(t * omega) / sine]
-  return a.map((value, i) => p * value + q * b[i])
 }
 
 function move(z, directions, settings) {  // z + Σ strength · direction, scaled to the length that is set

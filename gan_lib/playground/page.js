@@ -178,6 +178,13 @@ function showOpinion(pixels) {
 
 const someSeed = () => Math.floor(10_000 * Math.random())
 
+function slerp(a, b, t) {
+  const cosine = a.reduce((sum, value, i) => sum + value * b[i], 0) / (length(a) * length(b))
+  const omega = Math.acos(Math.min(1, Math.max(-1, cosine))), sine = Math.sin(omega)
+  const [p, q] = sine < 1e-4 ? [1 - t, t] : [Math.sin((1 - t) * omega) / sine, Math.sin(t * omega) / sine]
+  return a.map((value, i) => p * value + q * b[i])
+}
+
 function startWalk() {
   rest()
   walking = {from: state.z, to: draw(generators[state.name], someSeed()), since: performance.now()}

@@ -1,8 +1,8 @@
 """Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05."""
 
 import base64
+import copy
 import json
-import math
 import re
 from importlib import resources
 from pathlib import Path
@@ -31,12 +31,12 @@ class Moment(NamedTuple):
 def write(path, sources=(), bits=12):
     """Write the page with a generator for each of `sources` (by default every pretrained one). Returns its size in bytes.
 
-    A source is a pretrained recipe's name, a checkpoint file or a run's folder, which gives up to `MOMENTS` checkpoints. A
-    weight takes `bits` bits, at most 16. Raises `UserError` for a source or a layer that the page can't take.
+    `sources` is {name: sampler}, or a list of pretrained recipes' names, checkpoint files and folders of runs. A run gives up
+    to `MOMENTS` checkpoints. A weight takes `bits` bits, at most 16. Raises `UserError` for what the page can't take.
     """
     sources = sources or sorted(recipes.pretrained_names(), key=list(recipes.RECIPES).index, reverse=True)
     generators = {}
-    for name, moments in map(read_source, sources):
+    for name, moments in map(read_source, sources.items() if isinstance(sources, dict) else sources):
         if name in generators:
             raise UserError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
         generators[name] = generator(moments, bits)
@@ -46,7 +46,9 @@ def write(path, sources=(), bits=12):
 
 
 def read_source(source):
-    """The name of a source, and its `Moment`s in the order of their steps."""
+    """The name of a source, and its `Moment`s in the order of their steps. A source may also be (name, sampler)."""
+    if isinstance(source, tuple):
+        return source[0], [Moment(None, source[1], None)]
     paths = checkpoint.files_of(source)
     if not paths:
         return source, [Moment(None, recipes.pretrained(source), None)]
@@ -63,24 +65,28 @@ def page(generators):
     """The page as text, from {name: what `generator` returns}."""
     digits = data.load(train=False)
     examples = torch.stack([digits.images[digits.labels == label][0] for label in range(10)])  # uint8 [10, 28, 28]
-    return fill("page", {"generators": generators, "digits": encode(examples)})
+    return fill("page.html", {"generators": generators, "digits": encode(examples)})
 
 
-def fill(name, facts):
-    """The HTML file called `name` with its facts as JSON, its script, and what it shares with others."""
-    read = lambda file: (FOLDER / file).read_text("utf-8")
-    facts = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")  # so that no name can end the <script> element
-    parts = {"facts": facts, "style": read("sliders.css"), "screen": read(f"{name}.js")}
-    parts |= {"nets": read("nets.js"), "search": read("page_search.js"), "sliders": read("sliders.js")}
-    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read(f"{name}.html"))
+def fill(name, facts=None, **parts):
+    """The text of a file beside this one. {{facts}} becomes `facts` as JSON, and {{x}} parts["x"] or the text of the file x."""
+    parts["facts"] = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")  # no name ends the <script> element
+    read = lambda name: (FOLDER / name).read_text("utf-8")
+    return re.sub(r"{{([\w.]+)}}", lambda match: parts.get(match[1]) or read(match[1]), read(name))
 
 
 def generator(moments, bits=12, directions=None):
-    """A generator as JSON: its moments, and the sliders' directions, by default found with the last of them."""
+    """A generator as JSON: its moments, and the sliders' directions (None: found with the last of the moments)."""
     last = moments[-1].sampler
+    if not isinstance(last, models.Sampler) or last.sample(1).shape[1:] != (1, 28, 28):
+        raise UserError("The sliders need a models.Sampler(generator, latent_dim) whose images are [N, 1, 28, 28].")
     if directions is None:
         sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
         directions = latent.orthogonal(latent.find_directions(last, sliders))
+    if not all(isinstance(each, latent.Direction) and len(each.vector) == last.latent_dim for each in directions):
+        raise UserError(f"directions must be a list of latent.Direction, each with a vector of {last.latent_dim} numbers.")
+    if len({"digit", "moment", "norm", *(each.name for each in directions)}) < 3 + len(directions):
+        raise UserError("Each direction needs a name of its own, which isn't digit, moment or norm.")
     about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
     about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
     return about | {"moments": [describe(moment, bits) for moment in moments]}
@@ -126,48 +132,71 @@ def layers(net, shape):
     "up" (`nn.ConvTranspose2d`, and `nn.Linear` between single pixels) and "down" (`nn.Conv2d`): sizes small and big [height,
     width, channels], kernel, stride, padding; weight float [channels of small, kernel, kernel, channels of big], and bias.
     "scale": scale and bias, for a BatchNorm with no linear layer before it. "leaky": slope · a where a < 0. "tanh":
-    tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width]. Raises `UserError` for any other layer.
+    tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width]. Raises `UserError` for any other layer, and
+    unless each takes what the layer before it returns, in any shape.
     """
-    steps, x = [], torch.zeros(2, *shape)
-    for name, layer in net.named_modules(remove_duplicate=False):
-        if isinstance(layer, nn.Sequential) or "parametrizations" in name:  # these make a weight, not an image
-            continue
-        y = layer(x)
-        step = describe_layer(layer, x, y)
-        if step and step["kind"] == "scale" and steps and "weight" in steps[-1]:
-            last, s = steps[-1], step["scale"]  # fold it: s (W x + b) + t = (s W) x + (s b + t)
-            last["weight"] = last["weight"] * (s if last["kind"] == "up" else s[:, None, None, None])
-            last["bias"] = last["bias"] * s + step["bias"]
-        elif step:
-            steps.append(step)
-        x = y
+    steps, last = [], torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    same = lambda x: x.numel() == last.numel() and x.flatten().allclose(last.flatten(), 0, 0, equal_nan=True)
+    for layer, x, y in calls(net, last):
+        whole = list(layer.children()) and not hasattr(layer, "parametrizations")  # as nn.Sequential is
+        if not whole and not same(x):
+            raise UserError(f"The sliders know only layers one after another: something else comes before {layer}.")
+        steps += reshape(last, y if whole else x)
+        for step in [] if whole and same(y) else describe_layer(layer, x, y):
+            before, s = steps[-1] if steps else {}, step.get("scale")
+            if s is not None and "weight" in before and len(s) <= len(before["bias"]):
+                # fold it: s (W x + b) + t = (s W) x + (s b + t)
+                before["weight"] = before["weight"] * (s if before["kind"] == "up" else s[:, None, None, None])
+                before["bias"] = before["bias"] * s + step["bias"]
+            else:
+                steps.append(step)
+        last = y
     return steps
 
 
+def calls(net, x):
+    """[(layer, its input, its output)] of all that `net` calls for x, in the order in which they end."""
+    net, found = copy.deepcopy(net).float().cpu(), []
+    for name, layer in net.named_modules():
+        layer.inplace = False  # so that the input stays as it is
+        if "parametrizations" not in name:  # these make a weight, not an image
+            layer.register_forward_hook(lambda layer, inputs, y: found.append((layer, inputs[0], y)))
+    net(x)
+    return found
+
+
+def reshape(x, y):
+    """The steps from x to y, the same numbers in another shape: the page has channels last, PyTorch first."""
+    sizes = [("flatten", x), ("unflatten", y)] if x.shape != y.shape else []
+    steps = [{"kind": kind, "shape": [*each.shape[1:], 1, 1, 1][:3]} for kind, each in sizes]
+    return [step for step in steps if step["shape"][0] > 1 and step["shape"][1:] != [1, 1]]
+
+
 def describe_layer(layer, x, y):
-    """One layer, with input x and output y, as in `layers`; None for one that changes nothing."""
+    """One layer, with input x and output y, as in `layers`: a list of no, one or two steps."""
     match layer:
-        case nn.Linear() | nn.Conv2d() | nn.ConvTranspose2d() if is_plain(layer):
-            return linear(layer, x, y)
+        case nn.Linear() | nn.Conv2d() | nn.ConvTranspose2d() if is_plain(layer, x):
+            return [linear(layer, x, y)]
         case nn.BatchNorm1d() | nn.BatchNorm2d() if layer.track_running_stats and layer.affine:
             scale = layer.weight / (layer.running_var + layer.eps).sqrt()
-            return {"kind": "scale", "scale": scale, "bias": layer.bias - scale * layer.running_mean}
+            return [{"kind": "scale", "scale": scale, "bias": layer.bias - scale * layer.running_mean}]
         case nn.ReLU() | nn.LeakyReLU():
-            return {"kind": "leaky", "slope": getattr(layer, "negative_slope", 0.0)}
+            return [{"kind": "leaky", "slope": getattr(layer, "negative_slope", 0.0)}]
         case nn.Tanh() | models.SigmoidPixels():
-            return {"kind": "tanh", "gain": 1.0 if isinstance(layer, nn.Tanh) else 0.5}
+            return [{"kind": "tanh", "gain": 1.0 if isinstance(layer, nn.Tanh) else 0.5}]
+        case nn.Sigmoid():  # (1 + tanh(a / 2)) / 2
+            half = torch.tensor([0.5])
+            return [{"kind": "tanh", "gain": 0.5}, {"kind": "scale", "scale": half, "bias": half}]
         case nn.Flatten() | nn.Unflatten():
-            _, channels, *size = (x if isinstance(layer, nn.Flatten) else y).shape
-            moves = channels > 1 and math.prod(size) > 1  # the page has channels last, PyTorch first
-            return {"kind": type(layer).__name__.lower(), "shape": [channels, *size]} if moves else None
+            return reshape(x, y)
     name = str(layer).splitlines()[0].rstrip("(")
-    raise UserError(f"The page can't compute the layer {name}: gan_lib/playground/page.py lists those that it can.")
+    raise UserError(f"The sliders can't compute the layer {name}: gan_lib/playground/page.py lists those that they can.")
 
 
-def is_plain(layer):
-    """Whether a layer is linear, or a square convolution with one group, no dilation, and zero padding."""
+def is_plain(layer, x):
+    """Whether a layer is linear for x [N, C], or a square convolution with one group, no dilation, and zero padding."""
     if isinstance(layer, nn.Linear):
-        return True
+        return x.ndim == 2
     square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
     return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
 

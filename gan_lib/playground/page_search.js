@@ -1,7 +1,27 @@
-/* Inversion, from an image [784] in [-1, 1] to the z whose image comes nearest. Of many candidates the best three go a
-   few steps of Adam, the best of those goes on, and then the next ones try, as long as somebody asks: `search` is a generator
-   function, which can be left and taken up again between two pictures. It yields the best so far, {z, error}; error is the mean
-   squared one. */
+/* Inversion, from an image [784] in [-1, 1] to the z whose image comes nearest. Of many candidates the best three go a few steps
+   of Adam, the best of those goes on, and then the next ones try, as long as somebody asks: `search` is a generator function,
+   which can be left and taken up again between two pictures. It yields the best so far, {z, error}; error is the mean squared
+   one. */
+
+// Of each kind of step: the gradient of its input, given that of its output. Where a ReLU lies before it, no gradient passes
+// the input's zeros. The last three work in place: y, which is x now, is all they know of themselves.
+const GRADIENTS = {
+  up: (step, g, afterReLU) => { gather(g, step.gradient.fill(0), step, afterReLU && step.x); return step.gradient },
+  down(step, g) { spread(g, step.gradient.fill(0), step); return step.gradient },
+  flatten: ({gradient, shape}, g) => reorder(g, gradient, shape, false),
+  unflatten: ({gradient, shape}, g) => reorder(g, gradient, shape, true),
+  scale({scale}, g) { for (let i = 0; i < g.length; i++) g[i] *= scale[i % scale.length]; return g },
+  leaky({x, slope}, g) { for (let i = 0; i < g.length; i++) if (x[i] <= 0) g[i] *= slope; return g },
+  tanh({x, gain}, g) { for (let i = 0; i < g.length; i++) g[i] *= gain * (1 - x[i] * x[i]); return g },
+}
+
+function backward({steps}, gradient) {  // of what the net's last `forward` returned → of its input
+  for (let i = steps.length - 1; i >= 0; i--) {
+    steps[i].gradient ??= new Float32Array(steps[i].x.length)
+    gradient = GRADIENTS[steps[i].kind](steps[i], gradient, steps[i - 1]?.slope === 0)
+  }
+  return gradient
+}
 
 function meanSquare(a, b) {
   let sum = 0
@@ -19,7 +39,7 @@ function candidate(net, n, i) {
 function descend(net, at, target) {
   const image = net.forward(at.z), error = meanSquare(image, target), g = new Float32Array(image.length)
   for (let i = 0; i < g.length; i++) g[i] = 2 * (image[i] - target[i]) / g.length
-  const slope = net.backward(g), far = length(at.z), radius = Math.sqrt(at.z.length)
+  const slope = backward(net, g), far = length(at.z), radius = Math.sqrt(at.z.length)
   at.steps++
   for (let i = 0; i < slope.length; i++) {
     const down = slope[i] + 0.2 * (far / radius - 1) * at.z[i] / (far * radius)
