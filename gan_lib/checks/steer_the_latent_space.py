@@ -1,28 +1,9 @@
-"""Checks of the lesson on the latent space: slerp, the slant of a digit, a latent direction by least squares."""
+"""Checks of the lesson on the latent space: the slant of a digit, a direction by least squares, Gram–Schmidt."""
 
 import torch
 
 from gan_lib import attributes, latent
 from gan_lib.checks.check import call, check, same
-
-
-@check
-def slerp(answer):
-    """`answer(a, b, t)` → the spherical interpolation of a [d] and b [d] at t."""
-    a, b = torch.randn(2, 64, generator=torch.Generator().manual_seed(0)) * torch.tensor([[0.9], [1.1]])
-    for t in (0.0, 0.2, 0.5, 0.9):
-        got, straight, expected = call(answer, a, b, t), latent.lerp(a, b, t), latent.slerp(a, b, t)
-        yield got.shape != a.shape, f"the point should have the shape {list(a.shape)}, not {list(got.shape)}."
-        yield got.isnan().any(), "it is nan: the cosine of the angle is a·b / (|a| |b|), and at most 1."
-        backwards = t != 0.5 and same(got, latent.slerp(b, a, t), 1e-3)
-        yield backwards, "it goes from b to a: t = 0 should give a, and t = 1 should give b."
-        yield t == 0.2 and same(got, straight, 1e-3), "that is lerp, a straight line through the inside of the sphere."
-        scaled = t == 0.2 and torch.cosine_similarity(got, straight, 0) > 0.9999
-        yield scaled, "that is lerp, scaled to the sphere; its speed isn't constant: weight a and b with sines."
-        parallel = not same(got, expected, 1e-3) and torch.cosine_similarity(got, expected, 0) > 0.9999
-        yield parallel, "the direction is right and the length is not: divide by sin ω."
-        formula = "(sin((1 - t) ω) a + sin(t ω) b) / sin ω"
-        yield not same(got, expected, 1e-3), f"at t = {t} the point is off: it should be {formula}."
 
 
 @check
@@ -40,23 +21,42 @@ def slant_in_degrees(answer):
     yield same(got.abs(), slopes, 0.02), "that is the slope, the tangent of the angle: take its arctangent."
     yield same(got, -leans, 1.0), "the sign is wrong: right is positive, and y points down."
     yield same(got.abs(), by_x, 0.1), "you divide by the variance of x; x depends on y, so the slope is cov / var(y)."
-    measured = [round(each, 1) for each in got.tolist()]
-    yield not same(got, leans, 1.0), f"bars drawn with the slants {leans.tolist()} measure {measured}."
+    yield not same(got, leans, 1.0), f"bars drawn with the slants {leans.tolist()} measure {got.numpy().round(1)}."
+
+
+def reference_direction(z, values):
+    """The unit vector [d] along which the linear fit of values [N] on z [N, d] grows fastest."""
+    return torch.nn.functional.normalize(latent.fit(z, values[:, None], ["values"])[0].vector, dim=0)
 
 
 @check
 def direction_by_least_squares(answer):
     """`answer(z, values)` → w / |w|, unit vector [d], of the linear fit values ≈ w · z + c."""
-    rng = torch.Generator().manual_seed(0)
+    rng, direction = torch.Generator().manual_seed(0), torch.tensor([0.6, 0.0, -0.8, 0.0, 0.0])
     z = torch.randn(200, 5, generator=rng) @ torch.randn(5, 5, generator=rng) + 0.5
-    direction = torch.tensor([0.6, 0.0, -0.8, 0.0, 0.0])
     values = 3 * z @ direction + 20
-    got = call(answer, z, values)
-    yield got.numel() == 6, "it has 6 numbers for 5 coordinates: leave out c, the weight of the column of ones."
-    yield got.shape != direction.shape, f"its shape should be [5], like one z, not {list(got.shape)}."
+    got, no_constant = call(answer, z, values), torch.linalg.lstsq(z, values[:, None]).solution[:, 0]
+    yield got.shape != direction.shape, f"its shape should be [5], as that of w without c, not {list(got.shape)}."
     yield same(got, 3 * direction, 0.01), "its length is 3: divide by the length, so that it becomes 1."
     yield same(got, -direction, 0.01), "it has the opposite sign: the values fall along it."
-    origin = torch.cosine_similarity(got, torch.linalg.lstsq(z, values[:, None]).solution[:, 0], 0) > 0.9999
+    origin = torch.cosine_similarity(got, no_constant, 0) > 0.9999
     yield origin, "the fit is forced through the origin: add a column of ones to z, for the constant c."
-    found = [round(each, 2) for each in got.tolist()]
-    yield not same(got, direction, 0.01), f"for values that grow along [0.6, 0, -0.8, 0, 0] it gives {found}."
+    yield not same(got, direction, 0.01), f"it gives {got.numpy().round(2)} for values along {direction.numpy()}."
+
+
+def reference_orthogonalise(v, others):
+    """v [d] without its components along `others`, vectors [d] that are orthogonal to each other (Gram–Schmidt)."""
+    return v - sum((v @ u) / (u @ u) * u for u in others)
+
+
+@check
+def orthogonalise(answer):
+    """`answer(v, others)` → as `reference_orthogonalise`."""
+    v, a, b = torch.tensor([[1.0, 2, 3, 4], [2, 2, 0, 0], [1, -1, 1, 0]])
+    right, got = reference_orthogonalise(v, [a, b]), call(answer, v.clone(), [a, b])
+    yield got.shape != v.shape, f"its shape should be [4], like v, not {list(got.shape)}."
+    yield same(got, v - right), "that is the part along the others: subtract it from v."
+    yield same(got, reference_orthogonalise(v, [b])), "it subtracts only the component along the last of the others."
+    yield same(got, v - (v @ a) * a - (v @ b) * b), "divide by u · u: the others may have any length."
+    yield same(got, right * got.norm() / right.norm()) != same(got, right), "the length is wrong: only subtract from v."
+    yield not same(got, right), f"its dot products with the others are {got @ a:.2f} and {got @ b:.2f}, not 0."
