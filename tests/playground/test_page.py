@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_lib import UserError, checkpoint, data, latent, recipes, residual
+from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes, residual
 from gan_lib.playground import page
 from tools import make_playground
 
@@ -93,7 +93,7 @@ def test_every_net_is_computed_by_its_layers_and_nearly_by_its_serialised_ones(n
         if shape == (7,):
             assert error(net, json.loads(json.dumps(page.serialise(steps))), noise(3, 7)) < 2 / 255
         kinds = [step["kind"] for step in steps]
-        assert set(kinds) <= KINDS - {"scale"}  # each BatchNorm is folded
+        assert set(kinds) <= KINDS
         parts = [part for part in net if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         assert kinds.count("up") + kinds.count("down") == len(parts)
 
@@ -112,6 +112,18 @@ def test_a_conditional_generator_has_one_bias_for_each_label(new_game, liven, fe
         assert (layers == moment["layers"]) == (label == 0)
 
 
+class Net(nn.Module):
+    """A generator as learners write it: one more net between `first` and images of 2 × 2, and a `forward` of its own."""
+
+    def __init__(self, between, change=lambda x: x):
+        super().__init__()
+        self.first, self.between, self.last = nn.Linear(3, 8), between, nn.ConvTranspose2d(2, 1, 1)
+        self.change = change
+
+    def forward(self, z):
+        return self.last(self.between(self.change(self.first(z)).view(-1, 2, 2, 2))).flatten(1)
+
+
 OTHERS = {
     "BatchNorm first": ((4,), nn.BatchNorm1d(4), nn.Linear(4, 3)),
     "BatchNorm after an activation": ((4,), nn.Linear(4, 3), nn.LeakyReLU(0.1), nn.BatchNorm1d(3), nn.Tanh()),
@@ -122,7 +134,8 @@ OTHERS = {
     "flatten": ((2, 5, 4), nn.Conv2d(2, 3, 2, bias=False), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(36, 2)),
     "a stride that leaves out a row": ((2, 6, 6), nn.Conv2d(2, 3, 3, 2), nn.ConvTranspose2d(3, 1, 3, 2, 1, 1)),
     "nested": ((4,), nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.BatchNorm1d(3))), nn.ReLU()),
-    "a layer used twice": ((4,), nn.Linear(4, 3), relu := nn.ReLU(), nn.Linear(3, 2), relu),
+    "a layer used twice": ((4,), nn.Linear(4, 3), relu := nn.LeakyReLU(0.2), nn.Linear(3, 2), relu),
+    "a module, sigmoid": ((3,), Net(nn.Sequential(nn.ReLU(inplace=True), nn.Sigmoid())), nn.Linear(4, 2)),
 }  # fmt: skip
 
 
@@ -155,6 +168,31 @@ def test_an_unsupported_layer_is_named_in_one_sentence(layer, name):
         page.layers(nn.Sequential(nn.ReLU(), layer), (2, 4, 4))
     assert f"the layer {name}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [torch.relu, lambda x: x.view(-1, 2, 4).transpose(1, 2).reshape(-1, 8)])
+def test_what_a_forward_does_between_its_layers_is_refused(change):
+    with pytest.raises(UserError, match=r"something else comes before Conv2d\(2, 2, kernel_size=\(1, 1\)"):
+        page.layers(Net(nn.Conv2d(2, 2, 1), change), (3,))
+    with pytest.raises(UserError, match="can't compute the layer Residual: "):
+        page.layers(Net(residual.Residual(2)), (3,))
+
+
+def test_sliders_say_what_they_need(new_sampler):
+    sampler = new_sampler(4)
+    axes = latent.coordinates(sampler)
+    points = models.Sampler(nn.Sequential(nn.Linear(4, 2)), 4)
+    for other in (sampler.generator, points):
+        with pytest.raises(
+            UserError, match=r"^The sliders need a models.Sampler\(generator, latent_dim\) whose images"
+        ):
+            playground.inline(other, [])
+    shorter, same = axes[0]._replace(name="x", vector=torch.ones(3)), axes[0]
+    for extra in (shorter, same, same._replace(name="norm"), same.vector):
+        with pytest.raises(
+            UserError, match=r"^Each direction must be a latent.Direction with 4 numbers and a name of its"
+        ):
+            playground.inline(sampler, [*axes, extra])
 
 
 @pytest.mark.parametrize("bits", [8, 9, 12, 16])
@@ -251,6 +289,14 @@ def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples):
             expected = moment.discriminator(images).sort().values.tolist()
             assert about["discriminator"][key] == pytest.approx(expected, abs=1e-4)
         assert error(moment.discriminator, about["discriminator"]["layers"], real[:1]) < 0.01
+
+
+def test_samplers_in_memory_are_written(tmp_path, few_samples, new_sampler):
+    sampler = new_sampler(9)
+    playground.write(tmp_path / "x.html", {"<mine>": sampler, "other": new_sampler(3)})
+    generators = facts_of(tmp_path / "x.html")["generators"]
+    assert [(name, len(about["directions"])) for name, about in generators.items()] == [("<mine>", 4), ("other", 3)]
+    assert error(sampler.generator, generators["<mine>"]["moments"][0]["layers"], noise(3, 9)) < 2 / 255
 
 
 def test_without_sources_every_pretrained_recipe_is_there(tmp_path, monkeypatch, few_samples, new_sampler):
