@@ -14,9 +14,6 @@ from gan_lib import UserError, checkpoint, data, latent, models, playground, rec
 from gan_lib.playground import page
 from tools import make_playground
 
-KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
-
-
 # Nets as lists of layers, computed here by their definition
 
 
@@ -93,7 +90,6 @@ def test_every_net_is_computed_by_its_layers_and_nearly_by_its_serialised_ones(n
         if shape == (7,):
             assert error(net, json.loads(json.dumps(page.serialise(steps))), noise(3, 7)) < 2 / 255
         kinds = [step["kind"] for step in steps]
-        assert set(kinds) <= KINDS
         parts = [part for part in net if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         assert kinds.count("up") + kinds.count("down") == len(parts)
 
@@ -126,7 +122,6 @@ class Net(nn.Module):
 OTHERS = {
     "BatchNorm first": ((4,), nn.BatchNorm1d(4), nn.Linear(4, 3)),
     "BatchNorm after an activation": ((4,), nn.Linear(4, 3), nn.LeakyReLU(0.1), nn.BatchNorm1d(3), nn.Tanh()),
-    "BatchNorm twice": ((4,), nn.Linear(4, 3, bias=False), nn.BatchNorm1d(3), nn.BatchNorm1d(3)),
     "unflatten to several channels": (
         (4,), nn.Linear(4, 12), nn.Unflatten(1, (3, 2, 2)), nn.BatchNorm2d(3), nn.ReLU(), nn.ConvTranspose2d(3, 2, 3, 2),
     ),
@@ -144,8 +139,6 @@ def test_other_nets_are_computed_by_their_layers(what, liven):
     net = liven(nn.Sequential(*parts), noise(64, *shape))
     steps = page.layers(net, shape)
     assert error(net, steps, noise(3, *shape)) < 1e-5
-    if what == "a layer used twice":
-        assert [step["kind"] for step in steps] == ["up", "leaky", "up", "leaky"]
 
 
 @pytest.mark.parametrize(
