@@ -165,7 +165,6 @@ def calls(net, x):
     """[(layer, its input, its output)] of all that `net` calls for x, in the order in which they end."""
     net, found = copy.deepcopy(net).float().cpu(), []
     for name, layer in net.named_modules():
-        layer.inplace = False  # so that the input stays as it is
         if "parametrizations" not in name:  # these make a weight, not an image
             layer.register_forward_hook(lambda layer, inputs, y: found.append((layer, inputs[0], y)))
     net(x)

@@ -14,7 +14,6 @@ from axe_playwright_python.sync_playwright import Axe
 from gan_lib import data, latent, playground, recipes
 from tests.browser.lab import KERNEL, open_and_run, until, write
 from tests.browser.test_playground import CANVAS, gap
-from tools import make_playground
 
 NAMES = ["digit", *(f"z[{i}]" for i in range(4)), "length |z|"]
 CELL = "from gan_lib import playground, recipes\nplayground.inline(recipes.pretrained('mlp'))"
@@ -164,7 +163,8 @@ def test_light_and_dark_follow_the_text_around_the_frame(show, outputs):
     assert not page.get_by_role("img", name="ten samples").is_visible()
 
 
-def test_the_whole_playground_opens_in_a_frame(show):
+def test_the_whole_playground_opens_in_a_frame(show, tmp_path):
     """Where it has no address for its state."""
-    page = show(f'<iframe srcdoc="{html.escape(make_playground.OUT.read_text())}"></iframe>')
+    playground.write(tmp_path / "x.html", ["mlp"])
+    page = show(f'<iframe srcdoc="{html.escape((tmp_path / "x.html").read_text())}"></iframe>')
     page.frame_locator("iframe").get_by_text("numbers in, 784 pixels out").wait_for()

@@ -92,6 +92,7 @@ def test_every_net_is_computed_by_its_layers_and_nearly_by_its_serialised_ones(n
         kinds = [step["kind"] for step in steps]
         parts = [part for part in net if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         assert kinds.count("up") + kinds.count("down") == len(parts)
+        assert kinds.count("flatten") + kinds.count("unflatten") <= 1
 
 
 def test_a_conditional_generator_has_one_bias_for_each_label(new_game, liven, few_samples):
