@@ -91,14 +91,6 @@ def grid(side=5, spacing=1.0, sigma=0.1):
     return Mixture(torch.cartesian_prod(at, at), sigma)
 
 
-def optimal_logit(p, q, x):
-    """log p(x) - log q(x), [N]. Its sigmoid is p / (p + q), the optimal D for real points from p and fakes from q.
-
-    Goodfellow et al. 2014 (arXiv 1406.2661), proposition 1.
-    """
-    return p.log_prob(x) - q.log_prob(x)
-
-
 def count_good_samples(world, x):
     """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within three standard deviations.
 

@@ -11,10 +11,9 @@ from torch.nn.functional import logsigmoid
 from gan_lib import losses, training
 from gan_lib.studies import toys
 from gan_lib.studies.toys import Mixture
-from tests.notebooks import contract, test_same_code
+from tests.notebooks.test_same_code import defined
 
-LESSON = test_same_code.world(contract.all_lessons()[0], "bilinear", "path")  # it defines these two itself
-bilinear, path = LESSON["bilinear"], LESSON["path"]
+bilinear, path = defined("06", "bilinear", "path")
 PLACES = [(0.7, -1.2), (-0.4, 0.3), (2.0, 1.5), (0.0, 0.8), (-1.1, 0.0)]
 VANILLA = [toys.minimax, toys.non_saturating]
 ODD = Mixture(torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.7, 0.4]]), 0.4)
@@ -227,14 +226,15 @@ def test_the_ring_and_the_grid_have_evenly_spaced_modes():
 def test_no_discriminator_has_a_lower_loss_and_its_loss_is_log_4_less_twice_the_divergence():
     p, q = LINE.log_prob(X).exp() * 0.005, BELL.log_prob(X).exp() * 0.005
     loss = lambda logit: -(p @ logsigmoid(logit) + q @ logsigmoid(-logit)).item()
-    best = toys.optimal_logit(LINE, BELL, X)
+    (best_logit,) = defined("06", "best_logit", p=LINE)
+    best = best_logit(BELL, X)
     for other in (best + 0.1, best - 0.1, 1.05 * best, best + 0.3 * X.sin()[:, 0], 0 * best):
         assert loss(other) > loss(best) + 1e-4
     m = (p + q) / 2
     jensen_shannon = (torch.xlogy(p, p / m) + torch.xlogy(q, q / m)).nansum().item() / 2
     assert loss(best) == pytest.approx(math.log(4) - 2 * jensen_shannon, abs=1e-3)
     assert loss(0 * best) == pytest.approx(math.log(4), abs=1e-4)
-    assert toys.optimal_logit(LINE, LINE, X).abs().max() == 0
+    assert best_logit(LINE, X).abs().max() == 0
 
 
 # Modes
