@@ -21,7 +21,7 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "ipywidgets": {"widgets"},
     "IPython": {"widgets", "playground"},
     "optuna": {"studies.tuning"},
-    "skimage": {"studies.number_reader"},
+    "skimage": set(),
     "accelerate": {"hardware"},
     "scipy": {"studies.number_reader"},
     "torchvision": {"data"},
