@@ -37,8 +37,8 @@ def grid(images, columns=10, ax=None, title=None, width=7):
 
 def rows(batches, labels, columns=10, ax=None):
     """Show the first images of each of `batches`, as `grid` takes them or all [N, 3, 28, 28], in a row beside its label."""
-    paint = rgb if batches[0].shape[1] == 3 else tile
-    picture = np.concatenate([paint(batch[:columns], columns)[GAP * (i > 0) :] for i, batch in enumerate(batches)])
+    strips = [(rgb if batch.shape[1] == 3 else tile)(batch[:columns], columns) for batch in batches]
+    picture = np.concatenate([strip[GAP * (i > 0) :] for i, strip in enumerate(strips)])  # one gap between two strips
     ax = subplots(7.8, 7 * picture.shape[0] / picture.shape[1]) if ax is None else ax  # 0.8 inches for the labels
     show(picture, ax)
     ax.set_anchor("E")  # the labels stand on the left
