@@ -20,7 +20,7 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "imageio": {"pictures"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets", "playground"},
-    "optuna": {"studies.tuning"},
+    "optuna": set(),
     "skimage": set(),
     "accelerate": {"hardware"},
     "scipy": {"studies.number_reader"},
