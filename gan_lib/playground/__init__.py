@@ -1,6 +1,5 @@
 """Generators with sliders that need no kernel: in a cell's output (`inline`), and in one HTML file (`write`)."""
 
-from gan_lib.playground.frame import inline
-from gan_lib.playground.page import write
+from gan_lib.playground.page import inline, write
 
 __all__ = ["inline", "write"]

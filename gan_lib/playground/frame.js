@@ -1,24 +1,18 @@
 /* The sliders in a notebook's output: one generator, one image. */
 
 const [[name, generator]] = Object.entries(generators), stage = find("stage"), root = document.documentElement
-let seed = 0, z = draw(generator, seed), settings = defaults(generator), waiting = false
+let seed = 0, z = draw(generator, seed), settings = defaults(generator)
 const sliders = describeSliders(generator).map(about => makeSlider(about, value => {
   settings[about.key] = value
-  changed()
+  show()
 }))
 
 function show() {
-  waiting = false
   paint(stage, toImage(render(name, z, settings)))
   for (const slider of sliders) setSlider(slider, settings[slider.key])
   find("status").textContent = `seed ${seed}`
   const values = sliders.map(({key, label, words}) => `${label} ${words(settings[key])}`)
   stage.setAttribute("aria-label", `the image of seed ${seed}, ${values.join(", ")}`)
-}
-
-function changed() {
-  if (!waiting) requestAnimationFrame(show)
-  waiting = true
 }
 
 // Dark or light, as the text around the frame is. Where that can't be read the system decides, and the frame covers the still
@@ -34,11 +28,11 @@ function followHost() {
 
 find("new").addEventListener("click", () => {
   z = draw(generator, ++seed)
-  changed()
+  show()
 })
 find("reset").addEventListener("click", () => {
   settings = defaults(generator)
-  changed()
+  show()
 })
 find("sliders").append(...sliders.map(slider => slider.box))
 followHost()

@@ -1,7 +1,9 @@
-"""Generators with sliders in one HTML file that opens without a kernel or a network. Lesson 05."""
+"""Generators with sliders that need no kernel and no network: in one HTML file, or in a cell's output. Lessons 00 and 05."""
 
 import base64
 import copy
+import html
+import io
 import json
 import re
 from importlib import resources
@@ -10,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from IPython.display import HTML
+from PIL import Image
 from torch import nn
 
-from gan_lib import UserError, attributes, checkpoint, data, files, latent, models, recipes
+from gan_lib import UserError, attributes, checkpoint, data, files, latent, models, pictures, recipes
 
 SLIDERS = {name: attributes.ATTRIBUTES[name] for name in ("slant", "thickness", "width", "height")}
 FOLDER = resources.files("gan_lib.playground")
@@ -45,6 +49,18 @@ def write(path, sources=(), bits=12):
     return len(content)
 
 
+def inline(sampler, directions=None, height=250):
+    """Sliders for a `Sampler` as HTML for a cell's output, `height` pixels high. Where no script may run it shows ten samples.
+
+    There is one slider for each of `directions` (`latent.Direction`s; None: slant, thickness, width and height), one for |z|,
+    and one for the class. A weight takes 8 bits. Raises `UserError` for a generator that the sliders can't compute.
+    """
+    about, png = generator([Moment(None, sampler, None)], 8, directions), io.BytesIO()
+    Image.fromarray(pictures.tile(sampler.sample(10), columns=5)).save(png, "png")
+    frame = html.escape(fill("frame.html", {"generators": {"": about}})).replace("\n", "&#10;")  # in one line
+    return HTML(fill("output.html", height=str(height), samples=base64.b64encode(png.getvalue()).decode(), frame=frame))
+
+
 def read_source(source):
     """The name of a source, and its `Moment`s in the order of their steps. A source may also be (name, sampler)."""
     if isinstance(source, tuple):
@@ -70,7 +86,9 @@ def page(generators):
 
 def fill(name, facts=None, **parts):
     """The text of a file beside this one. {{facts}} becomes `facts` as JSON, and {{x}} parts["x"] or the text of the file x."""
-    parts["facts"] = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")  # no name ends the <script> element
+    parts["facts"] = json.dumps(facts, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )  # no name ends the <script> element
     read = lambda name: (FOLDER / name).read_text("utf-8")
     return re.sub(r"{{([\w.]+)}}", lambda match: parts.get(match[1]) or read(match[1]), read(name))
 
@@ -81,12 +99,12 @@ def generator(moments, bits=12, directions=None):
     if not isinstance(last, models.Sampler) or last.sample(1).shape[1:] != (1, 28, 28):
         raise UserError("The sliders need a models.Sampler(generator, latent_dim) whose images are [N, 1, 28, 28].")
     if directions is None:
-        sliders = dict(list(SLIDERS.items())[: last.latent_dim])  # no more can be orthogonal
-        directions = latent.orthogonal(latent.find_directions(last, sliders))
-    if not all(isinstance(each, latent.Direction) and len(each.vector) == last.latent_dim for each in directions):
-        raise UserError(f"directions must be a list of latent.Direction, each with a vector of {last.latent_dim} numbers.")
-    if len({"digit", "moment", "norm", *(each.name for each in directions)}) < 3 + len(directions):
-        raise UserError("Each direction needs a name of its own, which isn't digit, moment or norm.")
+        directions = latent.orthogonal(latent.find_directions(last, SLIDERS)[: last.latent_dim])  # more can't be
+    named = {each.name: len(each.vector) for each in directions if isinstance(each, latent.Direction)}
+    if set(named.values()) - {last.latent_dim} or len(named.keys() - {"digit", "moment", "norm"}) < len(directions):
+        raise UserError(
+            f"Each direction must be a latent.Direction with {last.latent_dim} numbers and a name of its own."
+        )
     about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
     about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
     return about | {"moments": [describe(moment, bits) for moment in moments]}
@@ -122,18 +140,14 @@ def encode(tensor):
     return base64.b64encode(tensor.contiguous().numpy().tobytes()).decode()
 
 
-# Nets as lists of layers
-
-
 @torch.no_grad()
 def layers(net, shape):
     """A net in eval mode as a list of dicts, one for each layer; `shape` is that of one input. Kinds:
 
     "up" (`nn.ConvTranspose2d`, and `nn.Linear` between single pixels) and "down" (`nn.Conv2d`): sizes small and big [height,
     width, channels], kernel, stride, padding; weight float [channels of small, kernel, kernel, channels of big], and bias.
-    "scale": scale and bias, for a BatchNorm with no linear layer before it. "leaky": slope · a where a < 0. "tanh":
-    tanh(gain · a). "flatten" and "unflatten": shape [channels, height, width]. Raises `UserError` for any other layer, and
-    unless each takes what the layer before it returns, in any shape.
+    "scale": scale · a + bias, for each channel or for all. "leaky": slope · a where a < 0. "tanh": tanh(gain · a). "flatten"
+    and "unflatten": shape [channels, height, width]. Raises `UserError` for another layer, and for what isn't a chain of them.
     """
     steps, last = [], torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     same = lambda x: x.numel() == last.numel() and x.flatten().allclose(last.flatten(), 0, 0, equal_nan=True)
@@ -142,14 +156,7 @@ def layers(net, shape):
         if not whole and not same(x):
             raise UserError(f"The sliders know only layers one after another: something else comes before {layer}.")
         steps += reshape(last, y if whole else x)
-        for step in [] if whole and same(y) else describe_layer(layer, x, y):
-            before, s = steps[-1] if steps else {}, step.get("scale")
-            if s is not None and "weight" in before and len(s) <= len(before["bias"]):
-                # fold it: s (W x + b) + t = (s W) x + (s b + t)
-                before["weight"] = before["weight"] * (s if before["kind"] == "up" else s[:, None, None, None])
-                before["bias"] = before["bias"] * s + step["bias"]
-            else:
-                steps.append(step)
+        steps += [] if whole and same(y) else describe_layer(layer, x, y)
         last = y
     return steps
 
@@ -158,7 +165,6 @@ def calls(net, x):
     """[(layer, its input, its output)] of all that `net` calls for x, in the order in which they end."""
     net, found = copy.deepcopy(net).float().cpu(), []
     for name, layer in net.named_modules():
-        layer.inplace = False  # so that the input stays as it is
         if "parametrizations" not in name:  # these make a weight, not an image
             layer.register_forward_hook(lambda layer, inputs, y: found.append((layer, inputs[0], y)))
     net(x)
@@ -167,15 +173,14 @@ def calls(net, x):
 
 def reshape(x, y):
     """The steps from x to y, the same numbers in another shape: the page has channels last, PyTorch first."""
-    sizes = [("flatten", x), ("unflatten", y)] if x.shape != y.shape else []
-    steps = [{"kind": kind, "shape": [*each.shape[1:], 1, 1, 1][:3]} for kind, each in sizes]
-    return [step for step in steps if step["shape"][0] > 1 and step["shape"][1:] != [1, 1]]
+    steps = [{"kind": kind, "shape": [*a.shape[1:], 1, 1][:3]} for kind, a in (("flatten", x), ("unflatten", y))]
+    return [step for step in steps if x.shape != y.shape and step["shape"][0] > 1 and step["shape"][1:] != [1, 1]]
 
 
 def describe_layer(layer, x, y):
     """One layer, with input x and output y, as in `layers`: a list of no, one or two steps."""
     match layer:
-        case nn.Linear() | nn.Conv2d() | nn.ConvTranspose2d() if is_plain(layer, x):
+        case nn.Linear() | nn.Conv2d() | nn.ConvTranspose2d() if x.ndim == 2 or is_plain(layer):
             return [linear(layer, x, y)]
         case nn.BatchNorm1d() | nn.BatchNorm2d() if layer.track_running_stats and layer.affine:
             scale = layer.weight / (layer.running_var + layer.eps).sqrt()
@@ -190,15 +195,13 @@ def describe_layer(layer, x, y):
         case nn.Flatten() | nn.Unflatten():
             return reshape(x, y)
     name = str(layer).splitlines()[0].rstrip("(")
-    raise UserError(f"The sliders can't compute the layer {name}: gan_lib/playground/page.py lists those that they can.")
+    raise UserError(f"The sliders can't compute the layer {name}: gan_lib/playground/page.py lists what they can.")
 
 
-def is_plain(layer, x):
-    """Whether a layer is linear for x [N, C], or a square convolution with one group, no dilation, and zero padding."""
-    if isinstance(layer, nn.Linear):
-        return x.ndim == 2
-    square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
-    return square and layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+def is_plain(layer):
+    """Whether a layer is a square convolution with one group, no dilation, and zero padding."""
+    plain = getattr(layer, "padding_mode", "") == "zeros" and layer.groups == 1 and layer.dilation == (1, 1)
+    return plain and all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
 
 
 def linear(layer, x, y):

@@ -10,12 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_lib import UserError, checkpoint, data, latent, recipes, residual
+from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes, residual
 from gan_lib.playground import page
 from tools import make_playground
-
-KINDS = {"up", "down", "scale", "leaky", "tanh", "flatten", "unflatten"}
-
 
 # Nets as lists of layers, computed here by their definition
 
@@ -93,9 +90,9 @@ def test_every_net_is_computed_by_its_layers_and_nearly_by_its_serialised_ones(n
         if shape == (7,):
             assert error(net, json.loads(json.dumps(page.serialise(steps))), noise(3, 7)) < 2 / 255
         kinds = [step["kind"] for step in steps]
-        assert set(kinds) <= KINDS - {"scale"}  # each BatchNorm is folded
         parts = [part for part in net if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         assert kinds.count("up") + kinds.count("down") == len(parts)
+        assert kinds.count("flatten") + kinds.count("unflatten") <= 1
 
 
 def test_a_conditional_generator_has_one_bias_for_each_label(new_game, liven, few_samples):
@@ -112,17 +109,28 @@ def test_a_conditional_generator_has_one_bias_for_each_label(new_game, liven, fe
         assert (layers == moment["layers"]) == (label == 0)
 
 
+class Net(nn.Module):
+    """Written by a learner: `change` is what it does between its layers."""
+
+    def __init__(self, body, change=lambda x: x):
+        super().__init__()
+        self.first, self.body, self.change = nn.Linear(3, 8), body, change
+
+    def forward(self, z):
+        return self.body(self.change(self.first(z)).view(-1, 2, 2, 2)).flatten(1)
+
+
 OTHERS = {
     "BatchNorm first": ((4,), nn.BatchNorm1d(4), nn.Linear(4, 3)),
     "BatchNorm after an activation": ((4,), nn.Linear(4, 3), nn.LeakyReLU(0.1), nn.BatchNorm1d(3), nn.Tanh()),
-    "BatchNorm twice": ((4,), nn.Linear(4, 3, bias=False), nn.BatchNorm1d(3), nn.BatchNorm1d(3)),
     "unflatten to several channels": (
         (4,), nn.Linear(4, 12), nn.Unflatten(1, (3, 2, 2)), nn.BatchNorm2d(3), nn.ReLU(), nn.ConvTranspose2d(3, 2, 3, 2),
     ),
     "flatten": ((2, 5, 4), nn.Conv2d(2, 3, 2, bias=False), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(36, 2)),
     "a stride that leaves out a row": ((2, 6, 6), nn.Conv2d(2, 3, 3, 2), nn.ConvTranspose2d(3, 1, 3, 2, 1, 1)),
     "nested": ((4,), nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.BatchNorm1d(3))), nn.ReLU()),
-    "a layer used twice": ((4,), nn.Linear(4, 3), relu := nn.ReLU(), nn.Linear(3, 2), relu),
+    "a layer used twice": ((4,), nn.Linear(4, 3), relu := nn.LeakyReLU(0.2), nn.Linear(3, 2), relu),
+    "a module": ((3,), Net(nn.Sequential(nn.ReLU(inplace=True), nn.Sigmoid())), nn.Linear(8, 2)),
 }  # fmt: skip
 
 
@@ -132,8 +140,6 @@ def test_other_nets_are_computed_by_their_layers(what, liven):
     net = liven(nn.Sequential(*parts), noise(64, *shape))
     steps = page.layers(net, shape)
     assert error(net, steps, noise(3, *shape)) < 1e-5
-    if what == "a layer used twice":
-        assert [step["kind"] for step in steps] == ["up", "leaky", "up", "leaky"]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +161,26 @@ def test_an_unsupported_layer_is_named_in_one_sentence(layer, name):
         page.layers(nn.Sequential(nn.ReLU(), layer), (2, 4, 4))
     assert f"the layer {name}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [torch.relu, lambda x: x.view(-1, 2, 4).transpose(1, 2).reshape(-1, 8)])
+def test_what_a_forward_does_between_its_layers_is_refused(change):
+    with pytest.raises(UserError, match=r"something else comes before Conv2d\(2, 2, kernel_size=\(1, 1\)"):
+        page.layers(Net(nn.Conv2d(2, 2, 1), change), (3,))
+
+
+def test_what_is_no_generator_or_no_direction_is_refused(new_sampler):
+    sampler, points = new_sampler(4), models.Sampler(nn.Linear(4, 2), 4)
+    axes = latent.coordinates(sampler)
+    wrong = [axes[0]._replace(name="x", vector=torch.ones(3)), axes[0], axes[0]._replace(name="norm"), axes[0].vector]
+    for call in ((sampler.generator, []), (points, []), *((sampler, [*axes, each]) for each in wrong)):
+        words = (
+            "Each direction must be a latent.Direction with 4 numbers"
+            if call[1]
+            else "The sliders need a models.Sampler"
+        )
+        with pytest.raises(UserError, match=f"^{words}"):
+            playground.inline(*call)
 
 
 @pytest.mark.parametrize("bits", [8, 9, 12, 16])
@@ -317,10 +343,14 @@ def test_the_page_loads_nothing_from_elsewhere():
     assert re.findall(r"{{[\w.]+}}", text) == []
 
 
-def test_a_name_cannot_end_the_script_element(tmp_path):
-    name = "</script><script>alert(1)</script>{{nets.js}}"
-    (tmp_path / "x.html").write_text(page.page({name: {}}))
-    assert list(facts_of(tmp_path / "x.html")["generators"]) == [name]
+def test_samplers_are_written_under_any_name(tmp_path, few_samples, new_sampler):
+    names, sizes = ["</script><script>alert(1)</script>{{nets.js}}", "other"], (9, 3)
+    playground.write(tmp_path / "x.html", {name: new_sampler(size) for name, size in zip(names, sizes, strict=True)})
+    generators = facts_of(tmp_path / "x.html")["generators"]
+    assert list(generators) == names
+    for about, size in zip(generators.values(), sizes, strict=True):
+        assert len(about["directions"]) == min(4, size)
+        assert error(new_sampler(size).generator, about["moments"][0]["layers"], noise(3, size)) < 2 / 255
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in page.FOLDER.glob("*.[jhc]*")))
