@@ -27,7 +27,6 @@ def strip_of(*bars, gap=4):
 
 
 def misread(pipeline, *arguments):
-    """How many numbers are misread, and of how many."""
     result = number_reader.test(pipeline, read, *arguments)
     return result.k, result.n
 

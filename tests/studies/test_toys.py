@@ -13,8 +13,6 @@ from gan_lib.studies import toys
 from gan_lib.studies.toys import Mixture
 from tests.notebooks.test_same_code import defined
 
-bilinear, path, FIELDS = defined("06", "bilinear", "path", "FIELDS")
-minimax, non_saturating, r1, instance_noise, wgan, wgan_gp = FIELDS.values()
 PLACES = [(0.7, -1.2), (-0.4, 0.3), (2.0, 1.5), (0.0, 0.8), (-1.1, 0.0)]
 ODD = Mixture(torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.7, 0.4]]), 0.4)
 LINE = Mixture(torch.tensor([[-1.5], [1.0]]), 0.5)
@@ -22,6 +20,8 @@ BELL = Mixture(torch.tensor([[0.5]]), 1.0)
 GRID = Mixture(torch.cartesian_prod(*2 * [torch.arange(-2.0, 3.0)]), 0.1)
 WORLDS = {"ring": toys.ring(), "grid": GRID, "odd": ODD, "line": LINE, "bell": BELL}
 X = torch.linspace(-8, 8, 3201).unsqueeze(1)  # 0.005 apart
+bilinear, path, FIELDS, best_logit = defined("06", "bilinear", "path", "FIELDS", "best_logit", p=LINE)
+minimax, non_saturating, r1, instance_noise, wgan, wgan_gp = FIELDS.values()
 each_place = pytest.mark.parametrize("place", PLACES)
 
 
@@ -224,7 +224,6 @@ def test_the_ring_has_evenly_spaced_modes():
 def test_no_discriminator_has_a_lower_loss_and_its_loss_is_log_4_less_twice_the_divergence():
     p, q = LINE.log_prob(X).exp() * 0.005, BELL.log_prob(X).exp() * 0.005
     loss = lambda logit: -(p @ logsigmoid(logit) + q @ logsigmoid(-logit)).item()
-    (best_logit,) = defined("06", "best_logit", p=LINE)
     best = best_logit(BELL, X)
     for other in (best + 0.1, best - 0.1, 1.05 * best, best + 0.3 * X.sin()[:, 0], 0 * best):
         assert loss(other) > loss(best) + 1e-4
