@@ -3,13 +3,11 @@
 import dataclasses
 import itertools
 import json
-from statistics import fmean, stdev
 
 import torch
 from torch.nn import functional as F
 
-from gan_lib import data, evaluation, hardware, models, plotting, recipes, reference
-from gan_lib.pictures import FAKE, REAL, THEORY
+from gan_lib import data, evaluation, hardware, models, recipes, reference
 
 STEPS = 500  # of every classifier: on all digits, with data augmentation, it reads more than 99 % of the test digits
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
@@ -91,22 +89,3 @@ def read_results(field, *arms):
 def errors(how, *arms):
     """{real digits a class: [error rate on the test digits in %, for each seed]}; how is "plain" or "jitter"."""
     return {count: [100 - 100 * value for value in values] for count, values in read_results(how, *arms).items()}
-
-
-def plot_errors():
-    """Draw `errors` over the real digits a class, without and with data augmentation: means ± standard deviations."""
-    axes = plotting.subplots(10, 3.6, 2, sharey=True)
-    styles = {"real": {"color": REAL}, "own": {"color": FAKE, "linestyle": "--"}, "all": {"color": FAKE}}
-    for ax, how, title in zip(axes, ("plain", "jitter"), ("without jitter", "with jitter"), strict=True):
-        for arm, style in styles.items():
-            counts, seeds = zip(*errors(how, arm).items(), strict=True)
-            deviations = [stdev(each) for each in seeds]
-            ax.errorbar(counts, [fmean(each) for each in seeds], deviations, capsize=3, label=ARMS[arm], **style)
-        [seeds] = errors(how, "synthetic").values()
-        ax.axhline(fmean(seeds), color=THEORY, linestyle="--", linewidth=1, label=ARMS["synthetic"])
-        ax.set(xscale="log", yscale="log", xlabel="real digits a class", title=title)
-        plotting.plain_numbers(ax.xaxis, ax.yaxis)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("test digits read wrongly, %")
-    axes[1].legend(frameon=False, fontsize=9)
-    return axes

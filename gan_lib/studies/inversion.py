@@ -1,10 +1,8 @@
 """GAN inversion: from an image to a z whose G(z) is close to it. Introduced in lesson 10."""
 
-import itertools
 import math
 
 import torch
-from torch import nn
 
 from gan_lib import data
 
@@ -32,26 +30,3 @@ def invert(sampler, target, steps=150, candidates=2000, seed=0, encoder=None):
         optimizer.step()
     error = errors(z)
     return z[error.argmin()].detach(), error.min().item()
-
-
-def learn_encoder(sampler, images, steps=1000, seed=0):
-    """GAN inversion by an encoder: a function from images [N, 1, 28, 28] in [-1, 1] to z [N, latent_dim] on the sphere.
-
-    Trained on uint8 `images` [M, 28, 28] as an autoencoder whose decoder is the frozen generator. It is fast, and gives
-    `invert` a start: the hybrid of Zhu et al. 2016 (arXiv 1609.03552).
-    """
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed)
-        net = nn.Sequential(  #                                               x [N, 1, 28, 28] in [-1, 1]
-            nn.Flatten(), nn.Linear(784, 256), nn.ReLU(),  #                    [N, 256]
-            nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, sampler.latent_dim),  # [N, latent_dim]
-        ).to(sampler.device)  # fmt: skip
-    encode = lambda x: math.sqrt(sampler.latent_dim) * nn.functional.normalize(net(x.to(sampler.device)), dim=1)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    for x in itertools.islice(data.batches(images.to(sampler.device), min(64, len(images)), seed=seed), steps):
-        error = (sampler(encode(x)) - x).square().mean()
-        optimizer.zero_grad()
-        error.backward()
-        optimizer.step()
-    net.requires_grad_(False)
-    return encode

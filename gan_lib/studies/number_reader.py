@@ -1,4 +1,4 @@
-"""A pipeline that reads handwritten numbers, and a robustness test of it. Lesson 13. Needs `pip install scikit-image`.
+"""A robustness test of a pipeline that reads handwritten numbers, as lesson 13 builds one.
 
 A strip is an image of a number, numpy float [28, width], background 0 and ink 1. A piece is the part of it taken for one digit.
 """
@@ -8,13 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import stats
-from skimage import filters, measure, morphology, transform
 
-from gan_lib import attributes, evaluation
+from gan_lib import UserError, attributes, evaluation
 from gan_lib.studies import handwriting
 
-SPECK = 12  # pixels; a smaller component is dirt
-WIDEST = 22  # pixels; no digit of MNIST is wider than 20
 ANY = (-np.inf, np.inf)
 
 
@@ -30,49 +27,6 @@ def write(digits, gap=4, noise=0.0, rng=None):
         part = strip[:, left : left + ink.shape[1]]
         np.maximum(part, ink, out=part)
     return np.clip(strip + noise * rng.standard_normal(strip.shape), 0, 1) if noise else strip
-
-
-def segment(strip, split=False):
-    """Connected components above Otsu's threshold, bool [28, width] each, left to right; with `split`, wide ones are `cut`."""
-    labels = measure.label(strip > filters.threshold_otsu(strip), connectivity=2)
-    regions = sorted(measure.regionprops(labels), key=lambda region: region.bbox[1])
-    pieces = [labels[:, region.slice[1]] == region.label for region in regions if region.area >= SPECK]
-    return [part for piece in pieces for part in cut(piece)] if split else pieces
-
-
-def cut(piece):
-    """The parts of a piece, none wider than a digit: cut where its middle half has the least ink."""
-    width = piece.shape[1]
-    if width <= WIDEST:
-        return [piece]
-    at = width // 4 + piece.sum(0)[width // 4 : -(width // 4)].argmin()
-    return [*cut(piece[:, :at]), *cut(piece[:, at:])]
-
-
-def deskew(piece):
-    """The piece sheared upright by x - cov(x, y) / var(y) · y and centred on its ink: float [28, 28]."""
-    y, x = np.nonzero(piece)
-    shear = np.cov(x, y)[0, 1] / max(y.var(ddof=1), 1e-6)
-    x0, y0 = x.mean() - 13.5, y.mean() - 13.5
-    inverse = np.array([[1, shear, x0 - 13.5 * shear], [0, 1, y0], [0, 0, 1]])  # from a new place to the old one
-    return transform.warp(piece.astype(float), inverse, output_shape=(28, 28))
-
-
-def thin(piece):
-    """The skeleton of a piece [28, 28], drawn with one stroke width: float in [0, 1]."""
-    return np.clip(2.5 * filters.gaussian(morphology.skeletonize(piece > 0.5).astype(float), 0.9), 0, 1)
-
-
-def process(strip, blur=0.7, split=False, thinned=True):
-    """The pipeline up to the classifier: a strip → one float [28, 28] in [0, 1] for each digit that it finds."""
-    pieces = [deskew(piece) for piece in segment(filters.gaussian(strip, blur), split)]
-    return [thin(piece) for piece in pieces] if thinned else pieces
-
-
-def read(pieces):
-    """The digit net's classes [N] for N pieces [28, 28] in [0, 1]."""
-    images = torch.from_numpy(np.array(pieces)).float().view(-1, 1, 28, 28) * 2 - 1
-    return evaluation.features_and_logits(images)[1].argmax(1)
 
 
 # The robustness test
@@ -104,26 +58,11 @@ class Condition(NamedTuple):
     length: int = 1  # digits in a number
 
 
-class Tally(NamedTuple):
-    """How many numbers were misread."""
+def test(pipeline, read, digits, condition, most=200, seed=0):
+    """How many numbers a pipeline (a strip → pieces) and `read` (pieces → classes) misread, as scipy's `BinomTestResult`.
 
-    wrong: int
-    of: int
-
-    @property
-    def rate(self):
-        """The error rate, in [0, 1]; NaN where nothing was tested."""
-        return self.wrong / self.of if self.of else np.nan
-
-    def interval(self):
-        """The 95 % Wilson interval of the error rate, (low, high); (0, 1) where nothing was tested."""
-        return tuple(stats.binomtest(*self).proportion_ci(method="wilson")) if self.of else (0.0, 1.0)
-
-
-def test(pipeline, digits, condition, most=200, seed=0):
-    """The `Tally` of a pipeline (a strip → pieces) on at most `most` numbers of a `Condition`, written with a `Stock`.
-
-    A number is misread if a digit is wrong, missing or added. Each digit is used once, so the numbers are independent.
+    There are at most `most` numbers of a `Condition`, written with a `Stock`. A number is misread if a digit is wrong, missing
+    or added. Each digit is used once, so the numbers are independent. Raises `UserError` where the stock has none.
     """
     rng = np.random.default_rng(seed)
     fits = torch.ones(len(digits.labels), dtype=torch.bool)
@@ -131,6 +70,9 @@ def test(pipeline, digits, condition, most=200, seed=0):
         fits &= (low <= values) & (values < high)
     chosen = rng.permutation(fits.nonzero().squeeze(1).numpy())[: most * condition.length]
     numbers = chosen[: len(chosen) // condition.length * condition.length].reshape(-1, condition.length)
+    if len(numbers) == 0:
+        raise UserError(f"No digits fit {condition}: take a larger stock or wider ranges.")
     found = [pipeline(write(digits.images[each], condition.gap, condition.noise, rng)) for each in numbers]
     classes = read([piece for pieces in found for piece in pieces]).split([len(pieces) for pieces in found])
-    return Tally(sum(not a.equal(digits.labels[b]) for a, b in zip(classes, numbers, strict=True)), len(numbers))
+    wrong = sum(not a.equal(digits.labels[b]) for a, b in zip(classes, numbers, strict=True))
+    return stats.binomtest(wrong, len(numbers))

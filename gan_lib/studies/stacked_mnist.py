@@ -58,15 +58,3 @@ def count(codes, modes):
     """The `Modes` of codes [N], with `modes` possible ones: KL = sum of p log(p · modes), where p is a code's share."""
     shares = codes.bincount() / len(codes)
     return Modes((shares > 0).sum().item(), torch.xlogy(shares, shares * modes).sum().item())
-
-
-def atlas(codes, classes=10):
-    """A cell for each mode, uint8 [height, width]: a block for the first digit, in it rows for the second, columns for the third.
-
-    A missing mode is black; the others get lighter with their share, up to twice the uniform one.
-    """
-    counts = codes.bincount(minlength=1000).cpu().view(10, 10, 10)[:classes, :classes, :classes]
-    share = counts * classes**3 / len(codes)  # 1 if uniform
-    light = torch.where(share > 0, 70 + 92 * share.clamp(max=2), 0).byte()
-    cells = light.repeat_interleave(8, 1).repeat_interleave(8, 2)
-    return torch.nn.functional.pad(cells, (4, 4, 4, 4), value=40).permute(1, 0, 2).flatten(1).numpy()

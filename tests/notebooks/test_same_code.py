@@ -69,6 +69,13 @@ def world(lesson, *names, **given):
     return namespace
 
 
+def defined(number, *names, **given):
+    """The values of these names in the `world` of the lesson with this number."""
+    [lesson] = [lesson for lesson in LESSONS if lesson.number == number]
+    namespace = world(lesson, *names, **given)
+    return [namespace[name] for name in names]
+
+
 def seeded(function, *arguments):
     """What a function returns from the random state of seed 0; the state of now is kept."""
     with torch.random.fork_rng(devices=[]):

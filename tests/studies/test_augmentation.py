@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from gan_lib import data, models, recipes, training
-from gan_lib.pictures import FAKE, REAL, THEORY
 from gan_lib.studies import augmentation
 from tools import make_augmentation as tool
 
@@ -195,20 +194,3 @@ def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
     assert wrong["as_asked"] < 0.3
     assert wrong["novelty"] > 1
     assert wrong["frechet"] > 10 * copies["frechet"]
-
-
-def test_the_figure_of_errors_has_means_and_deviations_without_and_with_augmentation(monkeypatch):
-    errors = {"real": {10: [8, 12], 100: [4, 4]}, "own": {10: [6, 6]}, "all": {10: [5, 5]}, "synthetic": {0: [7, 9]}}
-    moved = lambda how, arm: {n: [v + (how == "jitter") for v in values] for n, values in errors[arm].items()}
-    monkeypatch.setattr(augmentation, "errors", moved)
-    axes = augmentation.plot_errors()
-    assert [ax.get_title() for ax in axes] == ["without jitter", "with jitter"]
-    for ax, more in zip(axes, (0, 1), strict=True):
-        real, own, everything = ax.containers
-        assert real[0].get_xydata().tolist() == [[10, 10 + more], [100, 4 + more]]
-        (low, high), _ = (bar[:, 1] for bar in real[2][0].get_segments())
-        assert high - low == pytest.approx(2 * 8**0.5)  # to either side, √8, the deviation of 8 and 12
-        assert [line.get_color() for line in (real[0], own[0], everything[0])] == [REAL, FAKE, FAKE]
-        assert [line.get_ydata()[0] for line in ax.lines if line.get_color() == THEORY] == [8 + more]
-    texts = [text.get_text() for text in axes[1].get_legend().get_texts()]
-    assert sorted(texts) == sorted(augmentation.ARMS.values())

@@ -6,6 +6,9 @@ from torch import nn
 
 from gan_lib import UserError, data, models
 from gan_lib.studies import inversion
+from tests.notebooks.test_same_code import defined
+
+(learn_encoder,) = defined("10", "learn_encoder")
 
 
 def test_inversion_finds_a_sampled_image_and_optimisation_improves_on_the_best_random_point(new_sampler):
@@ -48,7 +51,7 @@ def test_an_encoder_learns_to_invert_and_leaves_the_generator_unchanged(reachabl
     unseen = net(2 * nn.functional.normalize(net.noise(100, seed=4), dim=1))
     errors = []
     for steps in (0, 300):
-        z = inversion.learn_encoder(net, images, steps)(unseen)
+        z = learn_encoder(net, images, steps)(unseen)
         assert z.shape == (100, 4)
         assert torch.allclose(z.norm(dim=1), torch.full((100,), 2.0))  # sqrt(latent_dim)
         assert not z.requires_grad
@@ -60,7 +63,7 @@ def test_an_encoder_learns_to_invert_and_leaves_the_generator_unchanged(reachabl
 def test_an_encoder_depends_on_the_seed_alone_and_leaves_the_random_state_unchanged(reachable):
     net, images = reachable
     state = torch.get_rng_state()
-    one, another, third = (inversion.learn_encoder(net, images, 3, seed)(net.sample(5)) for seed in (0, 0, 1))
+    one, another, third = (learn_encoder(net, images, 3, seed)(net.sample(5)) for seed in (0, 0, 1))
     assert torch.get_rng_state().equal(state)
     assert one.equal(another)
     assert not one.equal(third)

@@ -9,6 +9,7 @@ import torch
 
 from gan_lib import checkpoint, data, reference, training
 from gan_lib.studies import stacked_mnist
+from tests.notebooks.test_same_code import defined
 from tools import make_reference
 from tools import make_stacked as tool
 
@@ -46,13 +47,14 @@ def test_modes_and_kl_are_those_of_the_formula():
 
 def test_the_atlas_has_a_cell_for_each_mode_with_its_share():
     codes = torch.tensor([307] * 3 + [12] * 1 + [999] * 996)
-    picture = stacked_mnist.atlas(codes)
+    (atlas,) = defined("09", "atlas")
+    picture = atlas(codes)
     assert (picture.shape, picture.dtype) == ((88, 880), "uint8")
     cell = lambda a, b, c: picture[4 + 8 * b : 12 + 8 * b, 88 * a + 4 + 8 * c : 88 * a + 12 + 8 * c]
     for light, digits in [(254, (3, 0, 7)), (162, (0, 1, 2)), (254, (9, 9, 9)), (0, (7, 0, 3)), (0, (0, 0, 0))]:
         assert set(cell(*digits).flatten().tolist()) == {light}
     assert (picture[:4] == 40).all()
-    small = stacked_mnist.atlas(torch.tensor([241]), classes=5)
+    small = atlas(torch.tensor([241]), classes=5)
     assert small.shape == (48, 240)
     assert small[4 + 8 * 4, 48 * 2 + 4 + 8 * 1] == 254
 

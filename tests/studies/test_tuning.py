@@ -7,8 +7,10 @@ from optuna.trial import FixedTrial, TrialState
 from gan_lib import data, evaluation, recipes, training
 from gan_lib.losses import LOSSES, PENALTIES
 from gan_lib.studies import tuning
+from tests.notebooks.test_same_code import defined
 from tools import make_study as tool
 
+(load_study,) = defined("14", "load_study")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 PENALISED = tuning.DEFAULT | {"penalty": "R1", "gamma": 3.0}
 
@@ -57,7 +59,7 @@ def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
         "width": (64, 512, True),
         "gamma": (0.01, 100, True),
     }
-    assert {name: tuning.SPACE[name] for name in trial.distributions} == trial.distributions
+    assert defined("14", "LOSSES", "PENALTIES") == [tool.LOSSES, tool.PENALTIES]
     assert set(tool.LOSSES) < LOSSES.keys()
     assert set(tool.PENALTIES) - {"none"} < PENALTIES.keys()
 
@@ -120,7 +122,7 @@ def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
 
 @pytest.fixture(scope="module")
 def study():
-    return tuning.load_study()
+    return load_study()
 
 
 def test_the_stored_study_is_one_of_the_space_with_the_default_first(study):
@@ -146,7 +148,7 @@ def test_the_stored_study_ran_its_best_trials_again(study):
 
 def test_a_search_can_continue_from_the_stored_study(replace_training):
     replace_training(lambda recipe, seed: (90.0, 50.0, 60.0))
-    study = tuning.load_study()
+    study = load_study()
     before = len(study.trials)
     assert [trial.number for trial in optimize(2, study)] == [before, before + 1]
 
@@ -193,7 +195,7 @@ def test_an_interrupted_study_continues_and_is_read_back(trial, runs):
     assert runs.seeds == [*range(trial + 1)]
     runs.make(18)
     assert [seed for seed in runs.seeds if seed < 10_000] == list(range(19))  # the interrupted one keeps its number
-    found, study = tuning.load_results(), tuning.load_study()
+    found, study = tuning.load_results(), load_study()
     assert len(study.trials) == 18
     assert study.trials[0].params == tuning.DEFAULT
     best, order = ranked(study), list(map(int, found["again"]))
