@@ -19,13 +19,14 @@ from optuna.trial import TrialState
 
 from gan_lib import data, evaluation, hardware, recipes, training
 from gan_lib.files import write_atomically
-from gan_lib.studies import tuning
 
 ROOT = Path(__file__).resolve().parents[1]
 FINISHED = [TrialState.COMPLETE, TrialState.PRUNED]
 FRESH = range(10_000, 10_005)  # seeds that no trial used
 LOSSES = ["non-saturating", "least squares", "hinge", "Wasserstein", "relativistic"]
 PENALTIES = ["none", "R1", "R1 + R2"]
+STEPS = 450  # iterations of a trial
+DEFAULT = {"g_lr": 1e-3, "d_lr": 1e-3, "beta1": 0.5, "width": 256, "loss": "non-saturating", "penalty": "none"}
 
 
 def suggest(trial):
@@ -79,7 +80,7 @@ def open_study(path):
     )
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # with 0 again, it would repeat
     if not study.get_trials(states=FINISHED):  # also if the very first trial was interrupted
-        study.enqueue_trial(tuning.DEFAULT)
+        study.enqueue_trial(DEFAULT)
     return study
 
 
@@ -108,7 +109,7 @@ def run_again(study, number, images):
 def last_distance(recipe, seed, images):
     """The last Fréchet distance of a run on the budget of a trial; None if it diverged."""
     try:
-        return [round(distance, 3) for _, distance in distances(recipe, seed, images, tuning.STEPS)][-1]
+        return [round(distance, 3) for _, distance in distances(recipe, seed, images, STEPS)][-1]
     except training.Diverged:
         return None
 
@@ -149,9 +150,9 @@ def main():
     images, study = data.load(device=hardware.pick_device()).images, open_study(arguments.root / "runs/study/study.db")
     missing = arguments.trials - len(study.get_trials(states=FINISHED))
     if missing > 0:
-        study.optimize(functools.partial(objective, images=images, steps=tuning.STEPS), n_trials=missing)
+        study.optimize(functools.partial(objective, images=images, steps=STEPS), n_trials=missing)
     finished = study.get_trials(states=FINISHED)
-    found = {"steps": tuning.STEPS, "trials": [row(trial) for trial in finished]}
+    found = {"steps": STEPS, "trials": [row(trial) for trial in finished]}
     place = {trial.number: i for i, trial in enumerate(finished)}  # an interrupted one has its number, and no place
     found["again"] = {
         place[n]: remember(study, f"again {n}", lambda n=n: run_again(study, n, images)) for n in choose(study)

@@ -4,15 +4,14 @@ import optuna
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
-from gan_lib import data, evaluation, recipes, training
+from gan_lib import data, evaluation, recipes, reference, training
 from gan_lib.losses import LOSSES, PENALTIES
-from gan_lib.studies import tuning
 from tests.notebooks.test_same_code import defined
 from tools import make_study as tool
 
-(load_study,) = defined("14", "load_study")
+load_results, load_study = defined("14", "stored_search", "load_study")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-PENALISED = tuning.DEFAULT | {"penalty": "R1", "gamma": 3.0}
+PENALISED = tool.DEFAULT | {"penalty": "R1", "gamma": 3.0}
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def replace_training(monkeypatch):
 
     def replace(course):
         distances = lambda recipe, seed, images, steps: zip((10, 20, 30), course(recipe, seed), strict=False)
-        monkeypatch.setattr(tuning, "STEPS", 30)
+        monkeypatch.setattr(tool, "STEPS", 30)
         monkeypatch.setattr(tool, "distances", distances)
 
     return replace
@@ -37,7 +36,7 @@ def ranked(study):
 
 
 def test_the_default_is_the_recipe():
-    assert tool.make_recipe(tuning.DEFAULT) == recipes.get("mlp-quick")
+    assert tool.make_recipe(tool.DEFAULT) == recipes.get("mlp-quick")
 
 
 def test_a_trial_sets_what_it_proposes():
@@ -48,7 +47,7 @@ def test_a_trial_sets_what_it_proposes():
 
 
 def test_the_space_has_the_ranges_of_the_lesson_and_gamma_only_with_a_penalty():
-    without, trial = FixedTrial(tuning.DEFAULT), FixedTrial(PENALISED)
+    without, trial = FixedTrial(tool.DEFAULT), FixedTrial(PENALISED)
     tool.suggest(without), tool.suggest(trial)
     assert trial.distributions.keys() - without.distributions.keys() == {"gamma"}
     ranges = {name: (d.low, d.high, d.log) for name, d in trial.distributions.items() if hasattr(d, "low")}
@@ -80,7 +79,7 @@ def test_a_run_is_measured_three_times():
     assert other != found[-1][1]
 
 
-def optimize(n=1, study=None, pruner=None, params=tuning.DEFAULT):
+def optimize(n=1, study=None, pruner=None, params=tool.DEFAULT):
     """The `n` trials of a search that begins with `params`."""
     study = study or optuna.create_study(pruner=pruner or optuna.pruners.NopPruner())
     study.enqueue_trial(params)
@@ -126,10 +125,10 @@ def study():
 
 
 def test_the_stored_study_is_one_of_the_space_with_the_default_first(study):
-    found = tuning.load_results()
-    assert found["steps"] == tuning.STEPS
+    found = load_results()
+    assert found["steps"] == tool.STEPS
     assert len(study.trials) == len(found["trials"]) >= 200
-    assert study.trials[0].params == tuning.DEFAULT
+    assert study.trials[0].params == tool.DEFAULT
     for trial, row in zip(study.trials, found["trials"], strict=True):
         assert (trial.params, trial.state.name, trial.value) == (row["params"], row["state"], row["value"])
         assert trial.intermediate_values == {int(step): distance for step, distance in row["course"].items()}
@@ -137,7 +136,7 @@ def test_the_stored_study_is_one_of_the_space_with_the_default_first(study):
 
 
 def test_the_stored_study_ran_its_best_trials_again(study):
-    found = tuning.load_results()
+    found = load_results()
     best = [number for number in ranked(study) if number != 0][:8]
     assert list(map(int, found["again"]))[:9] == [0, *best]
     assert {len(distances) for distances in found["again"].values()} == {5}
@@ -183,7 +182,7 @@ def runs(replace_training, monkeypatch, tmp_path):
     runs = Runs(tmp_path, monkeypatch)
     replace_training(runs)
     monkeypatch.setattr(tool, "at_full_length", lambda recipe, images: [2.5, 2.6])
-    monkeypatch.setattr(tuning.reference, "FOLDER", runs.file.parent)
+    monkeypatch.setattr(reference, "FOLDER", runs.file.parent)
     return runs
 
 
@@ -195,9 +194,9 @@ def test_an_interrupted_study_continues_and_is_read_back(trial, runs):
     assert runs.seeds == [*range(trial + 1)]
     runs.make(18)
     assert [seed for seed in runs.seeds if seed < 10_000] == list(range(19))  # the interrupted one keeps its number
-    found, study = tuning.load_results(), load_study()
+    found, study = load_results(), load_study()
     assert len(study.trials) == 18
-    assert study.trials[0].params == tuning.DEFAULT
+    assert study.trials[0].params == tool.DEFAULT
     best, order = ranked(study), list(map(int, found["again"]))
     assert order[:9] == [0, *(number for number in best if number)][:9]
     assert len(set(order)) == len(order)
@@ -213,7 +212,7 @@ def test_a_finished_study_is_not_made_again_and_a_longer_one_proposes_new_settin
     runs.make(4)
     assert (runs.seeds, runs.file.read_bytes()) == (seeds, first)
     runs.make(8)
-    rates = [row["params"]["g_lr"] for row in tuning.load_results()["trials"]]
+    rates = [row["params"]["g_lr"] for row in load_results()["trials"]]
     assert len(set(rates)) == 8
     assert {seed for seed in runs.seeds if seed >= 8} == set(tool.FRESH)
     assert len(tool.FRESH) == 5
