@@ -58,13 +58,6 @@ def rgb(images, columns=10):
     return np.stack([tile(channel, columns) for channel in channels], -1)
 
 
-def diverging(field, scale):
-    """A field [N, 1, 28, 28] as colours, uint8 [N, 3, 28, 28]: white at 0, red from `scale` on, blue from -`scale` on."""
-    shade = (field / scale).clamp(-1, 1)
-    colours = torch.cat([1 + shade.clamp(max=0), 1 - shade.abs(), 1 - shade.clamp(min=0)], 1)
-    return colours.mul(255).round().to(torch.uint8)
-
-
 def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, hold=0.5):
     """Write batches of images (as `pixels` takes them) as an animation; `path` ends in .gif or .mp4.
 

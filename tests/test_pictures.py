@@ -12,6 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
 from gan_lib import data, pictures
+from tests.notebooks.test_same_code import defined
 
 # Pictures
 
@@ -44,9 +45,10 @@ def test_a_saved_picture_is_loaded_unchanged(tmp_path, images):
         assert (file.format, file.mode) == ("PNG", "L")
 
 
-def test_a_field_is_white_at_zero_red_above_and_blue_below():
+def test_in_lesson_04_a_field_is_white_at_zero_red_above_and_blue_below():
+    (diverging,) = defined("04", "diverging")
     field = torch.tensor([0.0, 3.0, 9.0, -3.0, 1.5]).view(5, 1, 1, 1).expand(5, 1, 28, 28)
-    picture = pictures.rgb(pictures.diverging(field, scale=3.0), columns=5)
+    picture = pictures.rgb(diverging(field, scale=3.0), columns=5)
     assert picture[2, 2::30].tolist() == [[255, 255, 255], [255, 0, 0], [255, 0, 0], [0, 0, 255], [255, 128, 128]]
 
 
