@@ -120,15 +120,6 @@ def test_on_x_times_y_simultaneous_steps_spiral_out_and_alternating_ones_stay_on
     assert (x**2 + y**2 + h * x * y).tolist() == pytest.approx([1.25 + h * 0.5] * 401)
 
 
-@each_place
-def test_the_minimax_field_is_perpendicular_to_the_radius_and_the_non_saturating_one_points_inwards(place):
-    """theta v_theta + psi v_psi = -t tanh(t / 2) with t = theta psi: of fourth order, while |v| is of first."""
-    inwards = lambda field: sum(a * v for a, v in zip(place, at(field, *place), strict=True))
-    t = math.prod(place)
-    assert inwards(minimax) == pytest.approx(0, abs=1e-12)
-    assert inwards(non_saturating) == pytest.approx(-t * math.tanh(t / 2), abs=1e-12)
-
-
 @each_of("minimax", "non-saturating")
 def test_without_a_penalty_simultaneous_steps_leave_the_equilibrium_and_alternating_ones_circle_it(field):
     """Mescheder et al. 2018, section 2."""
@@ -145,16 +136,6 @@ def test_r1_and_instance_noise_spiral_in(field, alternating):
     along = radii(field, (1.0, 1.0), 0.1, 1000, alternating)
     assert along[-1] < 1e-3
     assert along[200] < 0.5
-
-
-@pytest.mark.parametrize("gamma", [0.3, 0.7])
-def test_near_the_equilibrium_r1_shrinks_the_radius_as_its_eigenvalues_say(gamma):
-    """They are -gamma/2 ± sqrt(gamma²/4 - 1/4): for gamma < 1 a spiral that shrinks by exp(-gamma/2) in a unit of time."""
-    h, steps = 1e-3, 10_000
-    start, *_, end = radii(lambda t, p: r1(t, p, gamma), (1e-3, 0.0), h, steps)
-    turns = math.sqrt(1 / 4 - gamma**2 / 4) * h * steps  # within a turn the radius also oscillates, by a factor below 3
-    assert turns > math.pi
-    assert math.log(start / end) / (h * steps) == pytest.approx(gamma / 2, abs=math.log(3) / (h * steps))
 
 
 @each_of("WGAN", "WGAN-GP")
