@@ -139,15 +139,6 @@ def test_the_kernel_distance_equals_its_formula_for_every_chunk_and_order(chunk)
     assert evaluation.kernel_distance(b, a, chunk) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_kernel_distance_is_unbiased():
-    """Over many pairs of samples of one distribution the mean is 0, within four standard errors."""
-    each = np.array([evaluation.kernel_distance(normal(100, 8, i), normal(100, 8, 1000 + i)) for i in range(100)])
-    assert each.min() < 0 < each.max()
-    assert abs(each.mean()) < 4 * each.std(ddof=1) / math.sqrt(len(each))
-    apart = evaluation.kernel_distance(normal(100, 8), normal(100, 8, 1) + 1)
-    assert apart > 10 * np.abs(each).max()
-
-
 def shares_by_numpy(real, fake, k):
     """Kynkäänniemi et al. 2019, eq. 1-3; Naeem et al. 2020, eq. 4-5, in float64."""
     real, fake = real.double().numpy(), fake.double().numpy()
@@ -180,17 +171,6 @@ def test_equal_distributions_have_density_one_and_the_coverage_of_combinatorics(
     missed = math.prod((n - 1 - i) / (n - 1 + m - i) for i in range(k))
     assert coverage == pytest.approx(1 - missed, abs=0.05)
     assert density == pytest.approx(1, abs=0.08)
-
-
-def test_prdcs_published_numbers_for_two_normal_samples_are_reproduced():
-    """The readme of github.com/clovaai/generative-evaluation-prdc: 10,000 of each, 1000 dimensions, k = 5, unknown seed.
-
-    In so many dimensions a few neighbourhoods hold most points, so draws differ: over five seeds the standard deviations were
-    0.012 (precision), 0.009 (recall), 0.07 (density) and 0.007 (coverage). The tolerances are at least four of them.
-    """
-    got = evaluation.precision_recall_density_coverage(normal(10_000, 1000), normal(10_000, 1000, 1))
-    for share, published, tolerance in zip(got, (0.4772, 0.4705, 1.0555, 0.9735), (0.05, 0.05, 0.3, 0.03), strict=True):
-        assert share == pytest.approx(published, abs=tolerance)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 23, 10_000])

@@ -175,17 +175,20 @@ def rule_for(kind):
 def first_cell(lesson):
     """Title, badges, the picture that the reader will make, the question, what it takes and gives, and both times."""
     first, label = lesson.cells[0].source, "".join(rf".*\*\*{each}\*\*" for each in LABELS)
-    for what, pattern in {
+    needed = {
         "a title '# NN · …'": rf"\A# {lesson.number} · \S",
         "the badges of this file": re.escape(BADGE.format(name=lesson.path.name)),
         "the hero picture": rf"\]\((data:image/png;base64,|\.\./samples/lessons/{lesson.number}\.png\))",
-        f"the labels {LABELS} in this order": rf"(?s)\A{label}" if not lesson.is_old else "",
-        "a question": r"\*\*The question:\*\* .*\?" if not lesson.is_old else "",
-        "the learner's minutes": r"\d minutes for you" if not lesson.is_old else "",
-        "the time on two CPU cores": r"compute for about \d+ (seconds?|minutes?) on two CPU cores"
-        if not lesson.is_old
-        else r"two\s+CPU\s+cores",
-    }.items():
+        "the time on two CPU cores": r"two\s+CPU\s+cores",
+    }
+    if not lesson.is_old:
+        needed |= {
+            f"the labels {LABELS} in this order": rf"(?s)\A{label}",
+            "a question": r"\*\*The question:\*\* .*\?",
+            "the learner's minutes": r"\d minutes for you",
+            "the time on two CPU cores": r"compute for about \d+ (seconds?|minutes?) on two CPU cores",
+        }
+    for what, pattern in needed.items():
         if not re.search(pattern, first):
             yield f"the first cell lacks {what}"
 
