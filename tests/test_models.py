@@ -169,13 +169,9 @@ def test_the_residual_generator_clips_in_eval_mode_only():
 
 
 @pytest.fixture(params=recipes.PAIRS)
-def sampler(request):
-    """A sampler of a generator whose BatchNorm statistics are those of 20 batches."""
-    net = generator(request.param).train()
-    with torch.no_grad():
-        for _ in range(20):
-            net(torch.randn(16, 5) * 2)
-    return models.Sampler(net, 5)
+def sampler(request, liven):
+    """A sampler of a generator that has BatchNorm statistics of its own."""
+    return models.Sampler(liven(generator(request.param), 2 * torch.randn(64, 5)), 5)
 
 
 def test_an_image_depends_on_its_z_alone(sampler):
@@ -255,6 +251,7 @@ class Does(nn.Module):
 
 
 IMAGE, PIXEL = nn.Unflatten(1, (1, 28, 28)), nn.Unflatten(1, (5, 1, 1))
+CANT = r"can't take z of the shape \[N, 5\]: "
 
 
 def tutorial(size, *start):
@@ -267,12 +264,8 @@ def flat(*end):
     return nn.Sequential(nn.Linear(5, 784), *end)
 
 
-def row(function):
-    return flat(nn.Tanh(), Does(function))
-
-
-def image(function):
-    return flat(nn.Tanh(), IMAGE, Does(function))
+row = lambda function: flat(nn.Tanh(), Does(function))
+image = lambda function: flat(nn.Tanh(), IMAGE, Does(function))
 
 
 def fail(z):
@@ -283,10 +276,7 @@ def fail(z):
     ("generator", "message"),
     [
         (tutorial(28), "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator)"),
-        (
-            tutorial(64, PIXEL),
-            "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Upsample",
-        ),
+        (tutorial(64, PIXEL), "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.U"),
         (tutorial(32, PIXEL), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
         (flat(nn.Tanh()), "makes images [N, 784], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Flatten"),
         (flat(nn.Tanh(), nn.Unflatten(1, (28, 28))), "makes images [N, 28, 28], not"),
@@ -309,9 +299,6 @@ def test_sigmoid_pixels_are_tanh_of_half_and_fit_in_place_of_a_sigmoid():
     with pytest.raises(UserError, match=message):
         models.Sampler(flat(nn.Sigmoid(), IMAGE), 5)
     models.Sampler(flat(models.SigmoidPixels(), IMAGE), 5)
-
-
-CANT = r"can't take z of the shape \[N, 5\]: "
 
 
 @pytest.mark.parametrize(
