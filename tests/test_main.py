@@ -20,14 +20,12 @@ import safetensors.torch
 import torch
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
+from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
+from tests.notebooks.execution import environment
 
-ROOT = Path(files.__file__).parents[1]
-PROGRAM = [sys.executable, "-m", "gan_lib"]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
 COMMANDS = ("train", "sample", "page", "measure", "directions")
 
 
@@ -80,6 +78,20 @@ def conditional_run(here):
 def array(samples):
     """Samples as a .npy holds them."""
     return data.to_uint8(samples).numpy()
+
+
+def test_every_command_and_every_argument_has_a_help_text(gan):
+    [commands] = [each for each in command_line.build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    assert tuple(commands.choices) == COMMANDS
+    assert all(f"    {command}" in gan("--help")[1] for command in COMMANDS)
+    for name, parser in commands.choices.items():
+        status, out, err = gan(name, "--help")
+        assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
+        assert [action.dest for action in parser._actions if not action.help] == []
+    out = gan("train", "--help")[1]
+    assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
+    assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
+    assert "samples/epoch_N.png              100 samples" in out
 
 
 # train
@@ -135,9 +147,10 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     ]
 
 
-def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, differences):
-    words = [*PROGRAM, *shlex.split("train mlp-sigmoid --steps 500 --out 'my run' --device cpu")]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, here, differences):
+    words = shlex.split("-m gan_lib train mlp-sigmoid --steps 500 --out 'my run' --device cpu")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, *words], env=environment(here), **pipes)
     said = b""
     while b"d_loss" not in said:  # the first record
         said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
@@ -158,7 +171,7 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
     assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
 
 
-# sample
+# sample and page
 
 
 @pytest.mark.parametrize("source", ["small", "small/checkpoints/step_10.safetensors"])
@@ -197,14 +210,11 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
-def test_truncation_is_an_option_for_generators_only(gan):
+def test_truncation_is_an_option(gan):
     sampler = recipes.pretrained("cgan")
     for words, psi in (("", 0.9), ("--truncation 1", 1.0), ("--truncation 0.5", 0.5)):
         assert gan(f"sample cgan --n 10 --out a.npy {words}")[0] == 0
         assert (np.load("a.npy") == array(sampler.sample(10, truncation=psi))).all()
-    np.save("a.npy", np.zeros((1000, 28, 28), np.uint8))
-    status, _, err = gan("measure a.npy --truncation 0.5")
-    assert (status, err.startswith("gan_lib: --truncation is for a generator")) == (1, True)
 
 
 def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_folder(gan, small_run):
@@ -214,9 +224,6 @@ def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_fold
         status, _, err = gan(f"sample {source} --n 3 --out a.npy")
         assert (status, err) == (0, said)
         assert (np.load("a.npy") == array(sampler.sample(3))).all()
-
-
-# page
 
 
 def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
@@ -387,6 +394,7 @@ REFUSED = {  # sentence: commands
     "--out must end in .html, not be x.png.": "page small --out x.png",
     "Labels are whole numbers from 0 to 9, not 11.": "sample conditional --digit 11",
     "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
+    "--truncation is for a generator": "measure a.npy --truncation 0.5",
     "label": "sample small --digit 7; sample small --text 7",
 }
 
@@ -454,20 +462,3 @@ def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(er
     else:
         with pytest.raises(error, match="No space left"):
             gan("train mlp")
-
-
-# Help
-
-
-def test_every_command_and_every_argument_has_a_help_text(gan):
-    [commands] = [each for each in command_line.build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
-    assert tuple(commands.choices) == COMMANDS
-    assert all(f"    {command}" in gan("--help")[1] for command in COMMANDS)
-    for name, parser in commands.choices.items():
-        status, out, err = gan(name, "--help")
-        assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
-        assert [action.dest for action in parser._actions if not action.help] == []
-    out = gan("train", "--help")[1]
-    assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
-    assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
-    assert "samples/epoch_N.png              100 samples" in out
