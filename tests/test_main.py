@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 from tests.notebooks.execution import environment
 
 COMMANDS = ("train", "sample", "page", "measure", "directions")
+array = lambda samples: data.to_uint8(samples).numpy()  # as a .npy holds them
 
 
 @pytest.fixture
@@ -73,11 +75,6 @@ def small_run(here):
 @pytest.fixture
 def conditional_run(here):
     return make_run("conditional", 10, 1)
-
-
-def array(samples):
-    """Samples as a .npy holds them."""
-    return data.to_uint8(samples).numpy()
 
 
 def test_every_command_and_every_argument_has_a_help_text(gan):
@@ -231,10 +228,9 @@ def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
     assert said == (0, f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n", "")
     text = Path("new/x.html").read_text()
     assert text.startswith("<!doctype html>") and '"small":' in text and '"mlp":' in text
-    calls = []
-    monkeypatch.setattr(command_line, "write_page", lambda *words: calls.append(words) or 1_234_567)
+    monkeypatch.setattr(command_line, "write_page", write := mock.Mock(return_value=1_234_567))
     assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
-    assert calls == [("playground.html", [])]
+    write.assert_called_once_with("playground.html", [])
 
 
 # measure and directions
@@ -329,7 +325,7 @@ def test_directions_have_a_row_for_each_attribute(gan, small_run, monkeypatch):
     assert json.loads(gan("directions small --json")[1]) == [effect._asdict() for effect in judged]
 
 
-# Arrays that are none of images
+# Errors: one sentence, exit status 1
 
 
 class Trap:
@@ -373,10 +369,6 @@ def test_a_file_that_holds_no_images_is_refused_in_one_sentence_and_never_unpick
     assert not (here / "trapped").exists()
 
 
-# Errors: one sentence, exit status 1
-
-
-NO_GENERATOR = "There is no pretrained generator called 'dcgna'; choose one of: "
 NO_DEVICE = "This machine has no device 'tpu' that PyTorch"
 DAMAGED = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
 REFUSED = {  # sentence: commands
@@ -387,7 +379,7 @@ REFUSED = {  # sentence: commands
     f"bad/checkpoints/step_10.safetensors {DAMAGED}": "train mlp --out bad --resume; sample bad; page bad; measure bad",
     f"a_file {DAMAGED}": "sample a_file; page a_file",
     "a_file": "train mlp --out a_file; sample small --out a_file/x.png; page small --out a_file/x.html",
-    NO_GENERATOR: "sample dcgna; page dcgna; measure dcgna; directions dcgna",
+    "pretrained generator called 'dcgna'; choose one of: ": "sample dcgna; page dcgna; measure dcgna; directions dcgna",
     NO_DEVICE: "train mlp --device tpu; sample small --device tpu; directions small --device tpu; measure small --device tpu",
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
@@ -452,10 +444,7 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     ],
 )  # fmt: skip
 def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, status, gan, monkeypatch):
-    def fail(*_, **__):
-        raise error("No space left")
-
-    monkeypatch.setattr(runs, "train", fail)
+    monkeypatch.setattr(runs, "train", mock.Mock(side_effect=error("No space left")))
     if status:
         sentence = "stopped." if error is KeyboardInterrupt else "No space left"
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")

@@ -208,7 +208,7 @@ def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, di
     assert (longer.game.step, longer.game.horizon) == (16, 16)
 
 
-# Ctrl-C
+# Interruptions and failures
 
 
 def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
@@ -244,9 +244,6 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps
     assert differences(tensors_of(run), tensors_of(train("once", steps=steps))) == []
 
 
-# One process for a folder
-
-
 HOLD = """import sys, time
 from pathlib import Path
 from gan_lib import hardware, runs
@@ -276,9 +273,6 @@ def test_a_file_system_without_locks_does_not_stop_a_run(train):
     refused = NotImplementedError("FileSystem does not appear to support flock")
     with mock.patch.object(runs.filelock.FileLock, "acquire", side_effect=refused):
         assert train("run", steps=2).game.step == 2
-
-
-# Failures
 
 
 def diverge(game, records):
