@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,15 +21,14 @@ import safetensors.torch
 import torch
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
+from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
+from tests.notebooks.execution import environment
 
-ROOT = Path(files.__file__).parents[1]
-PROGRAM = [sys.executable, "-m", "gan_lib"]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
 COMMANDS = ("train", "sample", "page", "measure", "directions")
+array = lambda samples: data.to_uint8(samples).numpy()  # as a .npy holds them
 
 
 @pytest.fixture
@@ -77,9 +77,18 @@ def conditional_run(here):
     return make_run("conditional", 10, 1)
 
 
-def array(samples):
-    """Samples as a .npy holds them."""
-    return data.to_uint8(samples).numpy()
+def test_every_command_and_every_argument_has_a_help_text(gan):
+    [commands] = [each for each in command_line.build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    assert tuple(commands.choices) == COMMANDS
+    assert all(f"    {command}" in gan("--help")[1] for command in COMMANDS)
+    for name, parser in commands.choices.items():
+        status, out, err = gan(name, "--help")
+        assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
+        assert [action.dest for action in parser._actions if not action.help] == []
+    out = gan("train", "--help")[1]
+    assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
+    assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
+    assert "samples/epoch_N.png              100 samples" in out
 
 
 # train
@@ -135,9 +144,10 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     ]
 
 
-def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, differences):
-    words = [*PROGRAM, *shlex.split("train mlp-sigmoid --steps 500 --out 'my run' --device cpu")]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, here, differences):
+    words = shlex.split("-m gan_lib train mlp-sigmoid --steps 500 --out 'my run' --device cpu")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, *words], env=environment(here), **pipes)
     said = b""
     while b"d_loss" not in said:  # the first record
         said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
@@ -158,7 +168,7 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
     assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
 
 
-# sample
+# sample and page
 
 
 @pytest.mark.parametrize("source", ["small", "small/checkpoints/step_10.safetensors"])
@@ -197,14 +207,11 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
-def test_truncation_is_an_option_for_generators_only(gan):
+def test_truncation_is_an_option(gan):
     sampler = recipes.pretrained("cgan")
     for words, psi in (("", 0.9), ("--truncation 1", 1.0), ("--truncation 0.5", 0.5)):
         assert gan(f"sample cgan --n 10 --out a.npy {words}")[0] == 0
         assert (np.load("a.npy") == array(sampler.sample(10, truncation=psi))).all()
-    np.save("a.npy", np.zeros((1000, 28, 28), np.uint8))
-    status, _, err = gan("measure a.npy --truncation 0.5")
-    assert (status, err.startswith("gan_lib: --truncation is for a generator")) == (1, True)
 
 
 def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_folder(gan, small_run):
@@ -216,18 +223,14 @@ def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_fold
         assert (np.load("a.npy") == array(sampler.sample(3))).all()
 
 
-# page
-
-
 def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
     said, size = gan("page small mlp --out new/x.html"), Path("new/x.html").stat().st_size
     assert said == (0, f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n", "")
     text = Path("new/x.html").read_text()
     assert text.startswith("<!doctype html>") and '"small":' in text and '"mlp":' in text
-    calls = []
-    monkeypatch.setattr(command_line, "write_page", lambda *words: calls.append(words) or 1_234_567)
+    monkeypatch.setattr(command_line, "write_page", write := mock.Mock(return_value=1_234_567))
     assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
-    assert calls == [("playground.html", [])]
+    write.assert_called_once_with("playground.html", [])
 
 
 # measure and directions
@@ -322,7 +325,7 @@ def test_directions_have_a_row_for_each_attribute(gan, small_run, monkeypatch):
     assert json.loads(gan("directions small --json")[1]) == [effect._asdict() for effect in judged]
 
 
-# Arrays that are none of images
+# Errors: one sentence, exit status 1
 
 
 class Trap:
@@ -366,10 +369,6 @@ def test_a_file_that_holds_no_images_is_refused_in_one_sentence_and_never_unpick
     assert not (here / "trapped").exists()
 
 
-# Errors: one sentence, exit status 1
-
-
-NO_GENERATOR = "There is no pretrained generator called 'dcgna'; choose one of: "
 NO_DEVICE = "This machine has no device 'tpu' that PyTorch"
 DAMAGED = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file."
 REFUSED = {  # sentence: commands
@@ -380,13 +379,14 @@ REFUSED = {  # sentence: commands
     f"bad/checkpoints/step_10.safetensors {DAMAGED}": "train mlp --out bad --resume; sample bad; page bad; measure bad",
     f"a_file {DAMAGED}": "sample a_file; page a_file",
     "a_file": "train mlp --out a_file; sample small --out a_file/x.png; page small --out a_file/x.html",
-    NO_GENERATOR: "sample dcgna; page dcgna; measure dcgna; directions dcgna",
+    "pretrained generator called 'dcgna'; choose one of: ": "sample dcgna; page dcgna; measure dcgna; directions dcgna",
     NO_DEVICE: "train mlp --device tpu; sample small --device tpu; directions small --device tpu; measure small --device tpu",
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
     "--out must end in .html, not be x.png.": "page small --out x.png",
     "Labels are whole numbers from 0 to 9, not 11.": "sample conditional --digit 11",
     "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
+    "--truncation is for a generator": "measure a.npy --truncation 0.5",
     "label": "sample small --digit 7; sample small --text 7",
 }
 
@@ -444,30 +444,10 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     ],
 )  # fmt: skip
 def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, status, gan, monkeypatch):
-    def fail(*_, **__):
-        raise error("No space left")
-
-    monkeypatch.setattr(runs, "train", fail)
+    monkeypatch.setattr(runs, "train", mock.Mock(side_effect=error("No space left")))
     if status:
         sentence = "stopped." if error is KeyboardInterrupt else "No space left"
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
     else:
         with pytest.raises(error, match="No space left"):
             gan("train mlp")
-
-
-# Help
-
-
-def test_every_command_and_every_argument_has_a_help_text(gan):
-    [commands] = [each for each in command_line.build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
-    assert tuple(commands.choices) == COMMANDS
-    assert all(f"    {command}" in gan("--help")[1] for command in COMMANDS)
-    for name, parser in commands.choices.items():
-        status, out, err = gan(name, "--help")
-        assert (status, err, out.startswith(f"usage: python -m gan_lib {name}")) == (0, "", True)
-        assert [action.dest for action in parser._actions if not action.help] == []
-    out = gan("train", "--help")[1]
-    assert [name for name in (*RECIPES, *data.SETS) if name not in out] == []
-    assert "mlp          mlp nets, z of 64, batch 100, 200 epochs" in out
-    assert "samples/epoch_N.png              100 samples" in out

@@ -1,11 +1,11 @@
 """A run in a folder: which files it writes, how it continues bit for bit, and how it ends at Ctrl-C."""
 
-import contextlib
 import dataclasses
 import errno
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import safetensors.torch
@@ -45,18 +45,10 @@ def compared(monkeypatch):
     return names
 
 
-@pytest.fixture
-def spoiled(monkeypatch):
+def spoiled(fault):
     """Within `spoiled(fault)` a run gets its records from `fault(game, records)`."""
-
-    @contextlib.contextmanager
-    def spoil(fault):
-        learn = training.train
-        with monkeypatch.context() as change:
-            change.setattr(training, "train", lambda game, *words: fault(game, learn(game, *words)))
-            yield
-
-    return spoil
+    learn = training.train
+    return mock.patch.object(training, "train", lambda game, *words: fault(game, learn(game, *words)))
 
 
 def steps_in(run):
@@ -198,7 +190,7 @@ def test_learning_rates_decay_over_the_planned_length_on_the_data_of_the_run(wor
     assert train("constant", **words).game.horizon is None
 
 
-def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, differences, spoiled):
+def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, differences):
     whole = train("whole", DECAYING, steps=9)
 
     def stop_after_five(game, records):
@@ -216,7 +208,7 @@ def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, di
     assert (longer.game.step, longer.game.horizon) == (16, 16)
 
 
-# Ctrl-C
+# Interruptions and failures
 
 
 def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
@@ -232,9 +224,7 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
 
 
 @pytest.mark.parametrize(("steps", "stopped"), [(7, 4), (3, 3)], ids=["stops at the next record", "at the last record"])
-def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(
-    steps, stopped, train, monkeypatch, capfd, differences
-):
+def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd, differences):
     """The signal comes within step 3, whose record is that of step 4, the end of the second epoch."""
     before, step = signal.getsignal(signal.SIGINT), training.discriminator_step
 
@@ -243,8 +233,7 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(
             signal.raise_signal(signal.SIGINT)
         return step(game, *more)
 
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(training, "discriminator_step", interrupt_and_step)
+    with mock.patch.object(training, "discriminator_step", interrupt_and_step):
         run = train("run", steps=steps)
     assert (run.game.step, run.steps) == (stopped, steps)
     assert signal.getsignal(signal.SIGINT) is before
@@ -253,9 +242,6 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(
     assert steps_in(run)[-1] == stopped
     run = train("run", steps=steps, resume=True)
     assert differences(tensors_of(run), tensors_of(train("once", steps=steps))) == []
-
-
-# One process for a folder
 
 
 HOLD = """import sys, time
@@ -283,15 +269,10 @@ def test_two_processes_do_not_train_into_one_folder_and_a_killed_one_blocks_nobo
     assert train("run", resume=True, steps=4).game.step == 4
 
 
-def test_a_file_system_without_locks_does_not_stop_a_run(train, monkeypatch):
-    def refuse(*_, **__):
-        raise NotImplementedError("FileSystem does not appear to support flock")
-
-    monkeypatch.setattr(runs.filelock.FileLock, "acquire", refuse)
-    assert train("run", steps=2).game.step == 2
-
-
-# Failures
+def test_a_file_system_without_locks_does_not_stop_a_run(train):
+    refused = NotImplementedError("FileSystem does not appear to support flock")
+    with mock.patch.object(runs.filelock.FileLock, "acquire", side_effect=refused):
+        assert train("run", steps=2).game.step == 2
 
 
 def diverge(game, records):
@@ -308,7 +289,7 @@ def spoil_the_last_update(game, records):
     ("fault", "message"),
     [(diverge, "step 4: d_loss nan.*learning rate"), (spoil_the_last_update, "^generator.0.weight is not finite")],
 )
-def test_a_run_that_diverges_names_the_last_good_checkpoint_and_leaves_it(fault, message, train, tmp_path, spoiled):
+def test_a_run_that_diverges_names_the_last_good_checkpoint_and_leaves_it(fault, message, train, tmp_path):
     before = files_in(train("run", steps=2).folder)
     message += r".*step_0000002.safetensors\.$"
     with spoiled(fault), pytest.raises(training.Diverged, match=message) as error:
@@ -317,15 +298,13 @@ def test_a_run_that_diverges_names_the_last_good_checkpoint_and_leaves_it(fault,
     assert files_in(tmp_path / "run") == before
 
 
-def test_after_a_full_disk_a_run_continues(train, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    run = train("run", steps=2)
-    with monkeypatch.context() as full:
-        full.setattr(files, "open", refuse, raising=False)
-        with pytest.raises(OSError, match="No space left"):
-            train("run", resume=True, steps=4)
+def test_after_a_full_disk_a_run_continues(train):
+    run, full = train("run", steps=2), OSError(errno.ENOSPC, "No space left on device")
+    with (
+        mock.patch.object(files, "open", side_effect=full, create=True),
+        pytest.raises(OSError, match="No space left"),
+    ):
+        train("run", resume=True, steps=4)
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2], [2])
     train("run", resume=True, steps=4)
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])

@@ -18,9 +18,7 @@ from tests.browser.test_playground import CANVAS, gap
 NAMES = ["digit", *(f"z[{i}]" for i in range(4)), "length |z|"]
 CELL = "from gan_lib import playground, recipes\nplayground.inline(recipes.pretrained('mlp'))"
 FRAME = "iframe[title='A generator with sliders']"
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; child-src https: data:"  # VS Code's
-)
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; child-src https: data:"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +100,7 @@ def test_in_jupyterlab_and_in_its_export(chromium, lab):
 
 
 def test_in_frames_of_another_origin_and_below_a_policy(show, outputs):
-    """Colab and Kaggle put an output into a sandboxed frame; VS Code may put it below a Content-Security-Policy."""
+    """Colab and Kaggle put an output into a sandboxed frame; VS Code may put it below this Content-Security-Policy."""
     page = show(sandbox(sandbox(outputs["mlp"])))
     check(page.frame_locator("iframe").frame_locator("iframe").frame_locator("iframe"))
     check(show(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">{outputs["mlp"]}').frame_locator(FRAME))
@@ -146,10 +144,8 @@ def test_it_fits_and_axe_finds_nothing(width, scheme, show, outputs):
     for name, output in outputs.items():
         page = show(sandbox(output), width, color_scheme=scheme)
         main = page.frame_locator("iframe").frame_locator("iframe").locator(".ready main")
-        room = (
-            "() => { const {scrollWidth, scrollHeight} = document.documentElement; return [scrollWidth, scrollHeight] }"
-        )
-        assert main.evaluate(room) == main.evaluate("() => [innerWidth, innerHeight]"), name
+        room = main.evaluate("() => ['Width', 'Height'].map(side => document.documentElement['scroll' + side])")
+        assert room == main.evaluate("() => [innerWidth, innerHeight]"), name
         assert Axe().run(page.frames[-1]).response["violations"] == []
 
 

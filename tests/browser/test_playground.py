@@ -1,18 +1,15 @@
 """The playground in a real browser, opened from the disk as by a double click: what it shows is what PyTorch computes."""
 
-import io
 import itertools
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
 
-from gan_lib import checkpoint, data, files, latent, recipes
+from gan_lib import checkpoint, data, files, latent, pictures, recipes
 from gan_lib.playground import page
 from tests.browser.lab import until
 from tests.playground.test_page import compute
@@ -65,11 +62,10 @@ def address(sources, tmp_path_factory):
 @pytest.fixture
 def visit(chromium, address, sources):
     """`visit(link, **context)` opens the page as a `Tab`; nothing may fail in it, and no request may leave it."""
-    contexts, errors, requests = [], [], set()
+    errors, requests = [], set()
 
     def open_page(link="", address=address, **settings):
-        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings))
-        tab = contexts[-1].new_page()
+        tab = chromium.new_page(**{"viewport": {"width": 1280, "height": 900}} | settings)
         tab.on("console", lambda message: message.type == "error" and errors.append(message.text))
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("request", lambda request: requests.add(request.url.split("#")[0]))
@@ -78,8 +74,7 @@ def visit(chromium, address, sources):
         return Tab(tab, sources)
 
     yield open_page
-    for context in contexts:
-        context.close()
+    [context.close() for context in chromium.contexts]
     assert errors == []
     requests = {url for url in requests if not url.startswith(("data:", "blob:"))}
     assert requests <= {address, make_playground.OUT.as_uri()}
@@ -467,8 +462,7 @@ def test_the_digit_is_saved_as_it_is(visit):
     with tab.page.expect_download() as download:
         tab.button("Save PNG").click()
     assert download.value.suggested_filename == "dcgan,-trained-seed-12.png"
-    picture = Image.open(io.BytesIO(Path(download.value.path()).read_bytes())).convert("L")
-    assert (np.array(picture) == pixels.repeat(10, 0).repeat(10, 1)).all()
+    assert (pictures.load_picture(download.value.path()) == pixels.repeat(10, 0).repeat(10, 1)).all()
 
 
 @pytest.mark.parametrize("width", [320, 375, 390, 768, 1280])
