@@ -1,14 +1,13 @@
 """The bundled MNIST, the other data sets, the range of images, and the order of the batches."""
 
+import contextlib
 import gzip
 import hashlib
-import io
 import itertools
 import os
 import shutil
 import urllib.error
 import urllib.request
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -18,7 +17,7 @@ import torch
 
 from gan_lib import UserError, attributes, data, evaluation, files, pictures
 
-BUNDLE = Path(str(resources.files("gan_lib") / "mnist"))
+BUNDLE = Path(data.__file__).parent / "mnist"
 MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -191,15 +190,9 @@ def test_a_download_that_breaks_off_leaves_nothing_behind_and_loses_nothing(cach
     (write_set("fashion-mnist") / MNIST_FILES[0]).unlink()
     before = sorted(cache.parent.rglob("*"))
 
-    class Broken(io.BytesIO):
-        url, length = None, 1000
-
-        def read(self, *_):
-            if self.tell():
-                raise OSError("Connection reset by peer")
-            return super().read(10)
-
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Broken(bytes(1000)))
+    connection = mock.Mock(url=None, length=1000)
+    connection.read.side_effect = itertools.cycle([bytes(10), OSError("Connection reset by peer")])
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: contextlib.nullcontext(connection))
     for name in ("fashion-mnist", "kmnist"):
         with pytest.raises(FileNotFoundError, match="Connection reset by peer"):
             data.load(name)

@@ -245,7 +245,7 @@ def quick_scores(monkeypatch):
     return score
 
 
-def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
+def test_measure_prints_a_row_for_each_number_and_for_several_seeds_mean_and_deviation(gan, small_run, quick_scores):
     status, out, err = gan("measure small --n 1000")
     assert (status, err) == (0, "")
     first, header, *rows = out.splitlines()
@@ -257,8 +257,6 @@ def test_measure_prints_a_row_for_each_number(gan, small_run, quick_scores):
         assert row.split(maxsplit=3) == [field, *(f"{value:.3g}" for value in values), meaning]
     assert len({row.index(meaning) for row, meaning in zip(rows, tables.MEANINGS.values(), strict=True)}) == 1
 
-
-def test_several_seeds_give_mean_and_standard_deviation(gan, small_run, quick_scores):
     out = gan("measure small --n 1000 --seeds 3")[1].splitlines()
     assert out[0] == "1000 samples of small against the 10000 test digits, 3 times: mean ± standard deviation"
     each = [evaluation.floor(1000, seed).frechet for seed in range(3)]
@@ -436,17 +434,14 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     assert sentence in err.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (command_line.UserError, 1), (OSError, 1), (command_line.Diverged, 1), (KeyboardInterrupt, 130),
-        (ValueError, None), (KeyError, None), (RuntimeError, None),
-    ],
-)  # fmt: skip
-def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, status, gan, monkeypatch):
+MENDABLE = (command_line.UserError, OSError, command_line.Diverged, KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("error", [*MENDABLE, ValueError, KeyError, RuntimeError])
+def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, gan, monkeypatch):
     monkeypatch.setattr(runs, "train", mock.Mock(side_effect=error("No space left")))
-    if status:
-        sentence = "stopped." if error is KeyboardInterrupt else "No space left"
+    if error in MENDABLE:
+        status, sentence = (130, "stopped.") if error is KeyboardInterrupt else (1, "No space left")
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
     else:
         with pytest.raises(error, match="No space left"):

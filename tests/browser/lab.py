@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
@@ -30,11 +29,6 @@ EXECUTE = f"""async code => {{
 }}"""
 
 
-class Lab(NamedTuple):
-    folder: Path
-    url: str
-
-
 def until(condition, seconds=120):
     """The first true value that `condition` returns."""
     end = time.monotonic() + seconds
@@ -46,7 +40,7 @@ def until(condition, seconds=120):
 
 @contextlib.contextmanager
 def start(folder):
-    """A `jupyter lab` that serves the files of `folder`, and that a browser can open without a password."""
+    """A `jupyter lab` that serves the files of its `folder`, and whose `url` a browser opens without a password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,7 +52,7 @@ def start(folder):
     options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": port, "ServerApp.port_retries": 0,
                "ServerApp.root_dir": folder, "ServerApp.open_browser": False, "ServerApp.allow_root": True,
                "IdentityProvider.token": "", "LabApp.expose_app_in_browser": True}  # fmt: skip
-    lab, log = Lab(folder, f"http://127.0.0.1:{port}"), folder / "lab.log"
+    log = folder / "lab.log"
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())],
@@ -68,7 +62,7 @@ def start(folder):
     try:
         until(lambda: "is running at" in log.read_text() or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()
-        yield lab
+        yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
         process.wait(30)

@@ -56,15 +56,13 @@ def test_curves_are_where_the_records_are_and_the_theoretical_values_are_dashed(
     assert [float(y) for _, y in dashed] == pytest.approx(levels, abs=0.06)
 
 
-def test_curves_below_zero_and_of_no_records_stay_inside():
+def test_curves_below_zero_and_of_no_records_stay_inside_and_those_of_a_long_run_are_small():
     records = [Record(100, 0, 0.0, 1.0, -2.5, 0.5, 0.5), Record(200, 0, 0.0, 1.0, -0.1, 0.5, 0.5)]
     lines = points(html.curves_svg(records, height=130))
     assert all(16 <= y <= 128 for line in lines for _, y in line)
     assert lines[1][0][1] == 128
     assert points(html.curves_svg([])) == [[], [], [], []]
 
-
-def test_curves_of_a_long_run_stay_small_and_end_with_the_last_record():
     records = [Record(step, 0, 0.0, 1.0, 1.0, step / 500, 0.5) for step in range(1, 501)]
     line = points(html.curves_svg(records, width=200, height=118))[2]
     assert len(line) == 250
