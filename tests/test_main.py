@@ -51,9 +51,8 @@ def gan(capsys):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """The working directory: an empty folder."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def make_run(folder, classes, *steps):

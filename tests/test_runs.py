@@ -117,7 +117,7 @@ def test_only_a_run_of_an_unchanged_recipe_and_length_on_mnist_is_compared(train
     assert name(decaying, "mnist", 600) is None
 
 
-# Resume
+# Resume, and the planned length
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(train, differences):
@@ -174,9 +174,6 @@ def test_a_run_is_not_resumed_with_another_seed_data_set_or_recipe(change, train
     with pytest.raises(ValueError, match=r"run holds a run of tiny on mnist with seed 3: resume it with these\."):
         train("run", **{"steps": 2, "resume": True} | change)
     assert train("run", seed=3, steps=2, resume=True).game.step == 2
-
-
-# The planned length
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def check_explorer(page, box, seed=None):
     return values, norm, position
 
 
-# The explorer
+# The explorer, the rewinder and the inverter
 
 
 def test_keys_and_buttons_give_the_picture_of_the_pure_function(page, explorer):
@@ -152,9 +152,6 @@ def test_explorers_of_lesson_05_follow_their_sliders(chromium, lab):
     assert explorers
     for explorer in explorers:
         press(explorer, 0, "ArrowRight")
-
-
-# The rewinder and the inverter
 
 
 def test_training_is_rewound(boxes):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes, residual
 from gan_lib.playground import page
@@ -38,9 +37,9 @@ def linear(step, x):
     x = torch.from_numpy(x.reshape(small if step["kind"] == "up" else big)).permute(2, 0, 1)
     if step["kind"] == "up":
         more = [b - ((s - 1) * stride + kernel - 2 * padding) for s, b in zip(small[:2], big[:2], strict=True)]
-        y = F.conv_transpose2d(x, weight, None, stride, padding, more)
+        y = torch.conv_transpose2d(x, weight, None, stride, padding, more)
     else:
-        y = F.conv2d(x, weight, None, stride, padding)
+        y = torch.conv2d(x, weight, None, stride, padding)
     return y.permute(1, 2, 0).numpy() + numbers(step, "bias")
 
 

@@ -34,12 +34,10 @@ def in_a_loop(test):
 
 
 async def until(happened):
-    """Let the event loop run until `happened()`, for ten seconds at most."""
-    for _ in range(2000):
-        if happened():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not happen")
+    """Let the event loop run until `happened()`, for two minutes at most."""
+    async with asyncio.timeout(120):
+        while not happened():
+            await asyncio.sleep(0.005)
 
 
 async def records(show, n):

@@ -34,7 +34,7 @@ def test_figures_are_side_by_side_with_their_labels_sizes_and_sharp_pixels():
     assert captions == alts == ["a &lt;b&gt;", "&quot;c&quot;"]
 
 
-# Curves
+# Curves, a single step, and classes
 
 
 def points(svg):
@@ -68,9 +68,6 @@ def test_curves_below_zero_and_of_no_records_stay_inside_and_those_of_a_long_run
     assert len(line) == 250
     assert line[-1] == (188, 16)
     assert line == sorted(line, key=lambda at: at[0])
-
-
-# A single step, and classes
 
 
 def test_a_move_goes_from_a_ring_to_a_dot_and_has_a_label():
