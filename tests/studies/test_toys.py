@@ -183,9 +183,6 @@ def test_the_ring_has_evenly_spaced_modes():
     assert (ring - ring.roll(1, 0)).norm(dim=1).tolist() == pytest.approx([4 * math.sin(math.pi / 8)] * 8)
 
 
-# The optimal discriminator
-
-
 def test_no_discriminator_has_a_lower_loss_and_its_loss_is_log_4_less_twice_the_divergence():
     p, q = LINE.log_prob(X).exp() * 0.005, BELL.log_prob(X).exp() * 0.005
     loss = lambda logit: -(p @ logsigmoid(logit) + q @ logsigmoid(-logit)).item()
