@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from IPython.display import HTML
 from PIL import Image
 from torch import nn
 
@@ -55,6 +54,8 @@ def inline(sampler, directions=None, height=250):
     There is one slider for each of `directions` (`latent.Direction`s; None: slant, thickness, width and height), one for |z|,
     and one for the class. A weight takes 8 bits. Raises `UserError` for a generator that the sliders can't compute.
     """
+    from IPython.display import HTML  # here, because the command line starts without it
+
     about, png = generator([Moment(None, sampler, None)], 8, directions), io.BytesIO()
     Image.fromarray(pictures.tile(sampler.sample(10), columns=5)).save(png, "png")
     frame = html.escape(fill("frame.html", {"generators": {"": about}})).replace("\n", "&#10;")  # in one line
@@ -86,9 +87,8 @@ def page(generators):
 
 def fill(name, facts=None, **parts):
     """The text of a file beside this one. {{facts}} becomes `facts` as JSON, and {{x}} parts["x"] or the text of the file x."""
-    parts["facts"] = json.dumps(facts, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )  # no name ends the <script> element
+    text = json.dumps(facts, separators=(",", ":"))
+    parts["facts"] = text.replace("<", "\\u003c")  # so that no name ends the <script> element
     read = lambda name: (FOLDER / name).read_text("utf-8")
     return re.sub(r"{{([\w.]+)}}", lambda match: parts.get(match[1]) or read(match[1]), read(name))
 
