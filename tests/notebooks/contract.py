@@ -35,7 +35,6 @@ BADGE = (
     "[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]"
     f"(https://kaggle.com/kernels/welcome?src=https://github.com/{REPOSITORY}/blob/main/notebooks/{{name}})"
 )
-OLD = "06"  # lessons from this one on have the old text, and keep the rules about length, terms and shape only when rewritten
 OPENING = ["bootstrap", "imports", "parameters", "derived"]
 EXERCISE = ["exercise-text", "exercise", "check", "hint", "solution"]
 FOLDED = {"compare", "hint", "solution"}
@@ -89,10 +88,6 @@ class Lesson:
         self.notebook = nbformat.v4.reads_json(self.text)  # not validated: there is a rule for that
         self.cells = self.notebook.cells
         self.code = [cell for cell in self.cells if cell.cell_type == "code"]
-
-    @property
-    def is_old(self):
-        return self.number >= OLD
 
     @cached_property
     def prose(self):
@@ -179,15 +174,11 @@ def first_cell(lesson):
         "a title '# NN · …'": rf"\A# {lesson.number} · \S",
         "the badges of this file": re.escape(BADGE.format(name=lesson.path.name)),
         "the hero picture": rf"\]\((data:image/png;base64,|\.\./samples/lessons/{lesson.number}\.png\))",
-        "the time on two CPU cores": r"two\s+CPU\s+cores",
+        f"the labels {LABELS} in this order": rf"(?s)\A{label}",
+        "a question": r"\*\*The question:\*\* .*\?",
+        "the learner's minutes": r"\d minutes for you",
+        "the time on two CPU cores": r"compute for about \d+ (seconds?|minutes?) on two CPU cores",
     }
-    if not lesson.is_old:
-        needed |= {
-            f"the labels {LABELS} in this order": rf"(?s)\A{label}",
-            "a question": r"\*\*The question:\*\* .*\?",
-            "the learner's minutes": r"\d minutes for you",
-            "the time on two CPU cores": r"compute for about \d+ (seconds?|minutes?) on two CPU cores",
-        }
     for what, pattern in needed.items():
         if not re.search(pattern, first):
             yield f"the first cell lacks {what}"
@@ -218,13 +209,10 @@ def opening(lesson):
 @rule
 def code_cells(lesson):
     """10 to 22 code cells, of six lines or fewer in the median and 25 at most."""
-    lengths, (fewest, most) = (
-        [len(cell.source.splitlines()) for cell in lesson.code],
-        (8, 30) if lesson.is_old else (10, 22),
-    )
-    if not fewest <= len(lengths) <= most:
-        yield f"{len(lengths)} code cells, not {fewest} to {most}"
-    if statistics.median(lengths) > (8 if lesson.is_old else 6):
+    lengths = [len(cell.source.splitlines()) for cell in lesson.code]
+    if not 10 <= len(lengths) <= 22:
+        yield f"{len(lengths)} code cells, not 10 to 22"
+    if statistics.median(lengths) > 6:
         yield f"the median code cell has {statistics.median(lengths)} lines, not six or fewer"
     if max(lengths) > 25:
         yield f"the longest code cell has {max(lengths)} lines, more than 25"
@@ -233,15 +221,13 @@ def code_cells(lesson):
 @rule
 def words(lesson):
     """At most 1,800 words that are not folded."""
-    if not lesson.is_old and (n := len(lesson.prose.split())) > 1800:
+    if (n := len(lesson.prose.split())) > 1800:
         yield f"{n:,} words, more than 1,800"
 
 
 @rule
 def terms(lesson):
     """Bold are the terms that docs/glossary.md gives to this lesson, each once and where it is first used, and nothing else."""
-    if lesson.is_old:
-        return
     bold = r"\*\*(.+?)\*\*"
     body = "\n\n".join(cell.source for cell in lesson.cells[1:] if cell.cell_type == "markdown")
     body = re.sub(r"`[^`\n]*`|```.*?```|\]\([^)]*\)|<summary>.*?</summary>", "", body, flags=re.DOTALL)
@@ -332,10 +318,10 @@ def static_pictures(lesson):
 
 @rule
 def exercises(lesson):
-    """2 to 4 exercises (an old lesson may have one), each of five cells in a row. The text says how hard it is and how long it
+    """2 to 4 exercises, each of five cells in a row. The text says how hard it is and how long it
     takes, the stored output of the check says that the stub is not tried yet, and the solution is one block of Python.
     """
-    if not (1 if lesson.is_old else 2) <= len(lesson.exercises) <= 4:
+    if not 2 <= len(lesson.exercises) <= 4:
         yield f"{len(lesson.exercises)} exercises, not 2 to 4"
     for tag in EXERCISE:
         if sum(tag in tags(cell) for cell in lesson.cells) != len(lesson.exercises):
@@ -361,13 +347,12 @@ def close(lesson):
     sections = {}
     for part in re.split(r"^(?=#+ |\*\*)", lesson.close, flags=re.MULTILINE):
         for start in CLOSE:
-            words = rf"{start}|Recap|What you" if lesson.is_old and start == "Answer" else start
-            if found := re.match(rf"(?:#+ |\*\*)(?:{words})(.*)", part, re.DOTALL):
+            if found := re.match(rf"(?:#+ |\*\*){start}(.*)", part, re.DOTALL):
                 sections.setdefault(start, found.group(1))
     if list(sections) != CLOSE:
         yield f"the headings (## or bold) after the last exercise begin with {list(sections)}, not {CLOSE}"
     sentences = re.findall(r"[.!?:](?=[\s*_)`]|$)", sections.get(CLOSE[0], ""))
-    if not (2 <= len(sentences) <= 4 or lesson.is_old):
+    if not 2 <= len(sentences) <= 4:
         yield f"the answer has {len(sentences)} sentences, not two to four"
     reading, address = sections.get("Further reading", ""), r"\]\(http\S+\)"
     linked, years = re.findall(address, reading), re.findall(r"\b(?:1[89]|20)\d\d\b", re.sub(address, "", reading))
@@ -398,7 +383,7 @@ def wording(lesson, cell):
     """No "simply", no "just" that belittles, no hype, no emoji, no netG or errD, and nothing left to fill in."""
     text = re.sub(r"\]\([^)\s]+\)|https?://\S+", "", cell.source)  # addresses are not ours to word
     for what, pattern in WORDING.items():
-        for found in () if what == "private language" and lesson.is_old else re.finditer(pattern, text):
+        for found in re.finditer(pattern, text):
             around = text[max(0, found.start() - 20) : found.end() + 20].replace("\n", " ")
             yield f"has {what}: {found.group()!r} in '…{around}…'"
 
