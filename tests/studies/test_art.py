@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import UserError, attributes, data, evaluation, latent, pictures, plotting
+from gan_lib import UserError, attributes, data, evaluation, latent, plotting, runs
 from gan_lib.studies import art
 from tools import make_art as tool
 
@@ -128,7 +128,7 @@ def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditi
     monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.zeros((300, 600), np.uint8))
     tool.main(conditional, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tool.FOLDER.iterdir()}
-    one, other = (pictures.load_picture(folder / "mosaic.png") for folder in (tmp_path, tool.FOLDER))
+    one, other = (runs.load_picture(folder / "mosaic.png") for folder in (tmp_path, tool.FOLDER))
     assert one.shape == other.shape
     with art.Image.open(tmp_path / "poster.png") as picture:
         assert picture.info["dpi"][0] == pytest.approx(300, abs=0.1)
