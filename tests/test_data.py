@@ -292,6 +292,7 @@ def test_a_picture_becomes_the_grey_square_in_its_middle(tmp_path):
     assert corners == [pytest.approx([76, 255], abs=2)] * 2
 
 
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [

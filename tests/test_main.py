@@ -126,12 +126,12 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     status, out, _ = gan("train dcgan --data kmnist --epochs 4 --seed 5 --out run --device cpu --resume --quiet")
     assert (status, out.splitlines()[1:]) == (0, [f"The run shows a fault. {run.remark}"])
     run.steps, game.team = 9, hardware.Team(2)
-    status, out, err = gan("train", "dcgan", "--steps", 9, "--out", "my run")
+    status, out, err = gan("train", "dcgan", "--steps", 9, "--out", "my run", "--data", "my own")
     assert (status, out) == (130, "")
     said, command = err.splitlines()
     assert said == "Stopped after step 7 of 9; everything is in my run. To continue:"
     assert command.strip() == (
-        "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan --steps 9 --data mnist --out 'my run'"
+        "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan --steps 9 --data 'my own' --out 'my run'"
         " --device cpu --resume"
     )
     default = {"dataset": "mnist", "device": "auto", "seed": None, "epochs": None, "steps": None}
@@ -140,7 +140,7 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     assert calls == [
         ((RECIPES["mlp"], "runs/mlp"), default),
         ((RECIPES["dcgan"], "run"), every),
-        ((RECIPES["dcgan"], "my run"), default | {"steps": 9}),
+        ((RECIPES["dcgan"], "my run"), default | {"steps": 9, "dataset": "my own"}),
     ]
 
 
