@@ -40,17 +40,13 @@ class Run:
             recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
             planned, self.temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
         self.digits = data.load(dataset, device=device)
-        self.notes = (
-            {"data": dataset} if dataset in data.SETS else {"data": dataset, "pictures": fingerprint(self.digits)}
-        )
-        if game and notes.get("pictures") != self.notes.get("pictures"):
-            words = f"The pictures in {dataset} are not those that the run in {folder} began with"
-            raise UserError(f"{words}: put them back as they were, or choose another --out.")
+        mark = None if dataset in data.SETS else fingerprint(self.digits)
+        if game and notes.get("pictures") != mark:
+            raise UserError(f"{folder} was trained on other pictures than {dataset} holds now: choose another --out.")
         if recipe.classes and not game:
             recipe = dataclasses.replace(recipe, classes=int(self.digits.labels.max()) + 1)
             if recipe.classes == 1:
-                words = f"{recipe.name} is conditioned on the class"
-                raise UserError(f"{words}: put the pictures of each class into a sub-folder of {dataset}.")
+                raise UserError(f"{recipe.name} needs classes: put each one's pictures into a sub-folder of {dataset}.")
         images = len(self.digits.images)
         self.per_epoch = images // recipe.batch_size  # iterations
         if self.per_epoch == 0:
@@ -59,7 +55,7 @@ class Run:
             steps = (epochs or recipe.epochs) * self.per_epoch
         self.steps = steps or planned[-1]
         planned = planned if planned[-1:] == [self.steps] else [*planned, self.steps]
-        self.folder, self.recipe, self.notes["planned"] = folder, recipe, planned
+        self.folder, self.recipe, self.notes = folder, recipe, {"data": dataset, "planned": planned, "pictures": mark}
         self.game = game or recipe.game(seed or 0, device, horizon=self.steps)
         self.game.horizon = self.steps if recipe.anneal else self.game.horizon
         hardware.join(self.game, team)
@@ -114,13 +110,13 @@ def load_picture(path):
 
 def untile(picture, scale=1):
     """The images uint8 [N, 28, 28], as a tensor, of a picture that `pictures.tile` made without empty places."""
-    cell, gap = pictures.CELL, pictures.GAP
-    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, cell + gap, cell).unfold(1, cell + gap, cell)
-    return cells[..., gap:-gap, gap:-gap].flatten(0, 1)
+    size, step = pictures.CELL + pictures.GAP, pictures.CELL
+    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, size, step).unfold(1, size, step)
+    return cells[..., pictures.GAP : -pictures.GAP, pictures.GAP : -pictures.GAP].flatten(0, 1)
 
 
 def fingerprint(digits):
-    """A text that is another one for other images or labels."""
+    """The SHA-256 of images and labels."""
     return hashlib.sha256(b"".join(each.cpu().numpy().tobytes() for each in digits)).hexdigest()
 
 

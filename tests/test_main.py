@@ -169,7 +169,6 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
 
 
 def test_train_on_pictures_of_a_folder(gan, here, small_run):
-    """A conditional recipe gets as many classes as there are sub-folders, and nothing is compared with MNIST."""
     images = data.load(train=False).images.numpy()
     for i in range(60):
         pictures.save_picture(images[i], here / "my own" / "xyz"[i % 3] / f"{i}.png")
@@ -179,10 +178,10 @@ def test_train_on_pictures_of_a_folder(gan, here, small_run):
     assert "discriminator" not in page.describe(page.Moment(2, small_run, small_run.generator, "my own"))
     (here / "my own" / "x" / "0.png").unlink()
     sentences = {
-        "The pictures in my own are not those that the run in run began with: put": [*words, 4, "--resume"],
+        "run was trained on other pictures than my own holds now: choose another --out.": [*words, 4, "--resume"],
         "run was trained on my own, and these scores are for MNIST: see lesson 16.": ["measure", "run"],
         "A batch of 100 needs more images than the 59 of my own.": ["train", "mlp", "--data", "my own"],
-        "cgan is conditioned on the class: put": ["train", "cgan", "--data", "my own/x", "--out", "x"],
+        "cgan needs classes: put each": ["train", "cgan", "--data", "my own/x", "--out", "x"],
     }
     for sentence, command in sentences.items():
         status, _, err = gan(*command)
