@@ -47,12 +47,12 @@ def first_is_nan(images):
     return pixels
 
 
-def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
+def step(player, *, detach=None, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
     """A step written by the user: `clear` is when gradients are zeroed, `every` how often the optimiser steps (0: never)."""
 
     def own(game, real, fake, y=None):
         game.discriminator.requires_grad_(player == "D" or not freeze)
-        fake = fake.detach() if player == "D" or detach else fake
+        fake = fake.detach() if (player == "D" if detach is None else detach) else fake
         optimizer = game.d_optimizer if player == "D" else game.g_optimizer
         real_logits, fake_logits = game.judge_both(real, fake, y)
         logits = (fake_logits, real_logits) if swap else (real_logits, fake_logits)
@@ -61,7 +61,7 @@ def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, 
             if moment == clear:
                 optimizer.zero_grad()
             if moment == "backward":
-                (sign * loss).backward()
+                (sign * loss).backward(retain_graph=True)  # G's step needs the graph of fakes that are not detached
                 if spoil:
                     next(game.generator.parameters()).grad.fill_(torch.nan)
             if moment == "step" and every and game.step % every == 0:
@@ -156,9 +156,9 @@ FAULTS = {
     "optimisers swapped": (optimizers("D", "G"), "optimiser", "D's holds 0 of the 6 tensors of D, and 6"),
     "G's optimiser holds D": (optimizers("D", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 6"),
     "G's optimiser holds an older G": (optimizers("O", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 0"),
-    "D's optimiser holds G too": (optimizers("G", "GD"), "optimiser", "and 6 of its opponent's"),
+    "D's optimiser holds G too": (optimizers("G", "GD"), "one optimiser", "and 6 of its opponent's"),
     "D's optimiser holds nothing": (in_optimizer("d_optimizer", params=[]), "optimiser", "D's holds 0 of the 6"),
-    "one optimiser": (optimizers("GD"), "optimiser", "and 6 of its opponent's"),
+    "one optimiser": (optimizers("GD"), "one optimiser", "and 6 of its opponent's"),
     "D never steps": (step("D", every=0), "optimiser", "D's never steps"),
     "G never steps": (step("G", every=0), "optimiser", "G's never steps"),
     "labels swapped in the step": (step("D", swap=True), "swapped labels", "lowers D(x) and raises D(G(z))"),
@@ -180,6 +180,7 @@ FAULTS = {
 }  # fmt: skip
 SOUND = {
     "D not frozen in G's step": step("G", freeze=False),
+    "D's fakes not detached": step("D", detach=False),
     "G clears after its step": step("G", clear="after"),
     "D clears after its step": step("D", clear="after"),
     "G steps at every seventh step": step("G", every=7),

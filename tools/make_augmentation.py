@@ -56,8 +56,8 @@ def measure(arm, per_class, seed, train, test):
         sources.append(augmentation.generate(sampler, GENERATED, NOISE + seed))
         if arm != "all":
             row |= quality(sources[-1], real if arm == "own" else train)
-    for name, jittered in (("plain", False), ("jitter", True)):
-        row[name] = augmentation.accuracy(augmentation.classifier(*sources, jittered=jittered, seed=seed), test)
+    for name, augmented in (("plain", False), ("augmented", True)):
+        row[name] = augmentation.accuracy(augmentation.classifier(*sources, augmented=augmented, seed=seed), test)
     return row
 
 

@@ -218,10 +218,10 @@ def stacked_table():
 def augmentation_table():
     """Errors of classifiers, a row for each number of real digits, and how good the generators are."""
     arms = ["real"], ["own"], ["all", "synthetic"]
-    columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
+    columns = [augmentation.errors(how, *each) for how in ("plain", "augmented") for each in arms]
     columns += [augmentation.read_results(field, "own", "synthetic") for field in ("novelty", "as_asked")]
     labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "right label"]
+    heads = ["real digits a class", *labels, *(f"{label}, augmented" for label in labels), "novelty", "right label"]
     rows = []
     for count in sorted(columns[2], key=lambda count: count or math.inf):
         known = [each.get(count) for each in columns]

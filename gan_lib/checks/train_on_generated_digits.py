@@ -1,4 +1,4 @@
-"""Checks of the lesson on training data: batches of real and generated digits."""
+"""Checks of the lesson on training data: batches of real and generated digits, and a comparison seed by seed."""
 
 import torch
 
@@ -24,3 +24,22 @@ def half_a_batch(answer):
     yield batches[0][0].equal(batches[1][0]), "it gives the same digits at each call; draw them at random."
     drawn = torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel()
     yield drawn < 150, "some digits are never drawn: draw from all images of a source."
+
+
+def reference_wins(real, mixed):
+    """{count: in how many seeds `mixed` is lower} of two {count: [error rate for each seed]}, for the counts of both."""
+    return {n: sum(m < r for r, m in zip(real[n], mixed[n], strict=True)) for n in real if n in mixed}
+
+
+@check
+def seed_by_seed(answer):
+    """`answer(real, mixed)` → as `reference_wins`."""
+    real, mixed = (
+        {10: [9.0, 5.0, 7.0], 50: [2.0, 3.0, 1.0], 99: [1.0, 1.0, 1.0]},
+        {10: [8.0, 6.0, 6.0], 50: [2.0, 4.0, 2.0]},
+    )
+    got, right = call(answer, real, mixed), {10: 2, 50: 0}
+    yield not isinstance(got, dict), f"it should return a dictionary, not {type(got).__name__}."
+    yield got == {10: 1, 50: 2}, "you counted the seeds in which the real digits alone are better."
+    yield got == {10: 2, 50: 1}, "equal is not fewer: use <, not <=."
+    yield got != right, f"for {real} and {mixed} it is {right}, not {got}."

@@ -102,15 +102,14 @@ def check_step(trial, player):
         causes = f"that {player} has requires_grad, that the fakes are made without detach or no_grad"
         return Remark("no gradient", f"the loss of {player} doesn't depend on its weights", ORDER + causes)
     before, others_before = flatten(weights), flatten(others)
-    stale, others_stale = flatten_gradient(weights), flatten_gradient(others)
+    stale = flatten_gradient(weights)
     seen = trial.step(player, optimizer, weights)
-    if player == "D" and flatten_gradient(others).any() and not flatten_gradient(others).equal(others_stale):
-        return Remark("no detach", "a gradient of D's loss reaches G", "detach the fakes in D's step")
     held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
     own, foreign = (sum(id(tensor) in held for tensor in tensors) for tensors in (weights, others))
     if foreign or own < len(weights):
         sign = f"{player}'s holds {own} of the {len(weights)} tensors of {player}, and {foreign} of its opponent's"
-        return Remark("optimiser", sign, "give each net its own optimiser, made from its parameters()")
+        fault = "one optimiser" if foreign and own else "optimiser"
+        return Remark(fault, sign, "give each net its own optimiser, made from its parameters()")
     if not flatten(others).equal(others_before):
         return Remark("optimiser", f"{player}'s step moves its opponent", "step the optimiser of one net only")
     if not net.training and any(isinstance(layer, HAVE_MODES) for layer in net.modules()):
