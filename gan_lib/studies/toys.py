@@ -34,6 +34,15 @@ def ring(modes=8, radius=2.0, sigma=0.1):
     return Mixture(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma)
 
 
+def count_modes(samples, centres, sigma):
+    """How many of the modes at `centres` have a sample within 3 sigma, and the share of samples that are so near to a mode.
+
+    As in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
+    """
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum().item(), good.any(1).float().mean().item()
+
+
 def nets(d=2, latent_dim=2, width=64):
     """A generator from z [N, latent_dim] to points [N, d], and a discriminator from points to logits [N]."""
     mlp = lambda n_in, n_out, activation: nn.Sequential(
