@@ -115,7 +115,7 @@ def last_distance(recipe, seed, images):
 
 
 def at_full_length(recipe, images, seeds=FRESH[:2]):
-    """The distances of 10,000 samples after as many steps as `mlp-quick` has, to compare with its row in README's table."""
+    """The distances of 10,000 samples after as many steps as `mlp-quick` has, to compare with its row in docs/results.md."""
     found = []
     for seed in seeds:
         game = recipe.game(seed, images.device)
