@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile

@@ -83,7 +83,7 @@ def third_party_imports(folder):
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
-    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14, and 11 and 13
+    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14 and 13
     ids=["gan_lib", "tools", "tests"],
 )
 def test_each_import_is_declared(folder, declared):
