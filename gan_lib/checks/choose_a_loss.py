@@ -7,9 +7,6 @@ import torch
 from gan_lib import losses, models
 from gan_lib.checks.check import call, check, same
 
-reference_stretch = lambda weight, rounds: torch.linalg.matrix_norm(weight, 2)  # exact, for any number of rounds
-reference_penalty = lambda discriminator, images: losses.r1_penalty(discriminator, images, None)
-
 
 @check
 def largest_singular_value(answer):

@@ -46,7 +46,8 @@ def test_modes_and_kl_are_those_of_the_formula():
 
 
 def test_the_bundled_losses_have_the_settings_of_their_tool_and_the_lesson():
-    found, (settings, pair) = json.loads((reference.FOLDER / "losses.json").read_text()), defined("09", "settings", "pair")
+    found = json.loads((reference.FOLDER / "losses.json").read_text())
+    settings, pair = defined("09", "settings", "pair")
     assert (found["steps"], found["samples"], pair) == (make_losses.STEPS, make_losses.SAMPLES, make_losses.PAIR)
     assert {name: len(runs) for name, runs in found["runs"].items()} == dict.fromkeys(make_losses.SETTINGS, 5)
     assert settings.items() <= make_losses.SETTINGS.items()
