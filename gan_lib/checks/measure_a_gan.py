@@ -11,7 +11,7 @@ def reference_distance_1d(a, b):
     return evaluation.frechet_distance(evaluation.gaussian(a[:, None]), evaluation.gaussian(b[:, None]))
 
 
-def reference_precision_recall(real, fake, k):
+def reference_shares(real, fake, k):
     """Precision and recall of features real [N, d] and fake [M, d], from balls to the k-th nearest neighbour."""
     return evaluation.precision_recall_density_coverage(real, fake, k)[:2]
 
