@@ -33,7 +33,7 @@ def fast_step(answer):
         game.dtype = ours.dtype = z.dtype  # float32, in which rounding is small
         got, expected = call(answer, game, real, z), reference_fast_step(ours, real, z)
         yield seen.count("G") != n, f"G runs {seen.count('G')} times, not once: both steps can use the same fakes."
-        yield seen.count("D") != 2 * n, f"D runs {seen.count('D')} times, not twice: it can judge real and fake at once."
-        yield seen.count("gradients of G") != n, "D's step computes gradients of G, which nobody uses: detach the fakes."
+        yield seen.count("D") != 2 * n, f"D runs {seen.count('D')} times, not twice: real and fake fit in one batch."
+        yield seen.count("gradients of G") != n, "D's step computes gradients of G, which nobody uses: use detach."
         yield seen.count("gradients of D") != n, "G's step computes gradients of D's weights, which nobody uses."
         yield not same([a.item() for a in got], [a.item() for a in expected], 1e-4), "the losses are not lesson 02's."
