@@ -30,6 +30,7 @@ Learning rates that decay do so over the whole length of the run, whatever --epo
 Ctrl-C stops the run, writes all of these files and prints the command that continues it. Several GPUs, or CPU processes,
 share one run that `accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan` starts.
 """
+DATA = "a folder of pictures, whose sub-folders are classes, or one of"
 SOURCE = "a pretrained recipe, a checkpoint file, or the folder of a run"
 PRECEDENCE = "Where both exist, dcgan is the pretrained recipe and ./dcgan the folder of a run."
 TRUNCATION = "draw z from N(0, ψ²); below 1: more precision, less recall (default: the recipe's, 0.9 for cgan, else 1)"
@@ -46,7 +47,7 @@ def train(options):
         print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}{fault}")
     elif team.first:
         python = "python" if team.size == 1 else f"accelerate launch --multi_gpu --num_processes {team.size}"
-        command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {options.data}"
+        command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {shlex.quote(options.data)}"
         command += f" --out {shlex.quote(str(out))} --device {game.device.type} --resume"
         end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:"
         print(f"{end}\n  {command}", file=sys.stderr)
@@ -108,11 +109,14 @@ def measure(options):
     if options.source.endswith(".npy"):
         if options.truncation:
             raise UserError("--truncation is for a generator: the images in a .npy have no z to truncate.")
-        conditional, sets = False, [pictures.load_images(options.source).to(device)]
+        conditional, sets = False, [load_images(options.source).to(device)]
         n = len(sets[0])
         title = f"{n} images of {options.source}"
     else:
-        sampler = load_sampler(options)
+        sampler, paths = load_sampler(options), checkpoint.files_of(options.source)
+        known = checkpoint.read(paths[-1]).header["notes"].get("data", "mnist") if paths else "mnist"
+        if known != "mnist":
+            raise UserError(f"{options.source} was trained on {known}, and these scores are for MNIST: see lesson 16.")
         conditional, sets = sampler.classes == 10, (sampler.sample(n, seed) for seed in seeds)
         title = f"{n} samples of {options.source}"
         title += f", truncation ψ = {sampler.truncation}" * (sampler.truncation < 1)
@@ -131,6 +135,17 @@ def measure(options):
     print(tables.scores(found["scores"], found["floor"]))
     if conditional:
         print(tables.class_scores(found["by_class"], found["floor_by_class"]))
+
+
+def load_images(path):
+    """The images of a .npy file, uint8 [N, 28, 28], as float [N, 1, 28, 28] in [-1, 1]. Never unpickles; raises `UserError`."""
+    try:
+        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects and truncated files
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise UserError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
+    return data.to_range(torch.from_numpy(np.array(images)))
 
 
 def directions(options):
@@ -169,7 +184,7 @@ def build_parser():
     length = command.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=number(1), help="passes over the data (default: the recipe's, or as planned)")
     length.add_argument("--steps", type=number(1), help="iterations, instead of epochs")
-    command.add_argument("--data", default="mnist", help=f"one of: {', '.join(data.SETS)} (default: mnist)")
+    command.add_argument("--data", default="mnist", help=f"{DATA}: {', '.join(data.SETS)} (default: mnist)")
     command.add_argument("--out", help="folder for the files of the run (default: runs/RECIPE)")
     command.add_argument("--seed", type=number(0), help="seed of every random number (default: 0)")
     command.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")

@@ -12,11 +12,13 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import platformdirs
 import torch
+from PIL import ImageOps
 
 from gan_lib import UserError
-from gan_lib.files import bundled_mnist, read_idx, write_atomically
+from gan_lib.files import bundled_mnist, read_idx, read_picture, write_atomically
 
 SETS = {  # name: (torchvision's class, its arguments, number of classes, prefixes of the file names: training, test)
     "mnist": ("MNIST", {}, 10, ("train", "t10k")),
@@ -25,6 +27,7 @@ SETS = {  # name: (torchvision's class, its arguments, number of classes, prefix
     "emnist-letters": ("EMNIST", {"split": "letters"}, 26, ("emnist-letters-train", "emnist-letters-test")),
 }
 ENDS = "images-idx3-ubyte", "labels-idx1-ubyte"
+SUFFIXES = ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where `apt install dataset-fashion-mnist` puts its four
 
 
@@ -38,14 +41,34 @@ class Digits(NamedTuple):
 def load(name="mnist", *, train=True, device="cpu"):
     """The training images (60,000 of MNIST) or test images (10,000) of the data set `name`, as `Digits` on `device`.
 
-    `name` is one of `SETS`. MNIST comes with the package; torchvision downloads the others into the cache folder. Raises
+    `name` is one of `SETS`, or a folder for `load_folder`. MNIST comes with the package; torchvision downloads the others. Raises
     `UserError` for an unknown name or a damaged file, and `FileNotFoundError`, which says what to put where, without a network.
     """
     if name not in SETS:
-        raise UserError(f"There is no data set called {name!r}; choose one of: {', '.join(SETS)}.")
+        return load_folder(name, device=device)
     stems = [f"{SETS[name][3][not train]}-{end}" for end in ENDS]
     images, labels = map(read_mnist, stems) if name == "mnist" else read_cached(name, stems)
     return Digits(images.to(device, copy=True), labels.to(device, torch.int64, copy=True))  # `read_mnist` keeps its own
+
+
+def load_folder(path, *, device="cpu"):
+    """The pictures in a folder as `Digits` on `device`: grey, the square in their middle, 28 × 28, in a fixed mixed order.
+
+    Sub-folders are classes, labelled from 0 in alphabetical order; without them all labels are 0. Hidden files and other kinds of
+    files are left out. Raises `UserError`.
+    """
+    if not (top := Path(path)).is_dir():
+        raise UserError(f"There is no folder and no data set called '{path}'; choose one of: {', '.join(SETS)}.")
+    seen = lambda file: file.suffix.lower() in SUFFIXES and "/." not in f"/{file.relative_to(top).as_posix()}"
+    loose, inside = (sorted(filter(seen, top.glob(depth))) for depth in ("*", "*/*"))
+    if loose and inside:
+        raise UserError(f"{path} holds pictures beside its sub-folders: move {loose[0].name} into one of these.")
+    if (n := len(loose + inside)) < 2:
+        raise UserError(f"The number of pictures in {path} is {n}, and a GAN needs many ({', '.join(SUFFIXES)}).")
+    paths = [(loose + inside)[i] for i in torch.randperm(n, generator=torch.Generator().manual_seed(0))]
+    names = sorted({file.parent.name for file in paths})
+    images = torch.from_numpy(np.stack([ImageOps.fit(read_picture(file), (28, 28)) for file in paths]))
+    return Digits(images.to(device), torch.tensor([names.index(file.parent.name) for file in paths], device=device))
 
 
 @functools.cache

@@ -1,9 +1,11 @@
-"""Atomic file writes, the files that come with the package, and the format of the MNIST files."""
+"""Atomic file writes, the files that come with the package, the format of the MNIST files, and picture files."""
 
 import gzip
 import hashlib
+import io
 import json
 import os
+import warnings
 import zlib
 from importlib import resources
 from pathlib import Path
@@ -11,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_lib import UserError
+
+FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # the other formats of Pillow may start outside programs
 
 
 def write_atomically(path, content):
@@ -66,3 +71,25 @@ def read_idx(path, content):
         return torch.tensor(np.frombuffer(content, np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes))
     except (EOFError, IndexError, OSError, ValueError, zlib.error) as error:
         raise UserError(f"The file {path} is damaged ({error}): delete it and try again.") from error
+
+
+def read_picture(file):
+    """The picture in a file (a path, or bytes), as Pillow's "L": grey, upright, at most 400 × 400. Raises `UserError`."""
+    file, name = (io.BytesIO(file), "This picture") if isinstance(file, bytes) else (file, f"The picture {file}")
+    bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)  # above 90 million pixels
+    try:
+        with bombs, Image.open(file, "r", FORMATS.split(", ")) as picture:
+            picture = ImageOps.exif_transpose(picture)  # the orientation in which the photo was taken
+            if picture.mode[0] in "IF":  # 16 or 32 bits per pixel
+                values = np.nan_to_num(np.array(picture, np.float64))
+                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # 16 bits: I;16, I;16B …
+                picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
+            picture = picture.convert("RGBA")
+    except (OSError, SyntaxError, ValueError, EOFError, Warning, Image.DecompressionBombError) as error:
+        why = f"it is none of {FORMATS}" if isinstance(error, UnidentifiedImageError) else str(error).rstrip(".")
+        raise UserError(f"{name} can't be read: {getattr(error, 'strerror', None) or why}.") from error
+    picture.thumbnail((400, 400))
+    grey, opacity = np.moveaxis(np.array(picture.convert("LA"), np.float32), 2, 0) / 255
+    white = (grey * opacity).sum() < 0.5 * opacity.sum()  # what is transparent: black behind a bright drawing
+    grey = grey * opacity + (1 - opacity) * white
+    return Image.fromarray((255 * grey).round().astype(np.uint8))

@@ -23,9 +23,8 @@ def pick_device(name="auto"):
     if name == "auto":
         name = "cuda" if works("cuda") else "cpu"
     elif not works(name):
-        raise UserError(
-            f"This machine has no device {name!r} that PyTorch {torch.__version__} can use; try --device auto."
-        )
+        version = torch.__version__
+        raise UserError(f"This machine has no device {name!r} that PyTorch {version} can use; try --device auto.")
     return torch.device(name)
 
 

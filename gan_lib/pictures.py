@@ -35,21 +35,10 @@ def tile(images, columns=10, scale=1):
     return picture.repeat(scale, 0).repeat(scale, 1)
 
 
-def untile(picture, scale=1):
-    """The images uint8 [N, 28, 28], as a tensor, of a picture that `tile` made without empty places."""
-    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, CELL + GAP, CELL).unfold(1, CELL + GAP, CELL)
-    return cells[..., GAP:-GAP, GAP:-GAP].flatten(0, 1)
-
-
 def save_picture(picture, path, dpi=72):
     """Write a uint8 picture [height, width] as PNG or PDF, at `dpi` pixels per inch, and make its folder."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
-
-
-def load_picture(path):
-    """A grey PNG as numpy uint8 [height, width]."""
-    return np.array(Image.open(path).convert("L"))
 
 
 def rgb(images, columns=10):
@@ -90,14 +79,3 @@ def caption(picture, text):
     line = Image.new("L", (picture.shape[1], 20))
     ImageDraw.Draw(line).text((6, 3), text, fill=255, font=ImageFont.load_default(12))
     return np.concatenate([picture, np.asarray(line)])
-
-
-def load_images(path):
-    """The images of a .npy file, uint8 [N, 28, 28], as float [N, 1, 28, 28] in [-1, 1]. Never unpickles; raises `UserError`."""
-    try:
-        images = np.lib.format.open_memmap(path, mode="r")  # refuses objects and truncated files
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise UserError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")
-    return data.to_range(torch.from_numpy(np.array(images)))

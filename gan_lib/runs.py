@@ -6,12 +6,15 @@
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import os
 import signal
 from pathlib import Path
 
 import filelock
+import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from gan_lib import UserError, checkpoint, data, files, hardware, pictures, plotting, recipes, reference, training
@@ -37,6 +40,17 @@ class Run:
             recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
             planned, self.temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
         self.digits = data.load(dataset, device=device)
+        self.notes = (
+            {"data": dataset} if dataset in data.SETS else {"data": dataset, "pictures": fingerprint(self.digits)}
+        )
+        if game and notes.get("pictures") != self.notes.get("pictures"):
+            words = f"The pictures in {dataset} are not those that the run in {folder} began with"
+            raise UserError(f"{words}: put them back as they were, or choose another --out.")
+        if recipe.classes and not game:
+            recipe = dataclasses.replace(recipe, classes=int(self.digits.labels.max()) + 1)
+            if recipe.classes == 1:
+                words = f"{recipe.name} is conditioned on the class"
+                raise UserError(f"{words}: put the pictures of each class into a sub-folder of {dataset}.")
         images = len(self.digits.images)
         self.per_epoch = images // recipe.batch_size  # iterations
         if self.per_epoch == 0:
@@ -45,7 +59,7 @@ class Run:
             steps = (epochs or recipe.epochs) * self.per_epoch
         self.steps = steps or planned[-1]
         planned = planned if planned[-1:] == [self.steps] else [*planned, self.steps]
-        self.folder, self.recipe, self.notes = folder, recipe, {"data": dataset, "planned": planned}
+        self.folder, self.recipe, self.notes["planned"] = folder, recipe, planned
         self.game = game or recipe.game(seed or 0, device, horizon=self.steps)
         self.game.horizon = self.steps if recipe.anneal else self.game.horizon
         hardware.join(self.game, team)
@@ -73,8 +87,8 @@ class Run:
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
         epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n)})
-        grids = [pictures.load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
-        return [pictures.untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
+        grids = [load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
+        return [untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
 
     def draw(self):
         """Write the pictures of the whole run, from the samples of its epochs."""
@@ -93,9 +107,27 @@ class Run:
         return reference.Reference(known.name) if same and known.name in reference.names() else None
 
 
+def load_picture(path):
+    """A grey PNG as numpy uint8 [height, width]."""
+    return np.array(Image.open(path).convert("L"))
+
+
+def untile(picture, scale=1):
+    """The images uint8 [N, 28, 28], as a tensor, of a picture that `pictures.tile` made without empty places."""
+    cell, gap = pictures.CELL, pictures.GAP
+    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, cell + gap, cell).unfold(1, cell + gap, cell)
+    return cells[..., gap:-gap, gap:-gap].flatten(0, 1)
+
+
+def fingerprint(digits):
+    """A text that is another one for other images or labels."""
+    return hashlib.sha256(b"".join(each.cpu().numpy().tobytes() for each in digits)).hexdigest()
+
+
 def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, steps=None, resume=False, quiet=False):
     """Train `recipe` into the folder `out`, for `steps` iterations, or `epochs`, or the recipe's epochs. Returns the `Run`.
 
+    `dataset` is as `data.load` takes it; a class-conditional recipe gets as many classes as it has.
     `resume` continues the run in `out`, to its planned end or to a new one; its `seed` (None: 0) can't change. Learning rates
     that decay do so over the planned length. After Ctrl-C the run stops at the next record, with everything saved. Raises
     `UserError` if `out` and `resume` do not fit together or another process trains into `out`, and `training.Diverged`.

@@ -142,10 +142,8 @@ def train(game, images, steps, record_every=100):
         means = game.team.mean(total / n).tolist()  # the only wait for the device
         game.seconds += time.perf_counter() - start
         if not all(map(math.isfinite, means)):
-            raise Diverged(
-                f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}. "
-                "The usual causes: a learning rate too high, or images that are not in [-1, 1]."
-            )
+            what = f"A loss stopped being a number before step {game.step}: d_loss {means[0]}, g_loss {means[1]}."
+            raise Diverged(f"{what} The usual causes: a learning rate too high, or images that are not in [-1, 1].")
         yield Record(game.step, game.step * game.batch_size, game.seconds, *means)
 
 

@@ -1,4 +1,4 @@
-"""The bundled MNIST, the other data sets, the range of images, and the order of the batches."""
+"""The bundled MNIST, the other data sets, folders of pictures, the range of images, and the order of the batches."""
 
 import contextlib
 import gzip
@@ -12,8 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gan_lib import UserError, attributes, data, evaluation, files, pictures
 
@@ -257,6 +259,56 @@ def test_unknown_sets_negative_subsets_and_batch_sizes_out_of_range_are_refused(
     for batch_size in (0, -1, 49):
         with pytest.raises(UserError, match=f"between 1 and the number of images .48., not {batch_size}"):
             next(data.batches(images, batch_size))
+
+
+# Folders of pictures
+
+
+def put(content, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content) if isinstance(content, bytes) else Image.fromarray(np.array(content, np.uint8)).save(path)
+
+
+def test_sub_folders_are_classes_in_a_mixed_order_that_is_always_the_same(images, tmp_path):
+    for i, image in enumerate(images[:40]):
+        put(image.numpy(), tmp_path / ("b" if i % 4 else "a") / f"{i:02}.{('png', 'BMP', 'tiff')[i % 3]}")
+    for name in ("a/._00.png", "a/.DS_Store", ".trash/1.png", "b/Thumbs.db", "notes.txt", "c/x.txt"):
+        put(b"no picture", tmp_path / name)
+    (found, labels), again = data.load_folder(tmp_path), data.load(str(tmp_path), train=False)
+    numbers = [images.flatten(1).eq(image.flatten()).all(1).nonzero().item() for image in found]
+    assert sorted(numbers) == list(range(40)) != numbers  # a picture of 28 × 28 is unchanged
+    assert (labels.tolist(), labels.dtype) == ([int(i % 4 > 0) for i in numbers], torch.int64)
+    assert set(labels[:8].tolist()) == {0, 1}
+    assert again.images.equal(found) and again.labels.equal(labels)
+    assert data.load_folder(tmp_path / "a").labels.tolist() == [0] * 10
+
+
+def test_a_picture_becomes_the_grey_square_in_its_middle(tmp_path):
+    wide = np.zeros((60, 140, 3))
+    wide[:, 40:70], wide[:, 70:100] = (255, 0, 0), 255
+    put(wide, tmp_path / "wide.png")
+    put(wide.transpose(1, 0, 2), tmp_path / "tall.jpg")
+    corners = [[image[3, 3].item(), image[24, 24].item()] for image in data.load_folder(tmp_path).images]
+    assert corners == [pytest.approx([76, 255], abs=2)] * 2
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, r"The number of pictures in \S+ is 0, and a GAN needs many \(\.png, \.jpg"),
+        ({"a/1.png": 5, "b/x.txt": b""}, r"The number of pictures in \S+ is 1, and a GAN needs many"),
+        ({"1.png": 5, "a/2.png": 5}, r"holds pictures beside its sub-folders: move 1\.png into one of these"),
+        ({"a/1.png": 5, "b/2.png": b"text"}, r"The picture \S+2\.png can't be read: it is none of PNG, JPEG"),
+        ({"1.png": 5, "2.png": 40}, r"2\.png can't be read: Image size \(1600 pixels\) exceeds limit"),
+    ],
+)
+def test_a_folder_that_can_not_be_read_is_refused_in_one_sentence(files, sentence, tmp_path, monkeypatch):
+    for name, content in files.items():
+        put(content if isinstance(content, bytes) else np.zeros((content, content)), tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # above it Pillow only warns, up to twice as many
+    with pytest.raises(UserError, match=rf"{sentence}[^\n]*\.$"):
+        data.load_folder(tmp_path)
 
 
 # The range of images

@@ -23,6 +23,7 @@ import torch
 from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
+from gan_lib.playground import page
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 from tests.notebooks.execution import environment
@@ -110,7 +111,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
         for file in line[:33].replace("_N", "_1").replace("_1.safe", "_0000003.safe").split(","):
             assert file.strip() in written
     for picture in (name for name in written if name.endswith(".png")):
-        assert pictures.load_picture(f"run/{picture}").std() > 1
+        assert runs.load_picture(f"run/{picture}").std() > 1
     [record] = runs.load_records("run/records.csv")
     assert (record.step, record.images) == (3, 3 * RECIPES[name].batch_size)
     assert 0 < record.d_real < 1
@@ -125,12 +126,12 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     status, out, _ = gan("train dcgan --data kmnist --epochs 4 --seed 5 --out run --device cpu --resume --quiet")
     assert (status, out.splitlines()[1:]) == (0, [f"The run shows a fault. {run.remark}"])
     run.steps, game.team = 9, hardware.Team(2)
-    status, out, err = gan("train", "dcgan", "--steps", 9, "--out", "my run")
+    status, out, err = gan("train", "dcgan", "--steps", 9, "--out", "my run", "--data", "my own")
     assert (status, out) == (130, "")
     said, command = err.splitlines()
     assert said == "Stopped after step 7 of 9; everything is in my run. To continue:"
     assert command.strip() == (
-        "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan --steps 9 --data mnist --out 'my run'"
+        "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan --steps 9 --data 'my own' --out 'my run'"
         " --device cpu --resume"
     )
     default = {"dataset": "mnist", "device": "auto", "seed": None, "epochs": None, "steps": None}
@@ -139,7 +140,7 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     assert calls == [
         ((RECIPES["mlp"], "runs/mlp"), default),
         ((RECIPES["dcgan"], "run"), every),
-        ((RECIPES["dcgan"], "my run"), default | {"steps": 9}),
+        ((RECIPES["dcgan"], "my run"), default | {"steps": 9, "dataset": "my own"}),
     ]
 
 
@@ -167,6 +168,27 @@ def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupt
     assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
 
 
+def test_train_on_pictures_of_a_folder(gan, here, small_run):
+    """A conditional recipe gets as many classes as there are sub-folders, and nothing is compared with MNIST."""
+    images = data.load(train=False).images.numpy()
+    for i in range(60):
+        pictures.save_picture(images[i], here / "my own" / "xyz"[i % 3] / f"{i}.png")
+    words = ["train", "cgan", "--data", "my own", "--out", "run", "--device", "cpu", "--quiet", "--steps"]
+    assert gan(*words, 2)[0] == gan(*words, 3, "--resume")[0] == 0
+    assert checkpoint.sampler("run").classes == 3
+    assert "discriminator" not in page.describe(page.Moment(2, small_run, small_run.generator, "my own"))
+    (here / "my own" / "x" / "0.png").unlink()
+    sentences = {
+        "The pictures in my own are not those that the run in run began with: put": [*words, 4, "--resume"],
+        "run was trained on my own, and these scores are for MNIST: see lesson 16.": ["measure", "run"],
+        "A batch of 100 needs more images than the 59 of my own.": ["train", "mlp", "--data", "my own"],
+        "cgan is conditioned on the class: put": ["train", "cgan", "--data", "my own/x", "--out", "x"],
+    }
+    for sentence, command in sentences.items():
+        status, _, err = gan(*command)
+        assert (status, len(err.splitlines())) == (1, 1) and sentence in err
+
+
 # sample and page
 
 
@@ -178,10 +200,10 @@ def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, s
     images = np.load("new/x.npy")
     assert (images.shape, images.dtype) == ((9, 28, 28), np.uint8)
     assert (images == array(small_run.sample(9, seed=4))).all()
-    assert (pictures.untile(pictures.load_picture("new/x.png"), scale=2).numpy() == images).all()
+    assert (runs.untile(runs.load_picture("new/x.png"), scale=2).numpy() == images).all()
     names = sorted(path.name for path in (here / "new" / "folder").iterdir())
     assert names == [f"{i:05d}.png" for i in range(9)]
-    assert (np.stack([pictures.load_picture(f"new/folder/{name}") for name in names]) == images).all()
+    assert (np.stack([runs.load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
 def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, conditional_run):
@@ -193,7 +215,7 @@ def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, co
     expected = [conditional_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
     assert abs(np.load("x.npy").astype(int) - array(torch.cat(expected))).max() <= 1
     gan("sample conditional --digits 907 --n 8 --out x.png")
-    rows = pictures.untile(pictures.load_picture("x.png"), scale=2)
+    rows = runs.untile(runs.load_picture("x.png"), scale=2)
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
@@ -203,7 +225,7 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
     written = handwriting.write(conditional_run, "20261", conditional_run.noise(n))
     lines = handwriting.stack([handwriting.line(each) for each in written])
-    assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
+    assert abs(runs.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
 def test_truncation_is_an_option(gan):

@@ -122,7 +122,7 @@ def describe(moment, bits=12, n=200):
     about = {"step": moment.step, "layers": serialise(nets[0], bits)}
     if sampler.classes:  # the nets of two labels differ only in the bias of the first layer
         about["biases"] = [encode(steps[0]["bias"]) for steps in nets]
-    elif discriminator is not None:
+    elif discriminator is not None and moment.dataset in data.SETS:  # of other data, there is nothing to compare with
         real = data.to_range(data.load(moment.dataset, train=False).images[:n])
         real, fake = (to_list(discriminator(images).sort().values) for images in (real, sampler.sample(n)))
         steps = serialise(layers(discriminator, (1, 28, 28)), bits)

@@ -67,7 +67,7 @@ def symptoms(means, causes_excluded=False):
     high = max((mean.d_loss for mean in means), default=0)
     if high > 3:
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
-        yield Remark("high d_loss", f"d_loss reaches {high:.3g}, and that of an undecided D is at most 2", ORDER + causes)
+        yield Remark("high d_loss", f"d_loss reaches {high:.3g}, and an undecided D has 2 at most", ORDER + causes)
     if means and means[-1].d_fake - means[-1].d_real > 0.5:
         sign = f"D(x) ends at {means[-1].d_real:.2f}, and D(G(z)) at {means[-1].d_fake:.2f}"
         causes = "that D's loss labels real images 1 and fakes 0, that D's optimiser minimises it, D's learning rate"
@@ -161,7 +161,7 @@ def check_outputs(trial):
     width, reach, sign = high - low, top - bottom, f"real pixels lie in [{low:.2f}, {high:.2f}], and G's "
     beyond = low < bottom - 0.05 * reach or high > top + 0.05 * reach
     if beyond or (reach < 10 * width and (low > bottom + 0.25 * reach or high < top - 0.25 * reach)):
-        return Remark("range", f"{sign}can lie in [{bottom:.2f}, {top:.2f}]", "scale the images with data.to_range, and end G with tanh")
+        return Remark("range", f"{sign}can lie in [{bottom:.2f}, {top:.2f}]", "use data.to_range, and end G with tanh")
     if reach > 10 * width and (least < low - width / 2 or most > high + width / 2):
         return Remark("unbounded pixels", f"{sign}in [{least:.2f}, {most:.2f}], without a bound", "end G with tanh")
 

@@ -1,15 +1,10 @@
 """A digit from a photograph or a drawing, as MNIST has them. Lesson 10."""
 
-import io
-
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import nn
 
-from gan_lib import UserError
-
-FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # the other formats of Pillow may start outside programs
+from gan_lib import UserError, files
 
 
 def read(file):
@@ -18,22 +13,7 @@ def read(file):
     White on black, within 20 × 20 pixels, its centre of mass at (14, 14). `UserError` for an unreadable or empty picture.
     """
     name = "This picture" if isinstance(file, bytes) else f"The picture {file}"
-    try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS.split(", ")) as picture:
-            picture = ImageOps.exif_transpose(picture)  # the orientation in which the photo was taken
-            if picture.mode[0] in "IF":  # 16 or 32 bits per pixel
-                values = np.nan_to_num(np.array(picture, np.float64))
-                top = 65535 if picture.mode[1:] else max(values.max(), 1e-9)  # 16 bits: I;16, I;16B …
-                picture = Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except UnidentifiedImageError as error:
-        raise UserError(f"{name} can't be read: it is none of {FORMATS}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}.") from error
-    picture.thumbnail((400, 400))
-    grey, opacity = torch.from_numpy(np.array(picture.convert("LA"))).float().div(255).unbind(2)  # [height, width]
-    if opacity.min() < 1:  # the background becomes black behind a bright drawing, white behind a dark one
-        grey = grey * opacity + (1 - opacity) * ((grey * opacity).sum() < 0.5 * opacity.sum())
+    grey = torch.from_numpy(np.array(files.read_picture(file))).float().div(255)  # [height, width]
     background = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).median()
     low, high = grey.aminmax()
     if high - low < 0.1:

@@ -92,7 +92,7 @@ def test_a_picture_of_any_size_is_read(shape):
     assert image.shape == (1, 28, 28) and image.isfinite().all()
 
 
-def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path, monkeypatch):
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
     path, png, jpeg = tmp_path / "bad.png", stored(BLACK), stored(BLACK, "JPEG")
     bad = [b"", b"hello", png[:200], png[:-40], jpeg[: len(jpeg) // 2], stored(BLACK, "PPM")]
     bad += [stored(BLACK, kind)[:300] for kind in ("WEBP", "BMP", "GIF", "TIFF")]
@@ -103,9 +103,6 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path, monkeypatc
                 photograph.read(file)
     with pytest.raises(UserError, match=r"none\.png can't be read: No such file or directory\.$"):
         photograph.read(tmp_path / "none.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # a decompression bomb
-    with pytest.raises(UserError, match="exceeds limit"):
-        photograph.read(png)
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
