@@ -18,7 +18,6 @@ def projection_logit(answer):
     got, right, plain = torch.as_tensor(call(answer, f, y, w, b, v)), reference_logit(f, y, w, b, v), f @ w + b
     yield got.shape != (4,), f"its shape is {list(got.shape)}, not [4]: compute one dot product v_y · f for each image."
     yield same(got, plain, 1e-4), "the label changes nothing: add v_y · f."
-    yield same(got, right - plain, 1e-4), "w · f + b is missing: whether the image looks real, of whatever class."
     yield not same(got, right, 1e-4), f"the first logit should be {right[0]:.3f}, not {got[0]:.3f}."
 
 
@@ -31,10 +30,8 @@ def reference_grid(z):
 def class_by_latent(answer):
     """`answer(z)` → as `reference_grid`."""
     got = call(answer, z := torch.arange(12.0).view(3, 4))
-    yield not isinstance(got, tuple | list) or len(got) != 2, "it should return two tensors: z, and labels."
     (points, y), (right, labels) = map(torch.as_tensor, got), reference_grid(z)
     yield [*points.shape, *y.shape] != [30, 4, 30], f"R is 3, and the shapes are {[*points.shape]} and {[*y.shape]}."
     yield y.is_floating_point(), "labels are whole numbers: torch.arange(10), not torch.arange(10.0)."
     yield same(points, z.repeat(10, 1)), "z changes with every image of a row: repeat each z ten times on the spot."
-    yield y.equal(labels.sort().values), "the labels change with every third image; in a row they go from 0 to 9."
     yield not (same(points, right) and same(y, labels)), f"the first row has z {points[:10, 0]} and labels {y[:10]}."

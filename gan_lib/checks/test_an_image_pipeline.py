@@ -14,7 +14,6 @@ def degrade(answer):
     yield plain.shape != (28, 40), f"a strip of shape [28, 40] keeps its shape; yours has {list(plain.shape)}."
     left = f"{plain.max():.3f}"
     yield abs(plain.max() - 0.04) > 2e-3, f"blur 2 leaves 0.040 of a white pixel; your function leaves {left}."
-    yield same(noisy, run(grey, 2, 0.1, seed=1)), "another rng should give other noise."
     neighbours = np.corrcoef(noisy[:, 1:].ravel(), noisy[:, :-1].ravel())[0, 1]
     yield neighbours > 0.3, "your noise is blurred too: add it after the blur."
     mean, std = noisy.mean(), noisy.std()

@@ -22,8 +22,10 @@ def half_a_batch(answer):
         generated = (index >= 120).sum().item()
         yield generated != n // 2, f"of {n} images {n // 2} should be generated, and {generated} are."
     yield batches[0][0].equal(batches[1][0]), "it gives the same digits at each call; draw them at random."
-    drawn = torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel()
-    yield drawn < 150, "some digits are never drawn: draw from all images of a source."
+    yield (
+        torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel() < 150,
+        "some digits are never drawn: draw from all images of a source.",
+    )
 
 
 def reference_wins(real, mixed):
@@ -34,12 +36,7 @@ def reference_wins(real, mixed):
 @check
 def seed_by_seed(answer):
     """`answer(real, mixed)` → as `reference_wins`."""
-    real, mixed = (
-        {10: [9.0, 5.0, 7.0], 50: [2.0, 3.0, 1.0], 99: [1.0, 1.0, 1.0]},
-        {10: [8.0, 6.0, 6.0], 50: [2.0, 4.0, 2.0]},
-    )
+    real, mixed = {10: [9.0, 5.0, 7.0], 50: [2.0, 3.0], 99: [1.0]}, {10: [8.0, 6.0, 6.0], 50: [2.0, 4.0]}
     got, right = call(answer, real, mixed), {10: 2, 50: 0}
-    yield not isinstance(got, dict), f"it should return a dictionary, not {type(got).__name__}."
-    yield got == {10: 1, 50: 2}, "you counted the seeds in which the real digits alone are better."
     yield got == {10: 2, 50: 1}, "equal is not fewer: use <, not <=."
     yield got != right, f"for {real} and {mixed} it is {right}, not {got}."
