@@ -17,7 +17,6 @@ import logging
 import operator
 import os
 import re
-import shutil
 import sys
 import time
 import tomllib
