@@ -55,6 +55,7 @@ links: $(READY)  ## point every link at your repository: make links REPO=owner/n
 # a finished run, and an entry in manifest.json.
 reference: $(READY)  ## repeat the reference runs, the results and the bundled generators (many hours; continues)
 	$(BIN)/python tools/make_stacked.py
+	$(BIN)/python tools/make_losses.py
 	$(BIN)/python tools/make_reference.py mlp-quick dcgan-quick
 	$(BIN)/python tools/make_reference.py mlp --seeds 0 1 2 3 4
 	$(BIN)/python tools/make_reference.py dcgan best cgan --seeds 0 1 2

@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.font_manager import findfont as findfont
 from matplotlib.ticker import LogFormatter
 
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
@@ -77,7 +76,7 @@ def curves(records, axes=None, reference=None):
     steps = [record.step for record in records]
     panels = [
         ("losses", [("d_loss", D, "d_loss"), ("g_loss", FAKE, "g_loss")], {"log 4": math.log(4), "log 2": math.log(2)}),
-        ("what D believes", [("d_real", REAL, "D(x)"), ("d_fake", FAKE, "D(G(z))")], {"1/2": 0.5}),
+        ("mean output of D", [("d_real", REAL, "D(x)"), ("d_fake", FAKE, "D(G(z))")], {"1/2": 0.5}),
     ]
     for ax, (title, lines, levels) in zip(axes, panels, strict=True):
         for name, level in levels.items():
@@ -94,7 +93,7 @@ def curves(records, axes=None, reference=None):
                 ax.fill_between(reference.steps[:n], low[:n], high[:n], color=color, alpha=0.18, linewidth=0)
             ax.plot(until, values, color=color, label=label)
         lowest = min([0, *(getattr(r, field) for r in records for field, _, _ in lines)])  # the minimax loss is below 0
-        finish(ax, xlabel="iteration", title=title, ylim=(lowest, 1 if title == "what D believes" else None))
+        finish(ax, xlabel="iteration", title=title, ylim=(lowest, 1 if title == "mean output of D" else None))
     if reference is not None:
         axes[0].figure.suptitle(reference.remark(records), fontsize=10)
     return axes

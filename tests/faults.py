@@ -47,12 +47,12 @@ def first_is_nan(images):
     return pixels
 
 
-def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
+def step(player, *, detach=None, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
     """A step written by the user: `clear` is when gradients are zeroed, `every` how often the optimiser steps (0: never)."""
 
     def own(game, real, fake, y=None):
         game.discriminator.requires_grad_(player == "D" or not freeze)
-        fake = fake.detach() if player == "D" or detach else fake
+        fake = fake.detach() if (player == "D" if detach is None else detach) else fake
         optimizer = game.d_optimizer if player == "D" else game.g_optimizer
         real_logits, fake_logits = game.judge_both(real, fake, y)
         logits = (fake_logits, real_logits) if swap else (real_logits, fake_logits)
@@ -61,7 +61,7 @@ def step(player, *, detach=False, freeze=True, clear="before", sign=1, every=1, 
             if moment == clear:
                 optimizer.zero_grad()
             if moment == "backward":
-                (sign * loss).backward()
+                (sign * loss).backward(retain_graph=True)  # G's step needs the graph of fakes that are not detached
                 if spoil:
                     next(game.generator.parameters()).grad.fill_(torch.nan)
             if moment == "step" and every and game.step % every == 0:
@@ -153,23 +153,23 @@ FAULTS = {
     "one z for ever": (constant(lambda n, d: FIXED[:n, :d]), "noise", "two batches"),
     "all z zero": (constant(torch.zeros), "noise", "a batch"),
     "G ignores z": (own_generate(lambda G, z: G(0 * z)), "collapse", "whether G gets z"),
-    "optimisers swapped": (optimizers("D", "G"), "optimiser", "D's holds 0 of the 6 tensors of D, and 6"),
-    "G's optimiser holds D": (optimizers("D", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 6"),
-    "G's optimiser holds an older G": (optimizers("O", "D"), "optimiser", "G's holds 0 of the 6 tensors of G, and 0"),
-    "D's optimiser holds G too": (optimizers("G", "GD"), "optimiser", "and 6 of its opponent's"),
-    "D's optimiser holds nothing": (in_optimizer("d_optimizer", params=[]), "optimiser", "D's holds 0 of the 6"),
-    "one optimiser": (optimizers("GD"), "optimiser", "and 6 of its opponent's"),
+    "optimisers swapped": (optimizers("D", "G"), "optimiser", "D's optimiser holds 0 of the 6 tensors of D, and 6"),
+    "G's optimiser holds D": (optimizers("D", "D"), "optimiser", "G's optimiser holds 0 of the 6 tensors of G, and 6"),
+    "G's optimiser holds an older G": (optimizers("O", "D"), "optimiser", "G's optimiser holds 0 of the 6 tensors of G, and 0"),
+    "D's optimiser holds G too": (optimizers("G", "GD"), "one optimiser", "and 6 of its opponent's"),
+    "D's optimiser holds nothing": (in_optimizer("d_optimizer", params=[]), "optimiser", "D's optimiser holds 0 of the 6"),
+    "one optimiser": (optimizers("GD"), "one optimiser", "and 6 of its opponent's"),
     "D never steps": (step("D", every=0), "optimiser", "D's never steps"),
     "G never steps": (step("G", every=0), "optimiser", "G's never steps"),
     "labels swapped in the step": (step("D", swap=True), "swapped labels", "lowers D(x) and raises D(G(z))"),
     "labels swapped in the loss": (own_loss(d=INVERTED[0]), "swapped labels", ""),
-    "D climbs": (step("D", sign=-1), "swapped labels", "let D's optimiser descend"),
-    "D's optimiser climbs": (in_optimizer("d_optimizer", maximize=True), "swapped labels", "let D's optimiser descend"),
+    "D climbs": (step("D", sign=-1), "swapped labels", "let D's optimiser minimise it"),
+    "D's optimiser climbs": (in_optimizer("d_optimizer", maximize=True), "swapped labels", "let D's optimiser minimise it"),
     "G's sign": (step("G", sign=-1), "wrong sign", "lowers D(G(z))"),
     "G helps D": (own_loss(g=INVERTED[1]), "wrong sign", "lowers D(G(z))"),
     "G's optimiser climbs": (in_optimizer("g_optimizer", maximize=True), "wrong sign", "lowers D(G(z))"),
-    "D in a sigmoid": (act(lambda g, _: g.discriminator.append(torch.nn.Sigmoid())), "sigmoid twice", "end at 0.00 and 1.00"),
-    "D in a tanh": (act(lambda g, _: g.discriminator.append(torch.nn.Tanh())), "bounded logits", "end at -1.00 and 1.00"),
+    "D in a sigmoid": (act(lambda g, _: g.discriminator.append(torch.nn.Sigmoid())), "sigmoid twice", "between 0.00 and 1.00"),
+    "D in a tanh": (act(lambda g, _: g.discriminator.append(torch.nn.Tanh())), "bounded logits", "between -1.00 and 1.00"),
     "G frozen": (act(lambda g, _: g.generator.requires_grad_(False)), "no gradient", "G has requires_grad"),
     "part of G frozen": (act(lambda g, _: g.generator[0].requires_grad_(False)), "no gradient", "2 of the 6"),
     "NaN in G's gradient": (step("G", spoil=True), "not a number", "gradients"),
@@ -180,6 +180,7 @@ FAULTS = {
 }  # fmt: skip
 SOUND = {
     "D not frozen in G's step": step("G", freeze=False),
+    "D's fakes not detached": step("D", detach=False),
     "G clears after its step": step("G", clear="after"),
     "D clears after its step": step("D", clear="after"),
     "G steps at every seventh step": step("G", every=7),

@@ -83,7 +83,7 @@ def third_party_imports(folder):
 
 @pytest.mark.parametrize(
     ("folder", "declared"),
-    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14, and 11 and 13
+    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14 and 13
     ids=["gan_lib", "tools", "tests"],
 )
 def test_each_import_is_declared(folder, declared):
@@ -238,14 +238,21 @@ def test_the_commands_of_readme_are_understood(line):
     assert command_line.build_parser().parse_args(line.split()).do.__name__ == line.split()[0]
 
 
-def test_the_pictures_and_links_of_readme_are_there():
-    targets = re.findall(r'(?:\]\(|src=")(?!http)([^)"#]+)', read("README.md"))
-    assert targets and [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_the_pictures_and_links_of_a_page_are_there(page):
+    targets = re.findall(r'(?:\]\(|src=")(?!http)([^)"#]+)', read(page))
+    assert targets and [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
-def test_the_tables_of_readme_are_those_of_the_reference_runs_and_of_the_bench():
+def test_readme_is_one_page():
+    text = re.sub(r"<!--.*?-->|```.*?```|[|`#*]", " ", read("README.md"), flags=re.DOTALL)  # without code
+    assert len(text.split()) <= 900
+
+
+def test_the_tables_of_the_pages_are_those_of_the_reference_runs_and_of_the_bench():
+    pages = read("README.md") + read("docs/results.md")
     for name, table in make_reference.build_tables().items():
-        assert f"<!-- {name}: written by tools/make_reference.py -->\n{table}\n<!-- /{name} -->" in read("README.md")
+        assert f"<!-- {name}: written by tools/make_reference.py -->\n{table}\n<!-- /{name} -->" in pages
         if name in make_reference.SHOWN:
             assert tables.bundled(name) == table
         if name == "bench":

@@ -163,23 +163,23 @@ def test_tables_are_means_and_deviations_over_runs_beside_the_floor(folder):
 
 
 def test_errors_of_classifiers_are_percentages_by_the_number_of_real_digits(folder):
-    """augmentation.json with the arms at 10 real digits a class and at 6,000; "jitter" reads a hundredth more digits."""
+    """augmentation.json with the arms at 10 real digits a class and at 6,000; "augmented" reads a hundredth more digits."""
 
     def rows(arm, per_class, *plain, **more):
         same = {"arm": arm, "per_class": per_class} | more
-        return [same | {"seed": i, "plain": p, "jitter": p + 0.01} for i, p in enumerate(plain)]
+        return [same | {"seed": i, "plain": p, "augmented": p + 0.01} for i, p in enumerate(plain)]
 
     found = [*rows("real", 6000, 0.98, 0.97), *rows("real", 10, 0.5, 0.6)]
     found += [*rows("own", 10, 0.55, 0.55, novelty=0.25, as_asked=1.0), *rows("all", 10, 0.8, 0.9)]
     found += [*rows("all", 6000, 0.96, 0.96), *rows("synthetic", 0, 0.9, novelty=1.5, as_asked=0.98)]
     (folder / "augmentation.json").write_text(json.dumps(found))
     assert augmentation.errors("plain", "real") == {10: pytest.approx([50, 40]), 6000: pytest.approx([2, 3])}
-    assert augmentation.errors("jitter", "real")[6000] == pytest.approx([1, 2])
+    assert augmentation.errors("augmented", "real")[6000] == pytest.approx([1, 2])
     assert list(augmentation.errors("plain", "all", "synthetic")) == [0, 10, 6000]
     assert augmentation.read_results("novelty", "own", "synthetic") == {0: [1.5], 10: [0.25, 0.25]}
     heads, _, *lines = make_reference.augmentation_table().splitlines()
     arms = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    expected = ["real digits a class", *arms, *(f"{arm}, jitter" for arm in arms), "novelty", "right label"]
+    expected = ["real digits a class", *arms, *(f"{arm}, augmented" for arm in arms), "novelty", "right label"]
     assert heads == f"| {' | '.join(expected)} |"
     assert lines == [  # with two values the standard deviation is their distance over √2
         "| 10 | 45.00 ± 7.07 | 45.00 ± 0.00 | 15.00 ± 7.07 | 44.00 ± 7.07 | 44.00 ± 0.00 | 14.00 ± 7.07"

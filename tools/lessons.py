@@ -2,7 +2,7 @@
 
     python tools/lessons.py run 03 06       # or: all
     python tools/lessons.py outcomes all    # checks what each prints against tests/notebooks/outcomes.toml
-    python tools/lessons.py refresh all     # renews notebooks/ and samples/lessons/, if every lesson succeeded
+    python tools/lessons.py refresh all     # renews notebooks/, if every lesson succeeded
     python tools/lessons.py seeds all       # five times each, with seeds 0 to 4: renews tests/notebooks/seeds.json
 
 Each notebook runs with its own defaults, in the repository's top folder: what it makes in `runs/lesson_NN/` then lies
@@ -17,7 +17,6 @@ import logging
 import operator
 import os
 import re
-import shutil
 import sys
 import time
 import tomllib
@@ -147,7 +146,7 @@ def scrub(executed, root):
 
 
 def renew(results, root):
-    """Copy scrubbed executed notebooks to notebooks/, and hero pictures into them or to samples/lessons/: all, or none."""
+    """Copy scrubbed executed notebooks to notebooks/, with the pictures for their tops: all, or none."""
     clean = []
     for result in results:
         try:
@@ -156,14 +155,10 @@ def renew(results, root):
             result.errors.append(str(error))
     if any(result.errors for result in results):
         return
-    pictures = root / "samples" / "lessons"
-    pictures.mkdir(parents=True, exist_ok=True)
     for result, executed in zip(results, clean, strict=True):
-        if result.hero.exists() and HERO.search(executed.cells[0].source):
+        if result.hero.exists():
             picture = f"data:image/png;base64,{base64.b64encode(result.hero.read_bytes()).decode()}"
             executed.cells[0].source = HERO.sub(rf"\g<1>{picture})", executed.cells[0].source)
-        elif result.hero.exists():
-            shutil.copy(result.hero, pictures / f"{result.notebook.name[:2]}.png")
         nbformat.write(executed, result.notebook)
 
 

@@ -21,7 +21,7 @@ def rewrite(root, new):
         raise ValueError(f"{new!r} is no repository. Give it as owner/name, for instance: make links REPO=ada/digits")
     old = re.compile(rf"(?<![\w-]){re.escape(current(root))}(?![\w-])")
     changed = []
-    for path in [root / "pyproject.toml", *root.glob("*.md"), *root.glob("notebooks/*.ipynb")]:
+    for path in [root / "pyproject.toml", *root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("notebooks/*.ipynb")]:
         text = path.read_text(encoding="utf-8")
         if (replaced := old.sub(new, text)) != text:
             path.write_text(replaced, encoding="utf-8", newline="\n")

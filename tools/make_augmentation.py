@@ -1,7 +1,7 @@
 """Train classifiers on real digits, on generated ones and on both, and write gan_lib/reference/augmentation.json.
 
     python tools/make_augmentation.py --seeds 0 1 2 3 4            # an hour on one CPU core
-    python tools/make_reference.py                            # then the table in README.md
+    python tools/make_reference.py                            # then the table in docs/results.md
 
 The seed of a run decides its real digits, the generator that is trained on those alone (the arm "own"), the generated
 digits and the classifiers. The generator of all 60,000 digits is the bundled one in every run. Rows that the file already
@@ -56,8 +56,8 @@ def measure(arm, per_class, seed, train, test):
         sources.append(augmentation.generate(sampler, GENERATED, NOISE + seed))
         if arm != "all":
             row |= quality(sources[-1], real if arm == "own" else train)
-    for name, jittered in (("plain", False), ("jitter", True)):
-        row[name] = augmentation.accuracy(augmentation.classifier(*sources, jittered=jittered, seed=seed), test)
+    for name, augmented in (("plain", False), ("augmented", True)):
+        row[name] = augmentation.accuracy(augmentation.classifier(*sources, augmented=augmented, seed=seed), test)
     return row
 
 

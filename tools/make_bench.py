@@ -14,6 +14,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from tqdm import tqdm
 import gan_lib
 from gan_lib import data, evaluation, hardware, pictures, plotting, recipes, reference, tables, training
 from gan_lib.files import write_atomically
-from gan_lib.studies.bench import count_macs, measure_macs, measure_seconds
+from gan_lib.studies.bench import count_macs, measure_macs
 
 CLASSIC = "mlp"  # the setting of most tutorials: 200 epochs of this recipe
 QUICK = "mlp-quick"  # the recipe that reaches the same quality first
@@ -35,6 +36,13 @@ status = pathlib.Path("/proc/self/status")  # Linux, where getrusage may give th
 peak = status.exists() and 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
 print(peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+
+
+def measure_seconds(action):
+    """The seconds that `action()` takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
 
 
 def usual_loop(recipe, device="cpu", tidy=False):

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from gan_lib import data, evaluation, models
-from gan_lib.studies.augmentation import jitter
+from gan_lib.studies.augmentation import augment
 
 
 def main():
@@ -34,7 +34,7 @@ def main():
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in (bar := tqdm(range(steps), mininterval=1)):
         chosen = torch.randint(len(train.images), (128,))
-        logits = net(jitter(data.to_range(train.images[chosen])))
+        logits = net(augment(data.to_range(train.images[chosen])))
         loss = F.cross_entropy(logits, train.labels[chosen], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()

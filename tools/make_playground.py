@@ -1,4 +1,4 @@
-"""Write samples/playground.html: the pretrained generators, best first, and a small training run.
+"""Write samples/playground.html: the pretrained generators, best first, and a small training run. And a picture of it.
 
     python tools/make_playground.py      # a minute or two: the run is trained again
 
@@ -6,8 +6,11 @@ The nets of the run are small, so that the page has room for several moments of 
 """
 
 import dataclasses
+import shutil
 import tempfile
 from pathlib import Path
+
+from playwright.sync_api import sync_playwright
 
 from gan_lib import checkpoint, data, recipes, training
 from gan_lib.playground import page
@@ -28,10 +31,24 @@ def learn(folder):
         checkpoint.save(game, folder / "checkpoints" / f"step_{step:07d}.safetensors", RECIPE)
 
 
+def photograph(page_path):
+    """Write the picture of the page that README shows, if there is a Chromium."""
+    if chromium := shutil.which("chromium") or shutil.which("google-chrome"):
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            window = browser.new_page(viewport={"width": 748, "height": 664})
+            window.goto(page_path.as_uri())
+            window.wait_for_selector("canvas")
+            window.wait_for_timeout(2000)  # until the strips are drawn
+            window.screenshot(path=page_path.with_suffix(".png"))
+            browser.close()
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         learn(Path(folder) / NAME)
         size = page.write(OUT, [*PRETRAINED, Path(folder) / NAME], BITS)
+    photograph(OUT)
     print(f"{OUT.name}: {size / 1e6:.2f} MB")
 
 

@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import math
+import re
 import time
 from pathlib import Path
 from statistics import fmean
@@ -30,6 +31,7 @@ SAMPLES = 10_000  # for each score
 SEED = 1000  # of the noise for the scores: far from the seeds of the runs
 BENCH = ROOT / "benchmarks" / "results" / "bench.md"
 COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
+PAGES = ROOT / "README.md", ROOT / "docs" / "results.md"
 SHOWN = ("results", "stacked")  # the tables that lessons show
 PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that stands
     ("DCGAN", "99", "3.40", "Srivastava et al. 2017"),
@@ -143,20 +145,23 @@ def plain(scores):
 
 
 def write_tables():
-    """Write the tables between their marks in README.md, and those that lessons show into gan_lib/reference/ too."""
-    text = (ROOT / "README.md").read_text()
-    for name, table in build_tables().items():
-        opening, closing = f"<!-- {name}: written by tools/make_reference.py -->", f"<!-- /{name} -->"
-        before, rest = text.split(opening)
-        text = f"{before}{opening}\n{table}\n{closing}{rest.split(closing)[1]}"
-        if name in SHOWN:
-            write_atomically(FOLDER / f"{name}.md", f"{table}\n".encode())
-    write_atomically(ROOT / "README.md", text.encode())
+    """Write the tables between their marks in `PAGES`, and those that lessons show into gan_lib/reference/ too."""
+    built = build_tables()
+    for page in PAGES:
+        text = page.read_text()
+        for name, table in built.items():
+            opening, closing = f"<!-- {name}: written by tools/make_reference.py -->", f"<!-- /{name} -->"
+            text = re.sub(
+                f"{opening}.*?{closing}", lambda _, new=f"{opening}\n{table}\n{closing}": new, text, flags=re.DOTALL
+            )
+        write_atomically(page, text.encode())
+    for name in SHOWN:
+        write_atomically(FOLDER / f"{name}.md", f"{built[name]}\n".encode())
 
 
 def build_tables():
-    """README's tables: {name: Markdown}."""
-    return {"results": results_table(), "classes": class_table(), "directions": directions_table(),
+    """The tables of `PAGES`: {name: Markdown}."""
+    return {"results": results_table(), "summary": summary_table(), "classes": class_table(), "directions": directions_table(),
             "stacked": stacked_table(), "augmentation": augmentation_table(),
             "bench": BENCH.read_text().strip()}  # fmt: skip
 
@@ -175,6 +180,15 @@ def results_table():
         rows += [[label, size, f"{minutes:.1f}", runs, *cells_of(scores, fields)] for label, scores in each.items()]
     heads = ["recipe", "parameters", "minutes", "runs", "Fréchet distance", *fields[1:]]
     return tables.markdown("l" + 9 * "r", heads, rows)
+
+
+def summary_table():
+    """README's table: the Fréchet distance, precision and recall of the bundled generators."""
+    found, fields = reference.results(), ("frechet", "precision", "recall")
+    scores = {"*real digits*": found["floor"]}
+    scores |= {f"`{name}`": found["recipes"][name]["scores"] for name in ("mlp", "dcgan", "best", "cgan")}
+    rows = [[label, *cells_of(each, fields)] for label, each in scores.items()]
+    return tables.markdown("lrrr", ["generator", "Fréchet distance", *fields[1:]], rows)
 
 
 def class_table(recipe="cgan"):
@@ -218,10 +232,10 @@ def stacked_table():
 def augmentation_table():
     """Errors of classifiers, a row for each number of real digits, and how good the generators are."""
     arms = ["real"], ["own"], ["all", "synthetic"]
-    columns = [augmentation.errors(how, *each) for how in ("plain", "jitter") for each in arms]
+    columns = [augmentation.errors(how, *each) for how in ("plain", "augmented") for each in arms]
     columns += [augmentation.read_results(field, "own", "synthetic") for field in ("novelty", "as_asked")]
     labels = [label for arm, label in augmentation.ARMS.items() if arm != "synthetic"]
-    heads = ["real digits a class", *labels, *(f"{label}, jitter" for label in labels), "novelty", "right label"]
+    heads = ["real digits a class", *labels, *(f"{label}, augmented" for label in labels), "novelty", "right label"]
     rows = []
     for count in sorted(columns[2], key=lambda count: count or math.inf):
         known = [each.get(count) for each in columns]

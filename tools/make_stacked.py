@@ -2,7 +2,7 @@
 gan_lib/reference/stacked.json.
 
     python tools/make_stacked.py --steps 6000 --seeds 1       # six runs: half an hour on one CPU core
-    python tools/make_reference.py                            # then the table in README.md
+    python tools/make_reference.py                            # then the table in docs/results.md
 
 A run lies in runs/stacked/RECIPE-SEED. Its modes are counted after a sixth, a half and all of its steps. Rows that the file
 already holds are not counted again, and an interrupted run continues from the last of these moments.

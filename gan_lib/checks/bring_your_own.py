@@ -18,7 +18,6 @@ def own_distance(answer):
     net, a = nn.Sequential(nn.AvgPool2d(14), nn.Flatten(), nn.AvgPool1d(2)), torch.arange(784 * 30.0).sin()
     a, b = a.view(30, 1, 28, 28), -a.view(30, 1, 28, 28).abs()
     got, right = float(call(answer, net, a, b)), reference_distance(net, a, b)
-    yield same(got, reference_distance(nn.Sequential(net, nn.Identity()), a, b)), "it compares outputs, not features."
     yield not same(got, right), f"the distance of our two sets is {right:.4f}, and yours is {got:.4f}."
 
 

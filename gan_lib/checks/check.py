@@ -51,8 +51,7 @@ def check(test):
 
 def call(function, *arguments):
     """The result of the learner's function. Raises `NotTried` if the result is `...`."""
-    result = function(*arguments)
-    if result is ...:
+    if (result := function(*arguments)) is ...:
         raise NotTried
     if result is None:
         raise ValueError("your function returned None; is there a return?")

@@ -14,7 +14,6 @@ def to_uint8(answer):
     kind = f"{got.dtype} {list(got.shape)}"
     yield kind != "torch.uint8 [256, 28, 28]", f"256 images should become torch.uint8 [256, 28, 28], not {kind}."
     off = (greys.int() - got.int())[:, 0, 0]
-    yield set(off.tolist()) == {0, 1}, f"{off.sum()} of the 256 grey levels come back one too dark: round first."
     yield off.any(), f"-1, 0 and 1 should become 0, 128 and 255; you are off by up to {off.abs().max()}."
     yield not data.to_uint8(x).equal(call(answer, x)), "values outside [-1, 1] are wrong: clamp before you convert."
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gan_lib import attributes, latent
+from gan_lib import latent
 from gan_lib.checks.check import call, check, same
 
 
@@ -14,13 +14,14 @@ def slant_in_degrees(answer):
     across = (x + torch.deg2rad(leans).tan().view(-1, 1, 1) * y).abs()
     half = torch.tensor([2.5, 2.5, 2.5, 8.5]).view(-1, 1, 1)  # a fat bar: its longest axis is not its slant
     bars = ((half - across).clamp(0, 1) * (y.abs() < 10) * 2 - 1).unsqueeze(1)
-    got, radians, (var_x, _, cov) = call(answer, bars), torch.deg2rad(leans), attributes.moments(bars)
-    slopes, by_x = radians.tan().abs(), torch.rad2deg(torch.atan(cov / var_x)).abs()
+    got, radians = call(answer, bars), torch.deg2rad(leans)
     yield got.shape != leans.shape, f"it should be a number for each image, [{len(bars)}], not {list(got.shape)}."
     yield same(got, radians, 0.02), "that is in radians; the answer should be in degrees."
-    yield same(got.abs(), slopes, 0.02), "that is the slope, the tangent of the angle: take its arctangent."
+    yield (
+        same(got.abs(), radians.tan().abs(), 0.02),
+        "that is the slope, the tangent of the angle: take its arctangent.",
+    )
     yield same(got, -leans, 1.0), "the sign is wrong: right is positive, and y points down."
-    yield same(got.abs(), by_x, 0.1), "you divide by the variance of x; x depends on y, so the slope is cov / var(y)."
     yield not same(got, leans, 1.0), f"bars drawn with the slants {leans.tolist()} measure {got.numpy().round(1)}."
 
 
@@ -38,7 +39,6 @@ def direction_by_least_squares(answer):
     got, no_constant = call(answer, z, values), torch.linalg.lstsq(z, values[:, None]).solution[:, 0]
     yield got.shape != direction.shape, f"its shape should be [5], as that of w without c, not {list(got.shape)}."
     yield same(got, 3 * direction, 0.01), "its length is 3: divide by the length, so that it becomes 1."
-    yield same(got, -direction, 0.01), "it has the opposite sign: the values fall along it."
     origin = torch.cosine_similarity(got, no_constant, 0) > 0.9999
     yield origin, "the fit is forced through the origin: add a column of ones to z, for the constant c."
     yield not same(got, direction, 0.01), f"it gives {got.numpy().round(2)} for values along {direction.numpy()}."
@@ -56,7 +56,5 @@ def orthogonalise(answer):
     right, got = reference_orthogonalise(v, [a, b]), call(answer, v.clone(), [a, b])
     yield got.shape != v.shape, f"its shape should be [4], like v, not {list(got.shape)}."
     yield same(got, v - right), "that is the part along the others: subtract it from v."
-    yield same(got, reference_orthogonalise(v, [b])), "it subtracts only the component along the last of the others."
-    yield same(got, v - (v @ a) * a - (v @ b) * b), "divide by u · u: the others may have any length."
     yield same(got, right * got.norm() / right.norm()) != same(got, right), "the length is wrong: only subtract from v."
     yield not same(got, right), f"its dot products with the others are {got @ a:.2f} and {got @ b:.2f}, not 0."

@@ -1,31 +1,35 @@
-"""Checks of the lesson on a robustness test: deskewing."""
+"""Checks of the lesson on a robustness test: the degraded strip, and the false alarms of a statistical test."""
 
-import math
+import numpy as np
 
-import torch
-
-from gan_lib import attributes
 from gan_lib.checks.check import call, check, same
 
 
 @check
-def deskewing_shifts(answer):
-    """`answer(image)` → the shift of each row of an image [1, 28, 28] to the right that deskews it, in pixels [28]."""
-    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
-    for lean, top, left in ((0.5, 3, 16), (-0.3, 6, 9)):  # strokes that end in a foot
-        stroke = ((x + lean * (y - top) - left).abs() < 1.5) & (y >= top) & (y < 22)
-        image = ((stroke | ((y >= 20) & (y < 22) & (x >= 5) & (x < 15))).float() * 2 - 1).unsqueeze(0)
-        var_x, var_y, cov = (each.item() for each in attributes.moments(image.unsqueeze(0)))
-        ink, rows = (image[0] + 1).sum(1), torch.arange(28.0)
-        slope, from_centre = cov / var_y, rows - (ink * rows).sum() / ink.sum()
-        got, expected = torch.as_tensor(call(answer, image.clone())).float(), -slope * from_centre
-        yield got.shape != (28,), f"there are 28 rows to shift, and its shape is {list(got.shape)}."
-        if same(got, expected, 1e-2):
-            continue
-        yield same(got, -expected, 1e-3), "with this sign the digit leans twice as much."
-        yield same(got, -slope * rows, 1e-3), "the whole digit moves: count y from the centre of the ink."
-        yield same(got, -slope * (rows - 13.5), 1e-3), "13.5 is the centre of the image; count y from that of the ink."
-        by_x, angle = -cov / var_x * from_centre, math.atan(slope)
-        yield same(got, by_x, 1e-3), "you divide by the variance of x; divide by that of y."
-        yield same(got, -angle * from_centre, 1e-3), "an angle is not a slope: x grows by cov / var(y) for each row."
-        yield True, f"it shifts the top row by {got[0]:.2f} pixels; it should be {expected[0]:.2f}."
+def degrade(answer):
+    """`answer(strip, blur, noise, rng)` → the strip [28, width], blurred, then with noise, then clipped to [0, 1]."""
+    point, grey = np.pad([[1.0]], ((14, 13), (20, 19))), np.full((28, 400), 0.5)
+    run = lambda strip, *values, seed=0: np.asarray(call(answer, strip.copy(), *values, np.random.default_rng(seed)))
+    plain, noisy, strong = run(point, 2, 0), run(grey, 2, 0.1), run(point, 1, 2)
+    yield plain.shape != (28, 40), f"a strip of shape [28, 40] keeps its shape; yours has {list(plain.shape)}."
+    left = f"{plain.max():.3f}"
+    yield abs(plain.max() - 0.04) > 2e-3, f"blur 2 leaves 0.040 of a white pixel; your function leaves {left}."
+    neighbours = np.corrcoef(noisy[:, 1:].ravel(), noisy[:, :-1].ravel())[0, 1]
+    yield neighbours > 0.3, "your noise is blurred too: add it after the blur."
+    mean, std = noisy.mean(), noisy.std()
+    yield abs(mean - 0.5) + abs(std - 0.1) > 0.01, f"grey 0.5 with noise 0.1 has mean {mean:.2f} and std {std:.2f}."
+    yield strong.min() < 0 or strong.max() > 1, "some pixels lie outside of [0, 1]."
+
+
+@check
+def false_alarms(answer):
+    """`answer(rate, n, m, alarm, rng)` → the share of 1,000 simulated tests in which `alarm(a, n, b, m)` is True."""
+    tests = []
+    got = call(answer, 0.2, 100, 400, lambda *test: tests.append(test) or test[0] > 21, np.random.default_rng(0))
+    yield len(tests) != 1000, f"it calls `alarm` {len(tests)} times, not 1,000."
+    a, n, b, m = np.array(tests).T
+    yield {*n, *m} != {100, 400} or n[0] > m[0], "`alarm` takes a, n, b and m, in this order."
+    yield a.std() * b.std() == 0, "a or b is the same in every test: draw both at random."
+    yield abs(a.mean() - 20) + abs(b.mean() - 80) > 2, "on average a should be 20 and b 80: `rate` times the size."
+    yield abs(np.corrcoef(a, b)[0, 1]) > 0.2, "a and b depend on each other: draw each on its own."
+    yield not same(got, (a > 21).mean()), f"{(a > 21).sum()} of your 1,000 tests raise an alarm, and you return {got}."

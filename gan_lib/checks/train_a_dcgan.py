@@ -12,9 +12,6 @@ def transposed_size(answer):
     """`answer(size, kernel, stride, padding)` → the output size of a transposed convolution."""
     for size, kernel, stride, padding in ((1, 4, 1, 0), (4, 3, 2, 1), (7, 4, 2, 1), (14, 4, 2, 1), (6, 5, 3, 2)):
         got, expected = call(answer, size, kernel, stride, padding), (size - 1) * stride + kernel - 2 * padding
-        ordinary = (size + 2 * padding - kernel) // stride + 1
-        yield got == ordinary, "that is the output size of an ordinary convolution; solve it for the input size."
-        yield got == expected + stride, "the last pixel's stamp starts after size - 1 strides, not after size."
         yield got != expected, f"{size}, {kernel}, {stride} and {padding} give {expected}, not {got}."
 
 

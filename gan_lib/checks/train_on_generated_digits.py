@@ -1,4 +1,4 @@
-"""Checks of the lesson on training data: batches of real and generated digits."""
+"""Checks of the lesson on training data: batches of real and generated digits, and a comparison seed by seed."""
 
 import torch
 
@@ -22,5 +22,21 @@ def half_a_batch(answer):
         generated = (index >= 120).sum().item()
         yield generated != n // 2, f"of {n} images {n // 2} should be generated, and {generated} are."
     yield batches[0][0].equal(batches[1][0]), "it gives the same digits at each call; draw them at random."
-    drawn = torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel()
-    yield drawn < 150, "some digits are never drawn: draw from all images of a source."
+    yield (
+        torch.cat([got[:, 0, 0] for got, _ in batches]).unique().numel() < 150,
+        "some digits are never drawn: draw from all images of a source.",
+    )
+
+
+def reference_wins(real, mixed):
+    """{count: in how many seeds `mixed` is lower} of two {count: [error rate for each seed]}, for the counts of both."""
+    return {n: sum(m < r for r, m in zip(real[n], mixed[n], strict=True)) for n in real if n in mixed}
+
+
+@check
+def seed_by_seed(answer):
+    """`answer(real, mixed)` → as `reference_wins`."""
+    real, mixed = {10: [9.0, 5.0, 7.0], 50: [2.0, 3.0], 99: [1.0]}, {10: [8.0, 6.0, 6.0], 50: [2.0, 4.0]}
+    got, right = call(answer, real, mixed), {10: 2, 50: 0}
+    yield got == {10: 2, 50: 1}, "equal is not fewer: use <, not <=."
+    yield got != right, f"for {real} and {mixed} it is {right}, not {got}."

@@ -25,7 +25,7 @@ def generate(sampler, n, seed=0):
     return data.Digits(images, torch.arange(n, device=sampler.device) % sampler.classes)
 
 
-def jitter(images):
+def augment(images):
     """Data augmentation: a random affine map of each image [N, 1, 28, 28], by ±12°, ±10 % in size, ±0.15 shear, ±2 pixels."""
     draw = lambda reach, *size: reach * (torch.rand(len(images), *size) * 2 - 1)
     angle, shear, scale, shift = draw(0.21), draw(0.15), 1 + draw(0.1, 2), draw(2 / 14, 2)
@@ -42,8 +42,8 @@ def mix(*sources, batch_size=64, seed=0):
         yield tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
-def classifier(*sources, jittered=False, steps=STEPS, seed=0):
-    """A `models.digit_classifier` in eval mode, trained for `steps` on batches of 64 from `mix`; `jittered`: augmented."""
+def classifier(*sources, augmented=False, steps=STEPS, seed=0):
+    """A `models.digit_classifier` in eval mode, trained for `steps` on batches of 64 from `mix`, which may be `augmented`."""
     device = sources[0].images.device
     dtype = hardware.fast_dtype(device)
     with torch.random.fork_rng(devices=[]):
@@ -53,7 +53,7 @@ def classifier(*sources, jittered=False, steps=STEPS, seed=0):
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
         for images, labels in itertools.islice(mix(*sources, seed=seed), steps):
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = net(jitter(images) if jittered else images).float()
+                logits = net(augment(images) if augmented else images).float()
             loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
             optimizer.zero_grad()
             loss.backward()
@@ -78,7 +78,7 @@ def novelty(images, digits):
 def read_results(field, *arms):
     """{real digits a class: [field, for each seed]} of these `ARMS`, by tools/make_augmentation.py.
 
-    Fields: "plain" and "jitter", the accuracy without and with data augmentation. For "own" and "synthetic" also the
+    Fields: "plain" and "augmented", the accuracy without and with data augmentation. For "own" and "synthetic" also the
     generator's "frechet", "novelty" (see `novelty`) and "as_asked", the share of its digits that are read as their label.
     """
     rows = [row for row in json.loads((reference.FOLDER / "augmentation.json").read_text()) if row["arm"] in arms]
@@ -87,5 +87,5 @@ def read_results(field, *arms):
 
 
 def errors(how, *arms):
-    """{real digits a class: [error rate on the test digits in %, for each seed]}; how is "plain" or "jitter"."""
+    """{real digits a class: [error rate on the test digits in %, for each seed]}; how is "plain" or "augmented"."""
     return {count: [100 - 100 * value for value in values] for count, values in read_results(how, *arms).items()}

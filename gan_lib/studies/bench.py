@@ -9,13 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan_lib import training
 
 
-def measure_seconds(action):
-    """The seconds that `action()` takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
 def measure_macs(dtype, device="cpu", n=1024, times=8):
     """The multiply-accumulates per second (MAC/s) of this machine in a matrix product of [n, n] by [n, n]."""
     a, b = torch.randn(2, n, n, device=device).to(dtype)
@@ -26,7 +19,9 @@ def measure_macs(dtype, device="cpu", n=1024, times=8):
         c[0, 0].item()  # waits for the device
 
     multiply(1)
-    return times * n**3 / measure_seconds(lambda: multiply(times))
+    start = time.perf_counter()
+    multiply(times)
+    return times * n**3 / (time.perf_counter() - start)
 
 
 def count_macs(recipe):

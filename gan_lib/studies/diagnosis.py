@@ -67,10 +67,10 @@ def symptoms(means, causes_excluded=False):
     high = max((mean.d_loss for mean in means), default=0)
     if high > 3:
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
-        yield Remark("high d_loss", f"up to {high:.3g}, and the loss of an undecided D is 2 at most", ORDER + causes)
+        yield Remark("high d_loss", f"d_loss reaches {high:.3g}, and an undecided D has 2 at most", ORDER + causes)
     if means and means[-1].d_fake - means[-1].d_real > 0.5:
         sign = f"D(x) ends at {means[-1].d_real:.2f}, and D(G(z)) at {means[-1].d_fake:.2f}"
-        causes = "that D's loss labels real images 1 and fakes 0, that D's optimiser descends, D's learning rate"
+        causes = "that D's loss labels real images 1 and fakes 0, that D's optimiser minimises it, D's learning rate"
         yield Remark("D takes fakes for real", sign, ORDER + causes)
     if sure := [mean.d_loss for mean in means if 0 <= mean.d_loss < 0.01 and mean.d_real > 0.99 and mean.d_fake < 0.01]:
         causes = "whether a gradient reaches G and moves it, whether D's step moves G, the images' range, whether fakes differ"
@@ -102,15 +102,14 @@ def check_step(trial, player):
         causes = f"that {player} has requires_grad, that the fakes are made without detach or no_grad"
         return Remark("no gradient", f"the loss of {player} doesn't depend on its weights", ORDER + causes)
     before, others_before = flatten(weights), flatten(others)
-    stale, others_stale = flatten_gradient(weights), flatten_gradient(others)
+    stale = flatten_gradient(weights)
     seen = trial.step(player, optimizer, weights)
-    if player == "D" and flatten_gradient(others).any() and not flatten_gradient(others).equal(others_stale):
-        return Remark("no detach", "a gradient of D's loss reaches G", "detach the fakes in D's step")
     held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
     own, foreign = (sum(id(tensor) in held for tensor in tensors) for tensors in (weights, others))
     if foreign or own < len(weights):
-        sign = f"{player}'s holds {own} of the {len(weights)} tensors of {player}, and {foreign} of its opponent's"
-        return Remark("optimiser", sign, "give each net its own optimiser, made from its parameters()")
+        sign = f"{player}'s optimiser holds {own} of the {len(weights)} tensors of {player}, and {foreign} of its opponent's"
+        fault = "one optimiser" if foreign and own else "optimiser"
+        return Remark(fault, sign, "give each net its own optimiser, made from its parameters()")
     if not flatten(others).equal(others_before):
         return Remark("optimiser", f"{player}'s step moves its opponent", "step the optimiser of one net only")
     if not net.training and any(isinstance(layer, HAVE_MODES) for layer in net.modules()):
@@ -154,7 +153,7 @@ def check_outputs(trial):
     (low, high), loss = torch.cat(logits).aminmax(), game.loss.discriminator
     ends_at_1 = abs(high - 1) < 0.01 and min(abs(low), abs(low + 1)) < 0.01
     if ends_at_1 and loss(high, low) > loss(torch.full_like(high, 10), torch.full_like(high, -10)) + 0.1:
-        sign = f"D's logits end at {low:.2f} and {high:.2f}, however large its weights"
+        sign = f"D's logits stay between {low:.2f} and {high:.2f}, however large its weights"
         return Remark("bounded logits" if low < -0.5 else "sigmoid twice", sign, "end D with a linear layer")
     if len(trial.inputs) == 1 or real.ndim == 2:  # no real images, or points, which have no range
         return None
@@ -162,7 +161,7 @@ def check_outputs(trial):
     width, reach, sign = high - low, top - bottom, f"real pixels lie in [{low:.2f}, {high:.2f}], and G's "
     beyond = low < bottom - 0.05 * reach or high > top + 0.05 * reach
     if beyond or (reach < 10 * width and (low > bottom + 0.25 * reach or high < top - 0.25 * reach)):
-        return Remark("range", f"{sign}can lie in [{bottom:.2f}, {top:.2f}]", "use [-1, 1] for both: to_range, tanh")
+        return Remark("range", f"{sign}can lie in [{bottom:.2f}, {top:.2f}]", "use data.to_range, and end G with tanh")
     if reach > 10 * width and (least < low - width / 2 or most > high + width / 2):
         return Remark("unbounded pixels", f"{sign}in [{least:.2f}, {most:.2f}], without a bound", "end G with tanh")
 
@@ -172,7 +171,7 @@ def check_results(trial, means):
     game, remarks = trial.game, {remark.fault: remark for remark in symptoms(means)}
     uphill = trial.uphill.get("D"), trial.uphill.get("G")  # both are True where logits are high for fakes: sound
     if uphill == (True, False):
-        cure = "label real images 1 and fakes 0 in D's loss, and let D's optimiser descend"
+        cure = "label real images 1 and fakes 0 in D's loss, and let D's optimiser minimise it"
         return Remark("swapped labels", "D's step lowers D(x) and raises D(G(z))", cure)
     if uphill == (False, True):
         return Remark("wrong sign", "G's step lowers D(G(z))", "G's loss must fall as D's logits of fakes rise")

@@ -26,8 +26,8 @@ def wrong_range(game, images):
     return SimpleNamespace(sample=sample)
 
 
-def no_detach(game, images):
-    """The gradient of D's loss reaches G, and D's optimiser also holds G's weights: G makes its fakes easier to recognise."""
+def one_optimizer(game, images):
+    """D's optimiser also holds G's weights, and the fakes aren't detached: D's step makes G's fakes easier to recognise."""
     both = [*game.discriminator.parameters(), *game.generator.parameters()]
     game.d_optimizer = torch.optim.Adam(both, game.rates[1], game.d_optimizer.defaults["betas"], fused=True)
     sound = copy.copy(game)  # the same nets
@@ -59,7 +59,7 @@ def strong_discriminator(game, images):
 
 FAULTS = {
     "range": wrong_range,
-    "no detach": no_detach,
+    "one optimiser": one_optimizer,
     "learning rate": high_rate,
     "swapped labels": swapped_labels,
     "sigmoid twice": two_sigmoids,

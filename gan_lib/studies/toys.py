@@ -34,23 +34,13 @@ def ring(modes=8, radius=2.0, sigma=0.1):
     return Mixture(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma)
 
 
-def count_good_samples(world, x):
-    """How many of x [N, d] are good samples of each mode, [K]: nearest to it, and within three standard deviations.
+def count_modes(samples, centres, sigma):
+    """How many of the modes at `centres` have a sample within 3 sigma, and the share of samples that are so near to a mode.
 
     As in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
     """
-    distance, mode = (x.unsqueeze(1) - world.centres).norm(dim=2).min(1)
-    return mode[distance <= 3 * world.sigma].bincount(minlength=len(world.centres))
-
-
-def count_modes(world, x):
-    """How many modes have at least one good sample among x."""
-    return count_good_samples(world, x).count_nonzero().item()
-
-
-def share_of_good_samples(world, x):
-    """The share of x that is good: of a world's own points in the plane 1 - exp(-9 / 2) or more, 98.9 %."""
-    return count_good_samples(world, x).sum().item() / len(x)
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum().item(), good.any(1).float().mean().item()
 
 
 def nets(d=2, latent_dim=2, width=64):

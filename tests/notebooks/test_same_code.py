@@ -17,7 +17,6 @@ from torch import nn
 
 from gan_lib import data, evaluation, latent, models, training
 from gan_lib.checks import train_a_dcgan
-from gan_lib.studies import toys
 from tests.notebooks import contract, example
 from tools import make_study
 
@@ -156,17 +155,6 @@ def same_distance(lesson, name):
         assert world(lesson, name)[name](a, b) == pytest.approx(theirs, rel=1e-6)
 
 
-def same_moves(lesson, name):
-    """Lesson 06's moves are the steps of `training`, each on new points and new noise."""
-    settings = {"latent_dim": 2, "batch_size": 16, "gamma": 0.25, "g_lr": 0.02, "d_lr": 0.01}
-    mine, theirs = (training.Game(*seeded(toys.nets, 2, 2, 8), **settings) for _ in range(2))
-    world(lesson, name)[name](mine, toys.ring(), "DDG")
-    for step in (training.discriminator_step, training.discriminator_step, training.generator_step):
-        real, z = toys.ring().sample(16, theirs.rng), theirs.noise(16)
-        step(theirs, real, theirs.generate(z))
-    assert_same_weights(vars(mine), vars(theirs))
-
-
 SAME = {
     "02": {
         "generator": same_net(models.mlp_generator),
@@ -178,7 +166,6 @@ SAME = {
         "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
-    "06": {"play": same_moves},
     "07": {"distance": same_distance},
     "14": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
@@ -219,7 +206,7 @@ def test_lesson_defines_what_the_package_exports(lesson, name, compare):
 
 
 def test_lessons_write_out_what_they_then_import():
-    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"02", "03", "05", "06", "07", "14"}
+    assert {lesson.number for lesson in LESSONS if comparisons(lesson)} >= {"02", "03", "05", "07", "14"}
     assert SAME.keys() <= {lesson.number for lesson in LESSONS}
 
 

@@ -77,7 +77,7 @@ def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digit
 
 
 def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
-    moved = augmentation.jitter(data.to_range(digits.images[:50]))
+    moved = augmentation.augment(data.to_range(digits.images[:50]))
     assert moved.shape == (50, 1, 28, 28)
     assert moved.min() == -1
     assert moved.max() <= 1 + 1e-6
@@ -85,36 +85,36 @@ def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_wi
     dot, square = torch.full((2, 400, 1, 28, 28), -1.0)
     dot[:, :, 13:15, 13:15] = 1  # in the middle, where rotation, scale and shear do not move it
     square[:, :, 8:20, 8:20] = 1
-    ink = augmentation.jitter(dot)[:, 0] + 1
+    ink = augmentation.augment(dot)[:, 0] + 1
     along = torch.arange(28) - 13.5
     shifts = torch.stack([(ink.sum(axis) * along).sum(1) / ink.sum((1, 2)) for axis in (1, 2)])
     assert 2 < shifts.abs().max() < 2.6  # of 2 pixels, in an image up to a tenth smaller, and sheared
     assert (shifts.std(1) > 0.8).all()
-    areas = (augmentation.jitter(square) + 1).sum((1, 2, 3)) / (2 * 144)
+    areas = (augmentation.augment(square) + 1).sum((1, 2, 3)) / (2 * 144)
     assert 0.05 < areas.std() < 0.11  # two scales of ±10 %, a deviation of 0.058 each: 0.082
 
 
 # Classifiers
 
 
-@pytest.mark.parametrize(("jittered", "shuffled", "low", "high"), [
+@pytest.mark.parametrize(("augmented", "shuffled", "low", "high"), [
     (False, False, 0.7, 1), (True, False, 0.7, 1), (False, True, 0.02, 0.25),
 ])  # fmt: skip
-def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(jittered, shuffled, low, high, digits):
+def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(augmented, shuffled, low, high, digits):
     images, labels = data.subset(data.load(), 20)
     if shuffled:
         labels = labels[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
-    net = augmentation.classifier(data.Digits(images, labels), jittered=jittered, steps=60)
+    net = augmentation.classifier(data.Digits(images, labels), augmented=augmented, steps=60)
     assert not net.training
     assert low < augmentation.accuracy(net, digits) < high
 
 
-def test_a_classifier_is_trained_on_augmented_images_only_if_it_is_jittered(monkeypatch):
+def test_a_classifier_is_trained_on_augmented_images_only_if_asked(monkeypatch):
     seen = []
-    monkeypatch.setattr(augmentation, "jitter", lambda images: seen.append(len(images)) or images)
+    monkeypatch.setattr(augmentation, "augment", lambda images: seen.append(len(images)) or images)
     augmentation.classifier(flat(0, 80), steps=2)
     assert seen == []
-    augmentation.classifier(flat(0, 80), flat(255, 80), jittered=True, steps=2)
+    augmentation.classifier(flat(0, 80), flat(255, 80), augmented=True, steps=2)
     assert seen == [64, 64]
 
 
@@ -123,7 +123,7 @@ def test_the_seed_decides_a_classifier_and_the_global_random_state_is_kept(digit
     for seed in (0, 0, 1):
         torch.rand(1)  # from any state
         state = torch.get_rng_state()
-        weights.append(augmentation.classifier(few, jittered=True, steps=2, seed=seed)[-1].weight)
+        weights.append(augmentation.classifier(few, augmented=True, steps=2, seed=seed)[-1].weight)
         assert torch.get_rng_state().equal(state)
     assert weights[0].equal(weights[1])
     assert not torch.allclose(weights[0], weights[2])
@@ -176,7 +176,7 @@ def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digi
     assert trained == 2 * [(100, augmentation.OWN.steps)]  # "own": on its own digits alone
     assert sizes == 2 * (2 * [[100]] + 4 * [[100, 300]] + 2 * [[300]])
     assert [row.get("novelty") for row in rows[:4]] == [None, 100, None, 900]
-    assert all(0 <= row[how] <= 1 for row in rows for how in ("plain", "jitter"))
+    assert all(0 <= row[how] <= 1 for row in rows for how in ("plain", "augmented"))
 
     tool.RESULTS.write_text(json.dumps(rows[:5]))
     del sizes[:]

@@ -203,7 +203,7 @@ def test_logits_that_are_not_log_odds_have_no_remark(name):
 @pytest.mark.parametrize(
     ("fault", "change", "sign"),
     [
-        ("high d_loss", {"d_loss": 624.0}, "up to 624, and the loss of an undecided D is 2 at most"),
+        ("high d_loss", {"d_loss": 624.0}, "d_loss reaches 624, and an undecided D has 2 at most"),
         ("D takes fakes for real", {"d_real": 0.1, "d_fake": 0.7}, "D(x) ends at 0.10, and D(G(z)) at 0.70"),
         ("D is sure", STRONG_D, "d_loss falls to 0.0020, so G learns little from D"),
     ],
@@ -271,8 +271,8 @@ def test_a_broken_game_differs_from_the_sound_one_as_its_fault_says():
     assert twice.discriminator(real).equal(sound.discriminator(real).sigmoid())
 
 
-def test_without_detach_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
-    game, images = faults.break_game("no detach", seed=1)
+def test_with_one_optimiser_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
+    game, images = faults.break_game("one optimiser", seed=1)
     real, z = data.to_range(images[:100]), game.noise(100)
     for _ in range(20):
         training.discriminator_step(game, real, real)
@@ -284,7 +284,7 @@ def test_without_detach_d_moves_g_so_that_its_fakes_are_easier_to_recognise():
 
 
 def test_an_unknown_fault_is_refused_with_the_names():
-    with pytest.raises(UserError, match=r"There is no fault called 'flu'; choose one of: range, no detach, "):
+    with pytest.raises(UserError, match=r"There is no fault called 'flu'; choose one of: range, one optimiser, "):
         faults.break_game("flu")
 
 

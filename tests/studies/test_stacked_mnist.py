@@ -10,7 +10,7 @@ import torch
 from gan_lib import checkpoint, data, reference, training
 from gan_lib.studies import stacked_mnist
 from tests.notebooks.test_same_code import defined
-from tools import make_reference
+from tools import make_losses, make_reference
 from tools import make_stacked as tool
 
 # Stacked digits
@@ -45,18 +45,12 @@ def test_modes_and_kl_are_those_of_the_formula():
     assert stacked_mnist.count(torch.full((500,), 17), 1000) == (1, pytest.approx(math.log(1000), abs=1e-5))
 
 
-def test_the_atlas_has_a_cell_for_each_mode_with_its_share():
-    codes = torch.tensor([307] * 3 + [12] * 1 + [999] * 996)
-    (atlas,) = defined("09", "atlas")
-    picture = atlas(codes)
-    assert (picture.shape, picture.dtype) == ((88, 880), "uint8")
-    cell = lambda a, b, c: picture[4 + 8 * b : 12 + 8 * b, 88 * a + 4 + 8 * c : 88 * a + 12 + 8 * c]
-    for light, digits in [(254, (3, 0, 7)), (162, (0, 1, 2)), (254, (9, 9, 9)), (0, (7, 0, 3)), (0, (0, 0, 0))]:
-        assert set(cell(*digits).flatten().tolist()) == {light}
-    assert (picture[:4] == 40).all()
-    small = atlas(torch.tensor([241]), classes=5)
-    assert small.shape == (48, 240)
-    assert small[4 + 8 * 4, 48 * 2 + 4 + 8 * 1] == 254
+def test_the_bundled_losses_have_the_settings_of_their_tool_and_the_lesson():
+    found = json.loads((reference.FOLDER / "losses.json").read_text())
+    settings, pair = defined("09", "settings", "pair")
+    assert (found["steps"], found["samples"], pair) == (make_losses.STEPS, make_losses.SAMPLES, make_losses.PAIR)
+    assert {name: len(runs) for name, runs in found["runs"].items()} == dict.fromkeys(make_losses.SETTINGS, 5)
+    assert settings.items() <= make_losses.SETTINGS.items()
 
 
 # Recipes

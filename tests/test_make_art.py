@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import UserError, attributes, data, evaluation, latent, plotting, runs
-from gan_lib.studies import art
-from tools import make_art as tool
+from gan_lib import UserError, attributes, data, evaluation, latent, runs
+from tools import make_art as art
 
 
 class Copies:
@@ -62,7 +61,7 @@ def test_an_even_area_does_not_repeat_one_image():
 def test_digits_arrive_on_the_beat_and_rest_after_it():
     at = art.schedule([1.0, 0.5, 0.5], fps=20)
     assert at.shape == (40,)
-    assert [at[i].item() for i in (0, 10, 15, 20, 30)] == pytest.approx([0, 0, 0.5, 1, 2])  # rests for half a second
+    assert [at[i].item() for i in (0, 10, 12, 15, 20, 30)] == pytest.approx([0, 0, 0.104, 0.5, 1, 2])
     assert (at.diff() >= 0).all()
     assert at[29] > 1.8
     assert at[39] > 2.8
@@ -97,16 +96,6 @@ def test_too_few_legible_handwritings_raise_an_error(conditional):
         art.arrange(conditional, "2026", 3, 4, n=50)
 
 
-def test_enlarged_ink_has_a_crisp_edge():
-    picture = np.full((20, 30), 255, np.uint8)
-    picture[5:15, 5:15] = 0
-    large = art.enlarge(picture, 300)
-    assert large.shape == (200, 300)
-    assert (large[100, 100], large[100, 250]) == (0, 255)
-    assert 0 < ((large > 20) & (large < 235)).mean() < 0.1
-    assert abs((large < 128).sum() - 100 * 100) < 2000
-
-
 def test_a_poster_has_its_size_its_margins_and_its_text(monkeypatch):
     copies = Copies()
     monkeypatch.setattr(art, "arrange", lambda sampler, number, rows, columns, n, seed: sampler.noise(12, seed))
@@ -119,19 +108,16 @@ def test_a_poster_has_its_size_its_margins_and_its_text(monkeypatch):
     text = np.argwhere(plain != titled)
     assert len(text) > 30
     assert text[:, 1].max() < 320
-    font = art.ImageFont.truetype(plotting.findfont("STIXGeneral"), art.A4[1] // 50)
+    font = art.ImageFont.truetype(art.findfont("STIXGeneral"), art.A4[1] // 50)
     lengths = [font.getlength(text) for text in ("Two thousand and twenty-six, in 372 hands", art.LEGEND)]
     assert sum(lengths) < art.A4[1] * 5 / 6 - 2 * font.size  # the longest title leaves room for the legend
 
 
 def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditional):
     monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.zeros((300, 600), np.uint8))
-    tool.main(conditional, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in tool.FOLDER.iterdir()}
-    one, other = (runs.load_picture(folder / "mosaic.png") for folder in (tmp_path, tool.FOLDER))
+    art.main(conditional, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in art.FOLDER.iterdir()}
+    one, other = (runs.load_picture(folder / "mosaic.png") for folder in (tmp_path, art.FOLDER))
     assert one.shape == other.shape
-    with art.Image.open(tmp_path / "poster.png") as picture:
-        assert picture.info["dpi"][0] == pytest.approx(300, abs=0.1)
     assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "poster.pdf").read_bytes()  # in points, 72 to the inch
-    with art.Image.open(tool.FOLDER / "poster.png") as picture:
-        assert (picture.size, picture.mode) == (art.A4[::-1], "L")
+    assert runs.load_picture(art.FOLDER / "poster.png").shape == art.A4
