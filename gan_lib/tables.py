@@ -1,10 +1,9 @@
-"""Numbers as text: columns for the command line, Markdown for README and the lessons, and plain values for JSON."""
+"""Numbers as text: columns for the command line, Markdown for README and docs/, and plain values for JSON."""
 
 from statistics import fmean, stdev
 from typing import get_type_hints
 
 from gan_lib.evaluation import Score
-from gan_lib.reference import FOLDER
 
 MEANINGS = {field: hint.__metadata__[0] for field, hint in get_type_hints(Score, include_extras=True).items()}
 EFFECTS = """\
@@ -56,11 +55,6 @@ def mean_and_deviation(values, mean=".3g", deviation=".2g", zeros=False):
     """
     spread = format(stdev(values), deviation) if len(values) > 1 else ""
     return format(fmean(values), mean) + (f" ± {spread}" if spread and (zeros or float(spread)) else "")
-
-
-def bundled(name="results"):
-    """A table of README.md as Markdown: "results", the scores of the recipes, or "stacked", the modes that they cover."""
-    return (FOLDER / f"{name}.md").read_text().strip()
 
 
 def plain(found):

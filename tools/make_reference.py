@@ -32,7 +32,6 @@ SEED = 1000  # of the noise for the scores: far from the seeds of the runs
 BENCH = ROOT / "benchmarks" / "results" / "bench.md"
 COLUMNS = ("seed", "step", "d_loss", "g_loss", "d_real", "d_fake", "frechet", "classes")
 PAGES = ROOT / "README.md", ROOT / "docs" / "results.md"
-SHOWN = ("results", "stacked")  # the tables that lessons show
 PUBLISHED = (  # on stacked digits: who, modes of 1,000, KL in nats, where that stands
     ("DCGAN", "99", "3.40", "Srivastava et al. 2017"),
     ("DCGAN, run again", "78.9", "4.50", "Lin et al. 2017"),
@@ -145,7 +144,7 @@ def plain(scores):
 
 
 def write_tables():
-    """Write the tables between their marks in `PAGES`, and those that lessons show into gan_lib/reference/ too."""
+    """Write the tables between their marks in `PAGES`."""
     built = build_tables()
     for page in PAGES:
         text = page.read_text()
@@ -155,8 +154,6 @@ def write_tables():
                 f"{opening}.*?{closing}", lambda _, new=f"{opening}\n{table}\n{closing}": new, text, flags=re.DOTALL
             )
         write_atomically(page, text.encode())
-    for name in SHOWN:
-        write_atomically(FOLDER / f"{name}.md", f"{built[name]}\n".encode())
 
 
 def build_tables():

@@ -194,8 +194,6 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
     ("figures_are_shown", "subplots(", append("imports", "\n_, ax = plt.subplots()")),
     ("figures_are_shown", "curves(", append("imports", "\nplotting.curves(records)")),
     ("figures_are_shown", "grid(", append("imports", "\nplotting.save_figure(plotting.grid(images), name)")),
-    ("outputs", "'results'", append("imports", "\ntables.bundled()")),
-    ("outputs", "'stacked'", append("imports", '\ntables.bundled("stacked")')),
 ]
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from gan_lib import data, evaluation, latent, models, training
 from gan_lib.checks import train_a_dcgan
 from tests.notebooks import contract, example
-from tools import make_study
+from tools import make_losses, make_study
 
 LESSONS = contract.all_lessons()
 CPU = torch.device("cpu")
@@ -167,6 +167,7 @@ SAME = {
         "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
     },
     "07": {"distance": same_distance},
+    "09": {"clip_weights": same_source(make_losses.clip_weights)},
     "14": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
 
