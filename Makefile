@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test outcomes lint refresh bench links reference clean help
+.PHONY: setup run lab test outcomes lint refresh bench site links reference clean help
 
 # The last line of the set-up writes READY. A .venv without READY is an unfinished set-up and is made again;
 # a .venv with an older READY is updated.
@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	  "$(PYTHON) is %s. Name another one: make PYTHON=python3.12 ..." % sys.version.split()[0])'
 	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) .venv
 	@rm -f $@
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,docs]'
 	$(BIN)/python tests/colab.py
 	@touch $@
 
@@ -48,8 +48,11 @@ bench: $(READY)  ## time this machine against the usual loop (ten minutes; the m
 	$(BIN)/python tools/make_bench.py --out benchmarks/results
 	$(BIN)/python tools/make_reference.py
 
-links: $(READY)  ## point every link at your repository: make links REPO=owner/name
-	$(BIN)/python tools/links.py $(REPO)
+site: $(READY)  ## build the course site in build/site
+	$(BIN)/python -m tools.make_site
+
+links:  ## point every link at your repository on GitHub: that of `git remote`, or REPO=owner/name
+	$(PYTHON) tools/links.py $(REPO)
 
 # For maintainers, after a change to a net or a recipe. make_weights.py writes gan_lib/weights/RECIPE.safetensors from
 # a finished run, and an entry in manifest.json.

@@ -3,7 +3,7 @@
 Start at `training.py`. The lessons in `notebooks/` build each piece in front of the reader, then import it from here.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 class UserError(ValueError):

@@ -124,27 +124,31 @@ def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, s
     """Train `recipe` into the folder `out`, for `steps` iterations, or `epochs`, or the recipe's epochs. Returns the `Run`.
 
     `dataset` is as `data.load` takes it; a class-conditional recipe gets as many classes as it has.
-    `resume` continues the run in `out`, to its planned end or to a new one; its `seed` (None: 0) can't change. Learning rates
-    that decay do so over the planned length. After Ctrl-C the run stops at the next record, with everything saved. Raises
-    `UserError` if `out` and `resume` do not fit together or another process trains into `out`, and `training.Diverged`.
+    `resume` continues the run in `out`, to its planned end or to a new one; its `seed` (None: 0) can't change. With None a run
+    continues if there is one. Learning rates that decay do so over the planned length. After Ctrl-C the run stops at the next
+    record, with everything saved. Raises `UserError` if `out` and `resume` do not fit together or another process trains into
+    `out`, and `training.Diverged`.
     """
     out, team = Path(out), hardware.team(device)
     device = hardware.pick_device(device)
     check_folder(out, resume)  # before the lock, so that a refused command leaves no file behind
     with lock(out, team, device):
-        check_folder(out, resume)
+        resume = check_folder(out, resume)
         run = Run(out, team, recipe, dataset, device, seed, epochs, steps, resume)
         follow(run, quiet)
         return run
 
 
 def check_folder(out, resume):
-    """Raise `UserError` if `out` holds a run and `resume` is False, or the other way round."""
+    """Whether to resume. Raises `UserError` if `out` holds a run and `resume` is False, or the other way round."""
     last = checkpoint.latest(out)
+    if resume is None:
+        return last is not None
     if last and not resume:
         raise UserError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
     if resume and not last:
         raise UserError(f"{out} holds no checkpoint: leave out --resume, or give the folder of a run with --out.")
+    return resume
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from jupyter_client.manager import KernelManager
 
 from tests import colab
 from tests.notebooks import execution
+from tools import links
 
 # IPython 7 puts a package `tests` of its own on the path; ours must be found first. The versions are those of this very run.
 PYTEST = """
@@ -150,6 +151,59 @@ def test_the_dashboard_follows_a_run_and_then_trains_it(front):
     front.click("show.d_step")
     assert "D made one step" in front.shown("show.line")
     assert front.evaluate("game.step") == step
+
+
+FAKE = """
+import os, sys, types
+os.environ["COLAB_RELEASE_TAG"], done = "release", []
+files = types.SimpleNamespace(download=lambda path: done.append(f"download {path}"))
+drive = types.SimpleNamespace(mount=lambda path: done.append(f"mount {path}"), flush_and_unmount=lambda: done.append("flush"))
+sys.modules["google.colab"] = types.SimpleNamespace(files=files, drive=drive)
+get_ipython().register_magic_function(lambda line: done.append(f"pip {line}"), magic_name="pip")
+"""
+
+
+@pytest.fixture
+def on_colab(front):
+    """The front end of a kernel that takes itself for Colab's; `google.colab` and pip only note what they are asked for."""
+    front.run(FAKE)
+    yield front
+    front.run("del os.environ['COLAB_RELEASE_TAG']")
+
+
+def test_the_first_cell_installs_without_dependencies_and_asks_for_a_gpu(on_colab):
+    printed = on_colab.run(links.bootstrap("ada/digits", "optuna"))
+    asked = ["pip install -q --no-deps git+https://github.com/ada/digits", "pip install -q optuna"]
+    assert on_colab.evaluate("done") == asked
+    assert (printed == "") == on_colab.evaluate("torch.cuda.is_available()")
+    assert printed == "" or re.fullmatch(r"No GPU is on\. Runtime > Change runtime type > .*\n", printed)
+    with pytest.raises(AssertionError, match="does not know its repository: run `make links`"):
+        on_colab.run(links.bootstrap("YOUR_NAME/digits"))
+
+
+def test_a_file_is_downloaded_by_a_button(on_colab):
+    on_colab.run("from gan_lib.widgets import colab\nbutton = colab.download('runs/mine.html')")
+    on_colab.click("button")
+    assert on_colab.evaluate("done") == ["download runs/mine.html"]
+    on_colab.run("del os.environ['COLAB_RELEASE_TAG']")
+    assert on_colab.evaluate("colab.download('runs/mine.html')") is None
+    on_colab.run("os.environ['COLAB_RELEASE_TAG'] = 'release'")
+
+
+def test_a_run_in_the_drive_goes_on_after_a_disconnect_and_is_flushed(on_colab, tmp_path):
+    train = (
+        "from pathlib import Path\nfrom gan_lib import runs\nfrom gan_lib.widgets import colab\n"
+        f"colab.MOUNTED = Path({str(tmp_path)!r})\n"
+        "recipe = Recipe('tiny', 'mlp', latent_dim=5, width=6, batch_size=8)\n"
+        "with colab.drive('mine') as folder:\n"
+        "    run = runs.train(recipe, folder / 'tiny', steps={}, resume=None, quiet=True)\n"
+    )
+    for steps in (3, 5):  # the second time there is a run
+        on_colab.run(train.format(steps))
+        assert on_colab.evaluate("run.game.step") == steps
+    kept = tmp_path / "MyDrive" / "mine" / "tiny" / "checkpoints"
+    assert sorted(path.name for path in kept.iterdir())[-1] == "step_0000005.safetensors"
+    assert on_colab.evaluate("done") == [f"mount {tmp_path}", "flush"] * 2
 
 
 # The installation

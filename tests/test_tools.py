@@ -45,11 +45,59 @@ def test_a_wrong_repository_changes_nothing(name, project):
     assert links.current(project) == "ada/digits" and "[ada/digits]" in (project / "README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://github.com/ada/digits", "ada/digits"),
+        ("https://token@github.com/ada/digits.git", "ada/digits"),
+        ("git@github.com:ada/digits-2.git", "ada/digits-2"),
+        ("ssh://git@github.com/ada/digits/", "ada/digits"),
+        ("https://example.org/ada/digits", ""),
+        ("../digits", ""),
+        (None, ""),
+    ],
+)
+def test_the_repository_is_that_of_the_remote_on_github(address, expected, tmp_path):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if address:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", address], check=True)
+    assert links.of_remote(tmp_path) == expected
+
+
 @pytest.mark.parametrize("arguments", [[], ["nonsense"]])
-def test_the_tool_for_links_says_what_it_needs(arguments):
-    ended = subprocess.run([sys.executable, ROOT / "tools" / "links.py", *arguments], capture_output=True, text=True)
+def test_the_tool_for_links_says_what_it_needs(arguments, project):
+    (project / "tools").mkdir()
+    tool = shutil.copy(ROOT / "tools" / "links.py", project / "tools")
+    ended = subprocess.run([sys.executable, tool, *arguments], capture_output=True, text=True)
     assert ended.returncode != 0
     assert "make links REPO=ada/digits" in ended.stderr
+
+
+def test_badges_and_the_first_cell_know_the_repository_or_say_what_to_run(project):
+    """`tests/test_colab.py` runs the first cell."""
+    tune = [new_code_cell(metadata={"tags": ["bootstrap"]}), new_code_cell("import optuna")]
+    notebook = new_notebook(cells=[new_markdown_cell("# 14 · Tune it\n\nbadges\n\nmore"), *tune])
+    (project / "notebooks").mkdir()
+    path = project / "notebooks" / "14_tune_it.ipynb"
+    nbformat.write(notebook, path)
+    row = "| [14 · Tune it](notebooks/14_tune_it.ipynb) | search | 50 s |"
+    (project / "README.md").write_text(f"{row} x |\n")
+    unknown = None
+    for repository in ("YOUR_NAME/digits", "bob/numbers", "YOUR_NAME/digits"):
+        links.rewrite(project, repository)
+        first, bootstrap, _ = nbformat.read(path, 4).cells
+        badges, shown = first.source.split("\n\n")[1], (project / "README.md").read_text()
+        compile(bootstrap.source.replace("%pip", "# %pip"), "bootstrap", "exec")
+        if repository == "bob/numbers":
+            target = "bob/numbers/blob/main/notebooks/14_tune_it.ipynb"
+            assert badges.count(f"github/{target})") == badges.count(f"?src=https://github.com/{target})") == 1
+            assert shown == f"{row} {badges} |\n"
+            assert "--no-deps git+https://github.com/bob/numbers\n    %pip install -q optuna\n" in bootstrap.source
+        else:
+            assert (badges, shown) == (links.NONE, f"{row} – |\n")
+            assert "pip" not in bootstrap.source and "make links" in bootstrap.source
+            assert unknown in (None, path.read_text())  # back and forth
+            unknown = path.read_text()
 
 
 # Lessons: one run of four tiny ones, which the commands then work on

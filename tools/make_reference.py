@@ -223,7 +223,7 @@ def stacked_table():
         ours = [run for run in runs if (run["recipe"], run["step"]) == (name, last)]
         rows.append([f"`{name}`", str(len(ours)), *counted(ours), f"ours, {last:,} steps"])
     rows += [[who, "", *figures] for who, *figures in PUBLISHED]
-    return tables.markdown("lrrrl", ["", "runs", "modes of 1,000", "KL, nats", "whose"], rows)
+    return tables.markdown("lrrrl", ["network", "runs", "modes of 1,000", "KL, nats", "whose"], rows)
 
 
 def augmentation_table():

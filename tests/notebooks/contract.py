@@ -23,17 +23,6 @@ from tools import lessons, links
 ROOT = Path(__file__).resolve().parent.parent.parent
 REPOSITORY = links.current(ROOT)
 
-BOOTSTRAP = f"""import os
-
-if "COLAB_RELEASE_TAG" in os.environ or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-    %pip install -q --no-deps git+https://github.com/{REPOSITORY}"""
-SEARCHES = "\n    %pip install -q optuna"  # for the lesson that imports it: Colab and Kaggle don't have it
-BADGE = (
-    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    f"(https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{{name}}) "
-    "[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]"
-    f"(https://kaggle.com/kernels/welcome?src=https://github.com/{REPOSITORY}/blob/main/notebooks/{{name}})"
-)
 OPENING = ["bootstrap", "imports", "parameters", "derived"]
 EXERCISE = ["exercise-text", "exercise", "check", "hint", "solution"]
 FOLDED = {"compare", "hint", "solution"}
@@ -167,11 +156,10 @@ def rule_for(kind):
 
 @rule
 def first_cell(lesson):
-    """Title, badges, the picture that the reader will make, the question, what it takes and gives, and both times."""
+    """Title, the picture that the reader will make, the question, what it takes and gives, and both times."""
     first, label = lesson.cells[0].source, "".join(rf".*\*\*{each}\*\*" for each in LABELS)
     needed = {
         "a title '# NN · …'": rf"\A# {lesson.number} · \S",
-        "the badges of this file": re.escape(BADGE.format(name=lesson.path.name)),
         "the hero picture": r"\]\(data:image/png;base64,",
         f"the labels {LABELS} in this order": rf"(?s)\A{label}",
         "a question": r"\*\*The question:\*\* .*\?",
@@ -185,16 +173,14 @@ def first_cell(lesson):
 
 @rule
 def opening(lesson):
-    """The first code cells are the bootstrap, the same in every lesson; imports alone; parameters as plain scalars, each with a
-    comment; and what derives from them. No other cell has these tags.
+    """The first code cells are the bootstrap; imports alone; parameters as plain scalars, each with a comment; and what derives
+    from them. No other cell has these tags.
     """
     found = [next((tag for tag in OPENING if tag in tags(cell)), None) for cell in lesson.code]
     if found[: len(OPENING)] != OPENING or any(found[len(OPENING) :]):
         yield f"the code cells are tagged {found}, not {OPENING} and then without these"
         return
-    bootstrap, imports, parameters, _ = (cell.source for cell in lesson.code[: len(OPENING)])
-    if bootstrap.strip() != BOOTSTRAP + SEARCHES * bool(re.search(r"^import optuna$", imports, re.MULTILINE)):
-        yield "the bootstrap cell differs from that of the other lessons"
+    _, imports, parameters, _ = (cell.source for cell in lesson.code[: len(OPENING)])
     if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in parse(imports).body):
         yield "the imports cell does more than import"
     for line in filter(str.strip, parameters.splitlines()) if parameters.strip() else ["(none)"]:
@@ -393,7 +379,7 @@ def wording(lesson, cell):
 @rule
 def file(lesson):
     """Named NN_verb_object.ipynb, at most 1.5 MB, no path of one machine, no attachments; a valid notebook of format 4.5, run
-    from top to bottom, that `refresh` would write in the same way.
+    from top to bottom, that `refresh` and `make links` would write in the same way.
     """
     if not re.fullmatch(r"\d\d(_[a-z]+)+\.ipynb", lesson.path.name):
         yield f"the name {lesson.path.name} is not of the form NN_verb_object.ipynb"
@@ -408,6 +394,8 @@ def file(lesson):
         nbformat.validate(json.loads(lesson.text))
         if lesson.text != nbformat.writes(lessons.scrub(copy.deepcopy(lesson.notebook), ROOT)) + "\n":
             yield "differs from what `python tools/lessons.py refresh` writes"
+        if lesson.text != links.in_lesson(lesson.text, REPOSITORY, lesson.path.name):
+            yield "its badges or its first code cell differ from what `make links` writes"
     except (nbformat.ValidationError, ValueError) as error:
         yield str(error).splitlines()[0]
     if any(cell.get("attachments") for cell in lesson.cells):

@@ -6,13 +6,14 @@ import io
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes_json
 from PIL import Image
 
-from tests.notebooks.contract import BADGE, BOOTSTRAP
+from tests.notebooks.contract import REPOSITORY
+from tools import links
 from tools.lessons import NOTEBOOK_METADATA
 
 NAME = "01_count_the_sheep.ipynb"
 FIRST = f"""# 01 · Count the sheep
 
-{BADGE.format(name=NAME)}
+{links.badges(REPOSITORY, NAME)}
 
 ![Two white sheep on a black field](data:image/png;base64,)
 
@@ -86,7 +87,7 @@ def make():
     """The notebook."""
     cells = [
         text(FIRST),
-        code(BOOTSTRAP, "bootstrap"),
+        code(links.bootstrap(REPOSITORY), "bootstrap"),
         code("import json\n\nfrom gan_lib.checks import check as checks", "imports"),
         code("steps = 0  # 0: enough for this machine\nrate = -0.5  # of falling asleep", "parameters"),
         code(DERIVED, "derived", outputs=[stdout("a machine\n")]),
