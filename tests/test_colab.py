@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
 
+from gan_lib.widgets import colab as colab_widgets
 from tests import colab
 from tests.notebooks import execution
 from tools import links
@@ -181,13 +183,17 @@ def test_the_first_cell_installs_without_dependencies_and_asks_for_a_gpu(on_cola
         on_colab.run(links.bootstrap("YOUR_NAME/digits"))
 
 
-def test_a_file_is_downloaded_by_a_button(on_colab):
-    on_colab.run("from gan_lib.widgets import colab\nbutton = colab.download('runs/mine.html')")
-    on_colab.click("button")
-    assert on_colab.evaluate("done") == ["download runs/mine.html"]
-    on_colab.run("del os.environ['COLAB_RELEASE_TAG']")
-    assert on_colab.evaluate("colab.download('runs/mine.html')") is None
-    on_colab.run("os.environ['COLAB_RELEASE_TAG'] = 'release'")
+def test_files_are_downloaded_by_buttons(on_colab):
+    on_colab.run("from gan_lib.widgets import colab\nbuttons = colab.download('runs/mine.html', 'x.safetensors')")
+    on_colab.click("buttons[1]")
+    assert on_colab.evaluate("done") == ["download x.safetensors"]
+    assert on_colab.evaluate("buttons[0].description") == "download mine.html"
+
+
+def test_elsewhere_nothing_is_downloaded_and_runs_stay_where_they_are():
+    assert colab_widgets.download("runs/mine.html") == []
+    with colab_widgets.drive() as folder:
+        assert folder == Path("runs")
 
 
 def test_a_run_in_the_drive_goes_on_after_a_disconnect_and_is_flushed(on_colab, tmp_path):

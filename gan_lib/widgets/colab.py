@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import ipywidgets
+from IPython.display import display
 
 MOUNTED = Path("/content/drive")
 
@@ -14,15 +15,18 @@ def on_colab():
     return "COLAB_RELEASE_TAG" in os.environ
 
 
-def download(path):
-    """A button that downloads a file from Colab. None elsewhere: there the file is on your machine."""
+def download(*paths):
+    """Show a button for each file that downloads it from Colab, and return them. Elsewhere [], as your machine has the files."""
     if not on_colab():
-        return None
+        return []
     from google.colab import files
 
-    button = ipywidgets.Button(description=f"download {Path(path).name}", layout={"width": "max-content"})
-    button.on_click(lambda _: files.download(str(path)))
-    return button
+    buttons = [ipywidgets.Button(description=f"download {Path(path).name}") for path in paths]
+    for button, path in zip(buttons, map(str, paths), strict=True):
+        button.layout.width = "max-content"
+        button.on_click(lambda _, path=path: files.download(path))
+    display(*buttons)
+    return buttons
 
 
 @contextlib.contextmanager
