@@ -4,13 +4,17 @@ import argparse
 import contextlib
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports below: no traceback
 
 import numpy as np
 import torch
 
-from gan_lib import UserError, checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
+from gan_lib import UserError, checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.playground.page import write as write_page
 from gan_lib.studies import class_scores, effects, handwriting
 from gan_lib.training import Diverged
@@ -75,8 +79,8 @@ def sample(options):
             picture = picture.repeat(4, 0).repeat(4, 1)
         pictures.save_picture(picture, out)
     elif out.suffix == ".npy":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        np.save(out, images.numpy())
+        with files.replacing(out) as temporary:
+            np.save(temporary, images.numpy())
     else:
         for i, image in enumerate(images.numpy()):
             pictures.save_picture(image, out / f"{i:05d}.png")
@@ -240,4 +244,5 @@ def main(words=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -1,10 +1,12 @@
 """Atomic file writes, the files that come with the package, the format of the MNIST files, and picture files."""
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
+import time
 import warnings
 import zlib
 from importlib import resources
@@ -17,22 +19,35 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_lib import UserError
 
+TEMPORARY = ".gan_lib-"  # how the names of unfinished files begin
 FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # the other formats of Pillow may start outside programs
 
 
-def write_atomically(path, content):
-    """Write bytes to `path`, and make its folder. After an `OSError` (a full disk, no permission) `path` is as it was."""
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary path beside `path`, which replaces it at the end of the block. After an error or a kill `path` is as it was."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # in the same folder: a rename can't cross disks
+    for old in path.parent.glob(f"{TEMPORARY}*"):  # of processes that were killed
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 3600:
+                old.unlink()
+    temporary = path.with_name(
+        f"{TEMPORARY}{os.getpid()}-{path.name}"
+    )  # in the same folder: a rename can't cross disks
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path, content):
+    """Write bytes to `path`, and make its folder. After an `OSError` (a full disk, no permission) `path` is as it was."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
 
 
 def manifest():

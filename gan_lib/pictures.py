@@ -1,14 +1,13 @@
 """Pictures as `uint8` arrays: tiled digits, animations and files. Introduced in lesson 01."""
 
 import math
-from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from gan_lib import UserError, data
+from gan_lib import UserError, data, files
 
 REAL, FAKE, D, THEORY = "#009E73", "#CC79A7", "#0072B2", "#999999"  # safe for colour-blind readers (Okabe and Ito)
 GAP = 2  # pixels between two digits
@@ -37,8 +36,8 @@ def tile(images, columns=10, scale=1):
 
 def save_picture(picture, path, dpi=72):
     """Write a uint8 picture [height, width] as PNG or PDF, at `dpi` pixels per inch, and make its folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
+    with files.replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, dpi=(dpi, dpi), quality=90)  # quality: a PDF holds a JPEG
 
 
 def rgb(images, columns=10):
@@ -60,13 +59,13 @@ def save_animation(frames, path, columns=10, labels=None, scale=2, seconds=6.0, 
         pictures = [caption(picture, label) for picture, label in zip(pictures, labels, strict=True)]
     pictures += [pictures[-1]] * max(hold > 0, int(hold * len(pictures)))
     fps = max(1.0, len(pictures) / seconds)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if str(path).endswith(".gif"):
-        coarse = ((np.arange(256) + 8.5) // 17 * 17).astype(np.uint8)  # 0, 17, ... 255
-        Path(path).write_bytes(gif(coarse[np.stack(pictures)], 1000 / fps))
-    else:
-        colour = np.stack(pictures)[..., None].repeat(3, -1)
-        imageio.imwrite(path, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
+    with files.replacing(path) as temporary:
+        if str(path).endswith(".gif"):
+            coarse = ((np.arange(256) + 8.5) // 17 * 17).astype(np.uint8)  # 0, 17, ... 255
+            temporary.write_bytes(gif(coarse[np.stack(pictures)], 1000 / fps))
+        else:
+            colour = np.stack(pictures)[..., None].repeat(3, -1)
+            imageio.imwrite(temporary, colour, fps=fps, plugin="FFMPEG", codec="libx264", macro_block_size=2, quality=8)
 
 
 def gif(pictures, milliseconds):

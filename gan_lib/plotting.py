@@ -2,13 +2,13 @@
 
 import math
 from bisect import bisect
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.ticker import LogFormatter
 
+from gan_lib import files
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
 
 
@@ -119,7 +119,7 @@ def plain_numbers(*axes):
 
 def save_figure(ax, path, close=False):
     """Write the figure of `ax` as PNG, and make its folder. A notebook shows the figure too, unless `close`."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    ax.figure.savefig(path, dpi=100)
+    with files.replacing(path) as temporary:
+        ax.figure.savefig(temporary, dpi=100)
     if close:
         plt.close(ax.figure)

@@ -7,18 +7,30 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
-import os
-import signal
+import time
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
 
-from gan_lib import UserError, checkpoint, data, files, hardware, pictures, plotting, recipes, reference, training
+from gan_lib import (
+    UserError,
+    checkpoint,
+    data,
+    files,
+    hardware,
+    pictures,
+    plotting,
+    processes,
+    recipes,
+    reference,
+    training,
+)
 from gan_lib.studies.diagnosis import diagnose
+
+AT_STAKE = 110  # seconds between checkpoints, at most: nobody loses two minutes of training
 
 
 class Run:
@@ -58,7 +70,7 @@ class Run:
         self.folder, self.recipe, self.notes = folder, recipe, {"data": dataset, "planned": planned, "pictures": mark}
         self.game = game or recipe.game(seed or 0, device, horizon=self.steps)
         self.game.horizon = self.steps if recipe.anneal else self.game.horizon
-        hardware.join(self.game, team)
+        processes.join(self.game, team)
         self.records = [r for r in load_records(folder / "records.csv") if r.step <= self.game.step]
         self.remark = None
 
@@ -76,7 +88,7 @@ class Run:
         path = self.folder / "checkpoints" / f"step_{self.game.step:07d}.safetensors"
         files.write_atomically(path, content)
         if self.temporary not in (None, path):
-            self.temporary.unlink()
+            self.temporary.unlink(missing_ok=True)
         self.temporary = None if keep else path
 
     def frames(self, n):
@@ -129,10 +141,10 @@ def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, s
     record, with everything saved. Raises `UserError` if `out` and `resume` do not fit together or another process trains into
     `out`, and `training.Diverged`.
     """
-    out, team = Path(out), hardware.team(device)
+    out, team = Path(out), processes.team(device)
     device = hardware.pick_device(device)
     check_folder(out, resume)  # before the lock, so that a refused command leaves no file behind
-    with lock(out, team, device):
+    with processes.lock(out, team, device):
         resume = check_folder(out, resume)
         run = Run(out, team, recipe, dataset, device, seed, epochs, steps, resume)
         follow(run, quiet)
@@ -151,78 +163,47 @@ def check_folder(out, resume):
     return resume
 
 
-@contextlib.contextmanager
-def lock(out, team, device="cpu"):
-    """Keep other processes from training into the folder `out`, or raise `UserError` if one already does.
-
-    The operating system releases the lock when the process ends, however it ends.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    mine, taken = filelock.FileLock(out / ".lock"), False
-    try:
-        if team.first:
-            mine.acquire(blocking=False)
-    except filelock.Timeout:
-        taken = True
-    except (OSError, NotImplementedError):
-        pass  # a file system without locks
-    try:
-        if in_any_process(taken, team, device):
-            raise UserError(f"Another process is training into {out}: wait for it to end, or choose another --out.")
-        yield
-    finally:
-        mine.release()
-
-
-def in_any_process(flag, team, device):
-    """Whether `flag` is true in any process of the team. The processes wait for each other here."""
-    return team.mean(torch.tensor([float(flag)], device=device)).item() > 0
-
-
 def follow(run, quiet):
     """Train `run` to its end, and write its files."""
     game, team, steps, epochs = run.game, run.game.team, run.steps, -(-run.steps // run.per_epoch)
-    in_any_process(False, team, game.device)  # waits until every process has passed `check_folder`
+    processes.in_any_process(False, team, game.device)  # waits until every process has passed `check_folder`
     if team.first:
         pictures.save_picture(pictures.tile(run.digits.images[:100]), run.folder / "real_images.png")
     if game.step == 0:
         run.save(0, keep=True)
-    stop, bar = False, tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
+    stop, saved = False, time.monotonic()
+    bar = tqdm(total=steps, initial=game.step, unit=" steps", disable=quiet or not team.first)
     try:
-        with bar, interrupts() as requests:
+        with processes.interrupts(alone=team.size == 1) as requests:
             while game.step < steps and not stop:
                 epoch = game.step // run.per_epoch + 1
                 end = min(epoch * run.per_epoch, steps)
                 for record in training.train(game, run.digits, end - game.step):
                     run.records.append(record)
-                    bar.update(record.step - bar.n)
-                    means = "".join(f", {label} {getattr(record, key):.3f}" for key, label in reference.LABELS.items())
-                    bar.set_postfix_str(f"epoch {epoch}/{epochs}{means}")
-                    if stop := in_any_process(bool(requests), team, game.device):
+                    show(bar, record, f"epoch {epoch}/{epochs}")
+                    if stop := processes.in_any_process(bool(requests), team, game.device):
                         break
+                    if game.step < end and time.monotonic() > saved + AT_STAKE:
+                        run.save(epoch, keep=False)
+                        saved = time.monotonic()
                 run.save(epoch, keep=game.step == end and epoch % -(-epochs // 10) == 0)
+                saved = time.monotonic()
     except (training.Diverged, ConnectionError) as error:
         raise type(error)(f"{error} The last good checkpoint is {checkpoint.latest(run.folder)}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            bar.close()
     if team.first:
         run.draw()
         run.remark = diagnose(run.records, game, run.digits)
 
 
-@contextlib.contextmanager
-def interrupts():
-    """A list that stays empty until Ctrl-C, so that a run stops at a record, never within a step. A second Ctrl-C interrupts."""
-    requests = []
-
-    def request(number, _):
-        signal.signal(signal.SIGINT, before)
-        os.write(2, b"\nStopping at the next record ...\n")  # not print, which the signal may have interrupted
-        requests.append(number)
-
-    before = signal.signal(signal.SIGINT, request)
-    try:
-        yield requests
-    finally:
-        signal.signal(signal.SIGINT, before)
+def show(bar, record, words):
+    """Move the progress bar to a record. The terminal may be closed, which must not end the run."""
+    means = "".join(f", {label} {getattr(record, key):.3f}" for key, label in reference.LABELS.items())
+    with contextlib.suppress(OSError, ValueError):
+        bar.set_postfix_str(words + means, refresh=False)
+        bar.update(record.step - bar.n)
 
 
 def save_records(records, path):

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan_lib import UserError, checkpoint, data, hardware, recipes, runs, training
+from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -21,9 +21,9 @@ LAUNCH += ["--main_process_port", "0"]
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=8, gamma=1.0)
 PROGRAM = """
 import sys
-from gan_lib import hardware
+from gan_lib import processes
 from tests import test_hardware
-team = hardware.team("cpu")
+team = processes.team("cpu")
 assert team.size == 2
 game, records = test_hardware.play(team)
 if team.first:
@@ -35,7 +35,7 @@ def play(team):
     """A short run of nets without BatchNorm, with penalties."""
     game = TINY.game()
     game.dtype = torch.float32
-    hardware.join(game, team)
+    processes.join(game, team)
     return game, list(training.train(game, data.load().images[:200], 60, record_every=10))
 
 
@@ -135,7 +135,7 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
 
 def test_unknown_devices_and_a_batch_that_cannot_be_shared_out_are_refused():
     with pytest.raises(ValueError, match="batch of 8 can't be shared out evenly to 3"):
-        hardware.join(TINY.game(), hardware.Team(size=3))
+        processes.join(TINY.game(), hardware.Team(size=3))
     for name in ("cuda:99", "tpu", ""):
         with pytest.raises(UserError, match=f"no device '{name}' that PyTorch .* can use; try --device auto"):
             hardware.pick_device(name)
@@ -145,6 +145,6 @@ def test_unknown_devices_and_a_batch_that_cannot_be_shared_out_are_refused():
 
 def test_a_process_by_itself_is_a_team_of_one(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    team, values = hardware.team(), torch.arange(3.0)
+    team, values = processes.team(), torch.arange(3.0)
     assert (team.size, team.first, team.mean(values) is values) == (1, True, True)
     assert values[team.share].equal(values)

@@ -14,7 +14,16 @@ import pytest
 import gan_lib
 from tools import make_structure
 
-OUTSIDE = {"checks", "widgets", "playground", "studies", "runs", "tables", "__main__"}  # the rest is the core
+OUTSIDE = {
+    "checks",
+    "widgets",
+    "playground",
+    "studies",
+    "processes",
+    "runs",
+    "tables",
+    "__main__",
+}  # the rest is the core
 HOMES = {  # the modules, or folders of modules, that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"pictures"},
@@ -22,7 +31,7 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "IPython": {"widgets", "playground"},
     "optuna": set(),
     "skimage": set(),
-    "accelerate": {"hardware"},
+    "accelerate": {"processes"},
     "scipy": {"studies.number_reader"},
     "torchvision": {"data"},
     "argparse": {"__main__"},

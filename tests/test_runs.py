@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import UserError, checkpoint, data, files, plotting, recipes, reference, runs, training
+from gan_lib import UserError, checkpoint, data, files, plotting, processes, recipes, reference, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -210,7 +210,7 @@ def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, di
 
 def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
     before = signal.getsignal(signal.SIGINT)
-    with runs.interrupts() as requests:
+    with processes.interrupts(alone=True) as requests:
         assert signal.getsignal(signal.SIGINT) is not before
         assert not requests
         signal.raise_signal(signal.SIGINT)
@@ -243,9 +243,9 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps
 
 HOLD = """import sys, time
 from pathlib import Path
-from gan_lib import hardware, runs
+from gan_lib import hardware, processes
 
-with runs.lock(Path(sys.argv[1]), hardware.Team()):
+with processes.lock(Path(sys.argv[1]), hardware.Team()):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -268,7 +268,7 @@ def test_two_processes_do_not_train_into_one_folder_and_a_killed_one_blocks_nobo
 
 def test_a_file_system_without_locks_does_not_stop_a_run(train):
     refused = NotImplementedError("FileSystem does not appear to support flock")
-    with mock.patch.object(runs.filelock.FileLock, "acquire", side_effect=refused):
+    with mock.patch.object(processes.filelock.FileLock, "acquire", side_effect=refused):
         assert train("run", steps=2).game.step == 2
 
 
