@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test outcomes lint refresh bench site links reference clean help
+.PHONY: setup run lab test outcomes fuzz lint refresh bench site links reference clean help
 
 # The last line of the set-up writes READY. A .venv without READY is an unfinished set-up and is made again;
 # a .venv with an older READY is updated.
@@ -34,6 +34,9 @@ test: $(READY)  ## run everything that must pass
 
 outcomes: $(READY)  ## run every lesson with its defaults and check its outcomes
 	$(BIN)/python tools/lessons.py outcomes all
+
+fuzz: $(READY)  ## try 12,000 damaged files (ten minutes)
+	FUZZ=1500 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(READY)  ## check style and formatting, of notebooks too
 	$(BIN)/ruff check .

@@ -8,3 +8,7 @@ __version__ = "0.2.0"
 
 class UserError(ValueError):
     """Something that the user got wrong, in one sentence. Every other exception is a bug of this package."""
+
+    def __str__(self):
+        """The sentence in one line, also where it holds the odd name of a file."""
+        return " ".join(super().__str__().split())

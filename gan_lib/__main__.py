@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import sys
+import tokenize
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -145,7 +146,7 @@ def load_images(path):
     """The images of a .npy file, uint8 [N, 28, 28], as float [N, 1, 28, 28] in [-1, 1]. Never unpickles; raises `UserError`."""
     try:
         images = np.lib.format.open_memmap(path, mode="r")  # refuses objects and truncated files
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, SyntaxError, tokenize.TokenError) as error:
         raise UserError(f"{path} is not a .npy file of numbers: it is damaged, or another kind of file.") from error
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise UserError(f"{path} must hold uint8 [N, 28, 28], not {images.dtype} {list(images.shape)}.")

@@ -85,10 +85,12 @@ def read(path):
         check_settings(**{key: header[key] for key in ("step", "seconds", "seed", "horizon")})
         for rate, betas in zip(header["rates"], header["betas"], strict=True):
             check_settings(g_lr=rate, betas=betas)
-        for length in header["notes"].get("planned", []):  # noted by `runs.train`, and the data
+        notes = {"planned": [], "data": "", "pictures": None, "keep": True} | header["notes"]  # those of `runs.train`
+        for length in notes["planned"]:
             check_settings(horizon=length or 0)
-        if not isinstance(header["notes"].get("data", ""), str):
-            raise UserError("The name of a data set is text.")
+        kinds = {"planned": list, "data": str, "pictures": (str, type(None)), "keep": bool}
+        if wrong := [key for key, kind in kinds.items() if not isinstance(notes[key], kind)]:
+            raise UserError(f"The note {wrong[0]} is of another type.")
     except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
         words = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file"
         raise UserError(f"{path} {words}.") from error

@@ -94,16 +94,19 @@ class Run:
     def frames(self, n):
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
-        epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n)})
+        epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n) if epochs})
         grids = [load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
         return [untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
 
     def draw(self):
-        """Write the pictures of the whole run, from the samples of its epochs."""
-        rows, (curves, _) = plotting.rows(*self.frames(10)), plotting.curves(self.records, reference=self.reference())
-        plotting.save_figure(rows, self.folder / "visualization_across_epochs.png", close=True)
+        """Write the pictures of the whole run, from its records and the samples of its epochs, where these were not deleted."""
+        curves, _ = plotting.curves(self.records, reference=self.reference())
         plotting.save_figure(curves, self.folder / "curves.png", close=True)
         images, labels = self.frames(60)
+        if not images:
+            return
+        rows = plotting.rows(*self.frames(10))
+        plotting.save_figure(rows, self.folder / "visualization_across_epochs.png", close=True)
         for name in ("progress.gif", "progress.mp4"):
             pictures.save_animation(images, self.folder / name, labels=labels)
 

@@ -108,7 +108,12 @@ def try_checkpoint(run, tmp_path, monkeypatch):
         path.write_bytes(content)
         attempt(lambda: checkpoint.resume(path), name)
         attempt(lambda: run_command("sample", path, "--n", 1, "--out", tmp_path / "x.png"), name)
-        attempt(lambda: run_command("train", "tiny", "--out", copy, "--resume", "--steps", 2, "--quiet"), name, str(copy), "tiny")
+        attempt(
+            lambda: run_command("train", "tiny", "--out", copy, "--resume", "--steps", 2, "--quiet"),
+            name,
+            str(copy),
+            "tiny",
+        )
 
     monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
     return act

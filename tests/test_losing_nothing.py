@@ -140,7 +140,14 @@ def test_every_file_is_written_through_the_one_atomic_writer():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in writes and name != "files":
                 found.add(f"{name}: {ast.unparse(node)}")
-    harmless = ("temporary", "'<bytes>'", ".save(png, 'png'", "(path, newline='')", "open(newline='')", "Image.open(path)")
+    harmless = (
+        "temporary",
+        "'<bytes>'",
+        ".save(png, 'png'",
+        "(path, newline='')",
+        "open(newline='')",
+        "Image.open(path)",
+    )
     harmless += ("run.save(", "checkpoint.save(", "safetensors.torch.save(", "self.save(")
     assert {each for each in found if not any(words in each for words in harmless)} == set()
     assert len(found) > 8
