@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import functools
+import itertools
 import json
 import os
 import re
@@ -33,10 +34,7 @@ def read(name):
 
 PYPROJECT, MAKEFILE = tomllib.loads(read("pyproject.toml")), read("Makefile")
 PROJECT = PYPROJECT["project"]
-DEPENDENCIES, DEV = (
-    PROJECT["dependencies"],
-    [line for extra in PROJECT["optional-dependencies"].values() for line in extra],
-)
+DEPENDENCIES, DEV = PROJECT["dependencies"], [*itertools.chain(*PROJECT["optional-dependencies"].values())]
 DECLARED = [Requirement(line) for line in [*DEPENDENCIES, *DEV]]
 PINS = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
 TARGETS = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)

@@ -52,13 +52,10 @@ class Exercise(NamedTuple):
     solution: NotebookNode
 
     @property
-    def call(self):
-        """NAME and answer of the check `checks.NAME(answer)`; two empty strings if it is no such call."""
-        found = re.fullmatch(r"checks\.(\w+)\((\w+)\)", self.check.source.strip())
-        return found.groups() if found else ("", "")
-
-    check_name = property(lambda self: self.call[0])
-    answer_name = property(lambda self: self.call[1])
+    def check_name(self):
+        """NAME of the check `checks.NAME(answer)`; an empty string if it is no such call."""
+        found = re.fullmatch(r"checks\.(\w+)\(\w+\)", self.check.source.strip())
+        return found[1] if found else ""
 
     @property
     def solution_code(self):

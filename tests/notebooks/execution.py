@@ -49,14 +49,9 @@ def prepare(path, folder):
 
 def answers(exercise, wrong=WRONG):
     """All answers to try: {kind: code that replaces the stub}. The solution comes last and stays."""
-    name = exercise.answer_name
     return {
         "stub": exercise.stub.source,
         **{f"wrong {i}": code for i, (code, _) in enumerate(wrong.get(exercise.check_name, []), 1)},
-        "nothing": f"{name} = None",
-        "text": f"{name} = 'text'",
-        "raises": f"def {name}(*_, **__):\n    raise KeyError('mine')",
-        "returns nothing": f"def {name}(*_, **__):\n    pass",
         "solution": exercise.solution_code,
     }
 

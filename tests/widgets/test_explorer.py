@@ -86,24 +86,11 @@ def test_another_start_resets_the_controls_and_copies_its_z(sampler):
     assert shows(explorer, sampler.noise(1, 0)[0], norm=3.0)
 
 
-def test_the_picture_follows_every_move(sampler):
-    explorer = widgets.explore(sampler, directions(2, 7))
-    image, seen, z = explorer.image, [explorer.image.value], sampler.noise(1, 0)[0]
-    for *strengths, norm in ((1.5, 0.0, 3.0), (1.5, -4.0, 3.0), (1.5, -4.0, 5.5), (0.0, 0.0, 0.0)):
-        explorer.sliders[0].value, explorer.sliders[1].value, explorer.norm.value = *strengths, norm
-        assert shows(explorer, z, *strengths, norm=norm)
-        assert (explorer.picture() == decode(explorer.image.value)).all()
-        assert explorer.image.value not in seen
-        seen.append(explorer.image.value)
-    assert explorer.children[0] is image is explorer.image  # one widget, whose value changes
-    assert type(image) is ipywidgets.HTML
-
-
 def test_sliders_have_the_names_of_the_directions_and_act_while_they_are_dragged(sampler):
     explorer = widgets.explore(sampler, [latent.Direction('"<b>', torch.eye(9)[0], 0.0)], size=140, seed=2)
-    explorer.sliders[0].value = -1.5
+    explorer.sliders[0].value = -4
     assert explorer.sliders[0].continuous_update
-    words = 'alt="the digit of seed 2, &quot;&lt;b&gt; -1.5, |z| 3.0" width="140" height="140"'
+    words = 'alt="the digit of seed 2, &quot;&lt;b&gt; -4.0, |z| 3.0" width="140" height="140"'
     assert words in explorer.image.value
     for given, names in ((directions(3, 4), ["way 3", "way 4"]), (None, [f"z[{i}]" for i in range(8)]), ([], [])):
         assert [slider.description for slider in widgets.explore(sampler, given).sliders] == names
@@ -140,7 +127,7 @@ def test_what_nothing_can_show_is_an_error(sampler):
 
 def test_a_seed_is_typed_and_the_button_adds_one(sampler):
     explorer = widgets.explore(sampler, directions(0, 1), seed=3)
-    assert explorer.seed.value == 3
+    image, _ = explorer.children
     explorer.sliders[0].value = 1.5
     type_seed = lambda: explorer.seed.set_trait("value", 40)
     for act, seed in ((type_seed, 40), (explorer.new_z.click, 41), (explorer.new_z.click, 42)):
@@ -149,6 +136,7 @@ def test_a_seed_is_typed_and_the_button_adds_one(sampler):
         assert explorer.walk.value == 0
         assert shows(explorer, sampler.noise(1, seed)[0], 1.5, norm=3.0)
         assert (explorer.seed.value, explorer.status.value) == (seed, f"seed {seed}")
+        assert explorer.image is image  # the one on the screen, with another value
     explorer.reset.click()
     assert [slider.value for slider in explorer.sliders] == [0, 0]
     assert shows(explorer, sampler.noise(1, 42)[0], norm=3.0)
