@@ -3,7 +3,6 @@
 import atexit
 import os
 import signal
-import struct
 import tempfile
 
 import matplotlib
@@ -34,18 +33,6 @@ def _no_figure_stays_open():
 def images():
     """48 random images, uint8 [48, 28, 28]."""
     return torch.randint(0, 256, (48, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def write_idx():
-    """Write a uint8 tensor to a path in the format of the MNIST files."""
-
-    def write(path, values):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        header = struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape)
-        path.write_bytes(header + values.numpy().tobytes())
-
-    return write
 
 
 @pytest.fixture

@@ -23,12 +23,6 @@ def covariance(image):
     return np.cov(np.stack([x, y]), aweights=((image[0, 0] + 1) / 2).double().numpy().ravel(), ddof=0)
 
 
-def test_moments_equal_numpys():
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    (var_x, cov), (_, var_y) = covariance(image)
-    assert [m.item() for m in attributes.moments(image)] == pytest.approx([var_x, var_y, cov], rel=1e-4)
-
-
 @pytest.mark.parametrize("lean", [-30, -10, 0, 5, 20, 40])
 def test_slant_is_the_lean_in_degrees(lean):
     assert attributes.slant(bar(3, 18, lean)).item() == pytest.approx(lean, abs=0.3)
@@ -57,7 +51,7 @@ def test_roundness_is_the_short_axis_over_the_long(lean):
     low, high = np.linalg.eigvalsh(covariance(bar(5, 20, lean)))
     assert attributes.roundness(bar(5, 20, lean)).item() == pytest.approx(math.sqrt(low / high), abs=1e-4)
     line = torch.full((1, 1, 28, 28), -1.0)
-    line[..., 4:20, 9] = 1
+    line[..., range(4, 20), range(2, 18)] = 1
     assert attributes.roundness(line).item() == pytest.approx(0, abs=1e-3)
     assert attributes.roundness(bar(8, 8)).item() == pytest.approx(1, abs=1e-3)
 

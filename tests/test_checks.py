@@ -8,6 +8,7 @@ from gan_lib.checks import watch_it_learn
 from gan_lib.checks.check import Verdict, call, check, same
 from tests.notebooks.wrong_answers import CHECKS
 
+
 @check
 def doubles(answer):
     """The answer should be a function that doubles."""

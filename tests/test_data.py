@@ -4,12 +4,10 @@ import contextlib
 import gzip
 import hashlib
 import itertools
-import os
-import shutil
+import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -42,6 +40,13 @@ def md5_of(folder):
     return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.glob("*ubyte")}
 
 
+def write_idx(path, values):
+    """Write a uint8 tensor to a path in the format of the MNIST files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape)
+    path.write_bytes(header + values.numpy().tobytes())
+
+
 # MNIST, from the package
 
 
@@ -59,8 +64,6 @@ def test_mnist_needs_no_network_and_leaves_no_copy(cache):
     assert (test.images.shape, test.labels.shape) == ((10_000, 28, 28), (10_000,))
     assert train.labels.dtype == torch.int64
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert train.images.float().mean().div(255).item() == pytest.approx(0.1307, abs=1e-4)
     assert not cache.exists()
 
 
@@ -81,45 +84,25 @@ def test_the_cache_folder_is_the_setting_or_that_of_the_platform(monkeypatch):
     assert Path.home() in data.cache_folder().parents
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows starts processes in another way")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_processes_that_unpack_simultaneously_each_find_complete_files(tmp_path):
-    children = []
-    for _ in range(4):
-        if (child := os.fork()) == 0:  # from here on a process of its own
-            try:
-                data.unpack(tmp_path / "raw")
-                os._exit(0 if md5_of(tmp_path / "raw") == MD5 else 1)
-            finally:
-                os._exit(2)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0, 0]
-
-
-@pytest.mark.parametrize("damage", [lambda whole: whole[:100], lambda whole: whole[:100] + bytes(len(whole) - 100)])
-def test_only_a_damaged_file_is_unpacked_again(damage, tmp_path):
-    times = lambda: {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    data.unpack(tmp_path)
-    before, file = times(), tmp_path / "t10k-labels-idx1-ubyte"
-    file.write_bytes(damage(file.read_bytes()))
-    data.unpack(tmp_path)
-    assert md5_of(tmp_path) == MD5
-    assert {name for name, time in times().items() if time != before[name]} == {file.name}
+def test_only_a_damaged_file_is_unpacked_again_and_never_seen_in_part(tmp_path):
+    """Another process may read it meanwhile, or unpack it too: `test_files` holds what `write_atomically` does."""
+    file = tmp_path / "t10k-labels-idx1-ubyte"
+    with mock.patch.object(data, "write_atomically", wraps=files.write_atomically) as write:
+        data.unpack(tmp_path)
+        assert (md5_of(tmp_path), write.call_count) == (MD5, 4)
+        file.write_bytes(bytes(file.stat().st_size))  # as long as it was
+        data.unpack(tmp_path)
+    assert (md5_of(tmp_path), write.call_count, write.call_args.args[0]) == (MD5, 5, file)
 
 
 def test_a_damaged_bundle_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
-    shutil.copytree(BUNDLE, tmp_path / "package" / "mnist")
-    monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda _: tmp_path / "package"))
-    file = tmp_path / "package" / "mnist" / "train-images-idx3-ubyte.gz"
-    content = bytearray(file.read_bytes())
-    content[1000] ^= 1
-    file.write_bytes(content)
+    sha256 = hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda content: sha256(content[1:]))  # as if a byte were missing
     data.read_mnist.cache_clear()
     for use in (data.load, lambda: data.unpack(tmp_path / "raw")):
         with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is damaged: install gan_lib once more"):
             use()
     assert not (tmp_path / "raw").exists()
-    assert len(data.load(train=False).images) == 10_000
 
 
 # The other data sets
@@ -130,7 +113,7 @@ FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-letters"
 
 
 @pytest.fixture
-def write_set(cache, images, write_idx):
+def write_set(cache, images):
     """Write the training part (images 0 to 9) and the test part (20 to 29) of a set, and return its folder."""
 
     def write(name, labels=range(10), images=images, folder=None, packed=False):
@@ -162,7 +145,7 @@ def test_other_sets_are_read_from_files(name, packed, write_set, images):
     assert test.labels.dtype == torch.int64
 
 
-def test_fashion_mnist_is_found_in_debians_package(cache, tmp_path, monkeypatch, images, write_idx, write_set):
+def test_fashion_mnist_is_found_in_debians_package(cache, tmp_path, monkeypatch, images, write_set):
     monkeypatch.setattr(data, "DEBIAN", tmp_path / "package")
     write_set("fashion-mnist", folder=tmp_path / "package", packed=True)
     assert data.load("fashion-mnist").images.equal(images[:10])
@@ -214,10 +197,8 @@ def test_a_download_ends_in_the_cache_folder(cache, monkeypatch, images, write_s
 DAMAGES = {
     "half": lambda whole: whole[: len(whole) // 2],
     "empty": lambda whole: b"",
-    "three bytes": lambda whole: whole[:3],
     "one byte more": lambda whole: whole + b"x",
     "a web page": lambda whole: b"<html>sign in to this network</html>",
-    "many axes": lambda whole: b"\0\0\x08\xff" + whole[4:],
 }
 
 
@@ -375,17 +356,14 @@ def test_images_are_checked_where_they_enter(entry):
 # Batches
 
 
-def take(k, n, *arguments, **options):
+def take(k, n, batch_size, start=0):
     """The first k batches of n images as lists of indices: each image has the grey level of its index."""
     images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1).expand(n, 28, 28)
-    batches = itertools.islice(data.batches(images, *arguments, **options), k)
+    batches = itertools.islice(data.batches(images, batch_size, start=start), k)
     return [data.to_uint8(batch)[:, 0, 0].tolist() for batch in batches]
 
 
-def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch(images):
-    batch = next(data.batches(images, 8))
-    assert (batch.shape, batch.dtype) == ((8, 1, 28, 28), torch.float32)
-    assert -1 <= batch.min() < batch.max() <= 1
+def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch():
     one, two, three, *next_epoch = take(6, 240, 80)
     for epoch in ([one, two, three], next_epoch):
         assert sorted(itertools.chain.from_iterable(epoch)) == list(range(240))
@@ -394,16 +372,6 @@ def test_an_epoch_is_a_new_permutation_without_the_last_incomplete_batch(images)
     assert (len(set(one + two)), len(three)) == (8, 4)
 
 
-@pytest.mark.parametrize("k", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("k", [1, 4, 9])
 def test_starting_at_k_equals_skipping_k(k):
     assert take(10, 17, 4)[k:] == take(10 - k, 17, 4, start=k)
-
-
-def test_the_order_depends_on_the_seed_alone():
-    torch.manual_seed(0)
-    first = take(4, 40, 10, seed=3)
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    assert take(4, 40, 10, seed=3) == first
-    assert torch.get_rng_state().equal(state)
-    assert take(4, 40, 10, seed=4) != first

@@ -21,6 +21,7 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch)
 
     def watch(source, target):
         seen.append((path.exists() and path.read_bytes(), Path(source).read_bytes(), Path(source).parent))
+        assert str(os.getpid()) in source.name  # another process may write to the same path
         rename(source, target)
 
     monkeypatch.setattr(os, "replace", watch)

@@ -44,14 +44,13 @@ FORMULAS = {  # name: (D's loss, G's loss, and both where D can't tell real from
     "Wasserstein": (lambda real, fake: mean(fake) - mean(real), lambda real, fake: -mean(fake), 0, 0),
     "relativistic": (relativistic, lambda real, fake: relativistic(fake, real), LOG2, LOG2),
 }
-each_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 def logits(values):
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
-@each_loss
+@pytest.mark.parametrize("name", LOSSES)
 def test_both_losses_equal_their_formulas(name):
     *formulas, d_undecided, g_undecided = FORMULAS[name]
     for function, formula, undecided in zip(LOSSES[name][:2], formulas, (d_undecided, g_undecided), strict=True):
@@ -61,16 +60,6 @@ def test_both_losses_equal_their_formulas(name):
         assert function(torch.zeros(5), torch.zeros(5)).item() == pytest.approx(undecided)
         for a, b in ((1000.0, -1000.0), (-1000.0, 1000.0)):
             assert function(torch.tensor([a]), torch.tensor([b])).isfinite()
-
-
-@each_loss
-def test_a_logit_is_high_for_real(name):
-    """Between -1 and 1, D's loss falls with a real logit and rises with a fake one; G's falls with a fake one."""
-    real, fake = (logits([a / 4 for a in values]) for values in (REAL, FAKE))
-    d_real, d_fake = torch.autograd.grad(LOSSES[name].discriminator(real, fake), (real, fake))
-    g_real, g_fake = torch.autograd.grad(LOSSES[name].generator(real, fake), (real, fake), allow_unused=True)
-    assert (d_real < 0).all() and (d_fake > 0).all() and (g_fake < 0).all()
-    assert (g_real is not None) == LOSSES[name].paired
 
 
 def gradients(function, real, fake):
@@ -99,11 +88,6 @@ def test_gradients_do_not_underflow_at_logits_of_50(name, d_is_wrong, d_is_right
     loss = getattr(losses, name)
     assert gradients(loss, -50.0, 50.0) == d_is_wrong
     assert gradients(loss, 50.0, -50.0) == d_is_right
-
-
-def test_the_logarithm_of_a_sigmoid_underflows_there_and_the_hinge_acts_up_to_a_margin_of_1():
-    assert gradients(lambda real, fake: -(fake.sigmoid() + 1e-8).log().mean(), 0.0, -50.0) == [0, 0]
-    assert gradients(losses.hinge_d, 0.9, -0.9) == [-1, 1]
 
 
 @pytest.mark.parametrize("function", LOSSES["relativistic"][:2])
@@ -157,7 +141,6 @@ def test_the_gradient_of_a_penalty_reaches_every_weight_of_d_and_no_image(name):
 
 
 @pytest.mark.parametrize("name", ["R1 + R2", "WGAN-GP"])
-@pytest.mark.parametrize("n", [1, 4])
-def test_fewer_fakes_than_real_images_are_not_paired(name, n):
+def test_one_fake_for_five_real_images_is_not_paired(name):
     with pytest.raises(UserError, match=r"same shape to be paired, not \[5, 1, 28, 28\] and"):
-        PENALTIES[name](half_square, REAL_IMAGES, FAKE_IMAGES[:n])
+        PENALTIES[name](half_square, REAL_IMAGES, FAKE_IMAGES[:1])

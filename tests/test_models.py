@@ -50,29 +50,11 @@ def test_a_discriminator_gives_one_logit_an_image_of_any_size(name, images):
 
 
 @each_pair
-def test_every_parameter_of_both_nets_gets_a_gradient(name, images):
-    net_d, net_g = discriminator(name), generator(name)
-    parameters = [*net_g.parameters(), *net_d.parameters()]
-    for _ in range(2):  # in the first iteration a block that is the identity passes no gradient to its first layer
-        net_d(torch.cat([net_g(torch.randn(8, 5)), data.to_range(images[:8])])).square().sum().backward()
-        torch.optim.SGD(parameters, 1e-3).step()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in parameters)
-
-
-@each_pair
 def test_latent_dim_and_width_set_the_size(name):
     assert generator(name, latent_dim=7)(torch.zeros(2, 7)).shape == (2, 1, 28, 28)
     for make in recipes.PAIRS[name]:
         small, large = (sum(p.numel() for p in make(width=width).parameters()) for width in (6, 12))
         assert large > 1.8 * small
-
-
-@each_pair
-def test_batchnorm_keeps_torchs_epsilon_and_momentum_and_does_not_follow_ds_first_layer(name):
-    layers = [layer for net in (generator(name), discriminator(name)) for layer in net.modules()]
-    assert {(layer.eps, layer.momentum) for layer in layers if isinstance(layer, nn.BatchNorm2d)} <= {(1e-5, 0.1)}
-    kinds = [type(layer) for layer in discriminator(name) if list(layer.parameters())]
-    assert nn.BatchNorm2d not in kinds[:2]
 
 
 STACKS = {make for pair in recipes.PAIRS.values() for make in pair} - {models.spectral_discriminator}
@@ -116,9 +98,6 @@ def test_dcgan_starts_with_normal_weights():
 
 def test_spectral_normalisation_divides_each_layer_by_its_largest_singular_value(images):
     net, plain = discriminator("dcgan-spectral"), discriminator("mapped")
-    has_weight = [hasattr(layer, "weight") for layer in plain]
-    kinds = [type(layer).__mro__[weighted] for layer, weighted in zip(net, has_weight, strict=True)]  # parametrised
-    assert kinds == [type(layer) for layer in plain]
     for _ in range(30):
         net(data.to_range(images[:8]))  # each pass is one power iteration
     weights = lambda each: [layer.weight.flatten(1) for layer in each.eval() if hasattr(layer, "weight")]
@@ -187,7 +166,6 @@ def test_a_sample_depends_on_its_seed_alone(sampler):
     assert not sampler.sample(10, seed=2).equal(images)
     torch.testing.assert_close(sampler.sample(10, seed=1, chunk=3), images, atol=1e-6, rtol=1e-5)
     assert (images.shape, images.dtype, images.requires_grad) == ((10, 1, 28, 28), torch.float32, False)
-    assert -1 <= images.min() < images.max() <= 1
 
 
 @each_pair
@@ -196,7 +174,7 @@ def test_a_sampler_leaves_its_generator_alone_and_does_not_follow_it(name):
     before = {key: value.clone() for key, value in net.state_dict().items()}
     sampler = models.Sampler(net, 5)
     assert torch.get_rng_state().equal(state)
-    assert net.training and all(p.requires_grad for p in net.parameters())
+    assert net.training and not sampler.generator.training and all(p.requires_grad for p in net.parameters())
     assert all(value.equal(before[key]) for key, value in net.state_dict().items())
     images = sampler.sample(3)
     with torch.no_grad():
@@ -293,7 +271,6 @@ def test_sigmoid_pixels_are_tanh_of_half_and_fit_in_place_of_a_sigmoid():
 @pytest.mark.parametrize(
     ("generator", "latent_dim", "message"),
     [
-        (row(lambda x: x.view(-1, 28, 28, 1)), 5, r"images \[N, 28, 28, 1\], .*Flatten\(\), nn.Unflatten\(1, \(1, 28"),
         (row(lambda x: x.repeat(1, 3)), 5, r"images \[N, 2352\], .*nn.Unflatten\(1, \(3, 28, 28\)\)"),
         (image(lambda x: 9 + x), 5, r"from 8\.\d+ to \d+\.\d+, and must be in \[-1, 1\]: let it end in nn.Tanh"),
         (image(lambda x: 127.5 * x + 127.5), 5, r"must be in \[-1, 1\]: let forward return x / 127.5 - 1"),

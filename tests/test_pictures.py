@@ -37,28 +37,11 @@ def test_images_are_tiled_row_by_row_as_floats_or_bytes(images):
         assert len(np.unique(picture[62:90, 32:60])) == 1  # the empty place
 
 
-def test_a_saved_picture_is_loaded_unchanged(tmp_path, images):
-    picture, path = pictures.tile(images[:4], 2), tmp_path / "new" / "x.png"
-    pictures.save_picture(picture, path)
-    assert (runs.load_picture(path) == picture).all()
-    with Image.open(path) as file:
-        assert (file.format, file.mode) == ("PNG", "L")
-
-
 def test_in_lesson_04_a_field_is_white_at_zero_red_above_and_blue_below():
     (diverging,) = defined("04", "diverging")
     field = torch.tensor([0.0, 3.0, 9.0, -3.0, 1.5]).view(5, 1, 1, 1).expand(5, 1, 28, 28)
     picture = pictures.rgb(diverging(field, scale=3.0), columns=5)
     assert picture[2, 2::30].tolist() == [[255, 255, 255], [255, 0, 0], [255, 0, 0], [0, 0, 255], [255, 128, 128]]
-
-
-def test_three_channels_are_red_green_and_blue():
-    images = -torch.ones(3, 3, 28, 28)
-    images[0, 0, 0, 0] = images[1, 1, 5, 0] = images[2, 2, 0, 7] = 1
-    picture = pictures.rgb(images, columns=2)
-    assert picture.shape == (62, 62, 3)
-    colours = [picture[at].tolist() for at in ((2, 2), (7, 32), (32, 9), (10, 10), (0, 0))]
-    assert colours == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [40, 40, 40]]
 
 
 # Animations

@@ -89,7 +89,7 @@ def test_curves_hold_negative_losses_or_no_records(tmp_path):
     plotting.save_figure(plotting.curves([])[0], tmp_path / "curves.png")
     assert runs.load_picture(tmp_path / "curves.png").shape == (320, 1000)
     axes = plotting.curves([], reference=reference.Reference("mlp-quick"))
-    assert "too short" in axes[0].figure.get_suptitle()
+    assert axes[0].figure.get_suptitle() == "This run is too short to compare with the band of mlp-quick."
 
 
 def test_curves_with_a_reference_are_means_over_its_steps_with_bands_up_to_the_last_and_a_remark():

@@ -13,8 +13,6 @@ from gan_lib import UserError, checkpoint, files, losses, recipes, training
 from gan_lib.recipes import RECIPES, Recipe
 from tools import make_weights
 
-ALL = pytest.mark.parametrize("name", RECIPES)
-
 
 def kinds(net):
     return [type(layer).__name__ for layer in net if not isinstance(layer, (nn.Flatten, nn.Unflatten))]
@@ -57,11 +55,6 @@ def test_dcgan_is_as_described():
     assert kinds(game.generator) == ["ConvTranspose2d", "BatchNorm2d", "ReLU"] * blocks + ["ConvTranspose2d", "Tanh"]
     middle = ["Conv2d", "BatchNorm2d", "LeakyReLU"] * (blocks - 1)
     assert kinds(game.discriminator) == ["Conv2d", "LeakyReLU", *middle, "Conv2d"]
-    layers = [layer for net in (game.generator, game.discriminator) for layer in net if hasattr(layer, "stride")]
-    strides = [layer.stride[0] for layer in layers]
-    assert strides == strides[::-1]  # the discriminator mirrors the generator
-    assert strides[0] == 1
-    assert set(strides[1:-1]) == {2}  # sizes change by strides, not by pooling
     assert adam(game) == [(2e-4, (0.5, 0.999))] * 2
     assert (game.batch_size, RECIPES["dcgan"].epochs) == (64, 20)
 
@@ -76,11 +69,6 @@ def test_the_quick_recipes_are_as_described():
     """The nets of mlp, and dcgan with three quarters of its width; higher rates, β1 0.5, shorter."""
     assert differs("mlp-quick", "mlp") == {"g_lr": 1e-3, "d_lr": 1e-3, "betas": (0.5, 0.999), "epochs": 10}
     assert differs("dcgan-quick", "dcgan") == {"width": 24, "batch_size": 32, "epochs": 2, "g_lr": 2e-3, "d_lr": 1e-3}
-    game = RECIPES["dcgan-quick"].game()
-    assert [size for pair in sizes(game.generator) for size in pair] == [64, 96, 96, 48, 48, 24, 24, 1]
-    assert [size for pair in sizes(game.discriminator) for size in pair] == [1, 24, 24, 48, 48, 96, 96, 1]
-    assert adam(game) == [(2e-3, (0.5, 0.999)), (1e-3, (0.5, 0.999))]
-    assert adam(RECIPES["mlp-quick"].game()) == [(1e-3, (0.5, 0.999))] * 2
     assert {RECIPES[name].game().ema for name in ("mlp-quick", "dcgan-quick")} == {0.999}
 
 
@@ -102,10 +90,7 @@ def test_best_is_as_described():
 
 def test_cgan_is_best_conditional_narrower_and_shorter():
     assert differs("cgan", "best") == {"classes": 10, "width": 32, "d_width": 48, "epochs": 12, "truncation": 0.9}
-    game, best = RECIPES["cgan"].game(), RECIPES["best"].game()
-    assert kinds([game.generator.first, *game.generator.rest]) == kinds(best.generator)
-    assert kinds(game.discriminator.features) == kinds(best.discriminator)[:-1]
-    assert game.classes == 10 and best.classes == 0
+    assert [RECIPES[name].game().classes for name in ("cgan", "best")] == [10, 0]
 
 
 SPECTRAL = ["ParametrizedConv2d", "LeakyReLU"] * 3 + ["ParametrizedLinear", "LeakyReLU", "ParametrizedLinear"]
@@ -140,8 +125,8 @@ def test_r3gan_and_wgan_gp_are_those_of_their_papers():
     assert (game.gamma / 2, game.penalty_every, game.g_optimizer.defaults["betas"]) == (10, 1, (0.0, 0.9))
 
 
-@ALL
-def test_every_recipe_trains_on_images_and_comes_back_from_json(name):
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_the_settings_of_its_age_and_comes_back_from_json(name):
     """All but the newer ones have no penalty, and the loss that is binary cross-entropy, without learning-rate decay."""
     recipe = RECIPES[name]
     assert recipes.from_json(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
@@ -149,18 +134,13 @@ def test_every_recipe_trains_on_images_and_comes_back_from_json(name):
     assert (game.loss, game.batch_size, game.ema) == (losses.LOSSES[recipe.loss], recipe.batch_size, recipe.ema)
     newer = name in {"best", "cgan", *FAMILIES}
     assert newer or (game.loss, game.gamma) == (losses.LOSSES["non-saturating"], 0)
-    assert newer == (game.horizon is not None)
+    assert (game.horizon, recipe.game(horizon=50).horizon) == ((recipe.steps, 50) if newer else (None, None))
     assert game.sampler().truncation == recipe.truncation == (0.9 if name == "cgan" else 1.0)
-    images = game.sampler().sample(3)
-    assert images.shape == (3, 1, 28, 28)
-    assert game.discriminator(images, *[torch.arange(3)] * (game.classes > 0)).shape == (3,)
     slopes = {layer.negative_slope for layer in game.discriminator.modules() if isinstance(layer, nn.LeakyReLU)}
     assert slopes == ({0.2} if name != "mlp-sigmoid" else set())
 
 
-@pytest.mark.parametrize(
-    "change", [{"nets": "vae"}, {"loss": "f-gan"}, {"penalty": "R3"}, {"dropout": 0.1}, {"betas": 0.5}]
-)
+@pytest.mark.parametrize("change", [{"dropout": 0.1}, {"nets": "vae"}])
 def test_a_recipe_of_another_version_is_refused(change):
     fields = dataclasses.asdict(RECIPES["mlp"]) | change
     with pytest.raises(UserError, match="This version of gan_lib does not know the recipe in the file"):
@@ -173,18 +153,6 @@ def test_names_are_keys_and_an_unknown_one_is_refused_with_a_list():
         recipes.get("dcgna")
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipes.get("dcgan").width = 5
-    assert {"mlp-sigmoid", "mlp", "dcgan", "best", "mlp-quick", "dcgan-quick"} <= RECIPES.keys()
-
-
-@ALL
-def test_a_game_follows_from_its_seed_and_leaves_the_global_random_state_alone(name, state_of, differences):
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    one = RECIPES[name].game(seed=3)
-    assert torch.get_rng_state().equal(state)
-    torch.manual_seed(2)
-    assert differences(state_of(one), state_of(RECIPES[name].game(seed=3))) == []
-    assert differences(state_of(one), state_of(RECIPES[name].game(seed=4))) != []
 
 
 @pytest.mark.parametrize("name", recipes.pretrained_names())
@@ -194,10 +162,6 @@ def test_a_pretrained_generator_is_a_sampler_of_its_recipe(name):
     assert (sampler.latent_dim, sampler.truncation) == (RECIPES[name].latent_dim, RECIPES[name].truncation)
     assert images.shape == (64, 1, 28, 28)
     assert -1 <= images.min() < -0.9 and 0.5 < images.max() <= 1
-    assert not sampler.generator.training and not any(p.requires_grad for p in sampler.generator.parameters())
-    alone = sampler.of(3) if sampler.classes else sampler
-    assert alone.truncation == sampler.truncation
-    assert torch.allclose(alone(alone.noise(9))[4], alone(alone.noise(9)[4:5])[0], atol=1e-5)
 
 
 def test_an_exported_run_is_the_pretrained_generator_of_its_recipe(tmp_path, monkeypatch, images, capsys):
@@ -235,10 +199,11 @@ def test_an_exported_run_is_the_pretrained_generator_of_its_recipe(tmp_path, mon
         ("classes", [-1]),
         ("penalty_every", [0]),
         ("g_lr", [-1e-3, float("inf")]),
-        ("betas", [(0.5,), (0.5, 1.0), "ab", None]),
+        ("betas", [0.5, (0.5,), (0.5, 1.0), "ab", None]),
         ("ema", [1.5]),
         ("truncation", [0.0, 1.1]),
         ("loss", ["mean", None]),
+        ("penalty", ["R3"]),
         ("nets", ["mlpp"]),
         ("channels", [3]),  # which the nets "mlp" can't make
     ],
@@ -254,9 +219,3 @@ def test_a_gradient_penalty_needs_a_d_without_batch_norm():
     with pytest.raises(UserError, match=r"^A gradient penalty .* needs a discriminator without BatchNorm"):
         dataclasses.replace(RECIPES["dcgan"], gamma=1.0).game()
     assert dataclasses.replace(RECIPES["dcgan"], nets="dcgan-plain", gamma=1.0).game().gamma == 1.0
-
-
-def test_the_learning_rates_decay_over_the_given_horizon():
-    best = RECIPES["best"]
-    assert (best.game().horizon, best.game(horizon=50).horizon) == (best.steps, 50)
-    assert RECIPES["mlp"].game(horizon=50).horizon is None

@@ -210,8 +210,10 @@ def test_a_killed_run_continues_to_its_planned_end_with_the_same_rates(train, di
 
 def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
     before = signal.getsignal(signal.SIGINT)
-    with processes.interrupts(alone=True) as requests:
+    with processes.interrupts(alone=True):
         assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+    with processes.interrupts(alone=True) as requests:
         assert not requests
         signal.raise_signal(signal.SIGINT)
         assert requests
@@ -221,9 +223,9 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
 
 
 @pytest.mark.parametrize(("steps", "stopped"), [(7, 4), (3, 3)], ids=["stops at the next record", "at the last record"])
-def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd, differences):
+def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd):
     """The signal comes within step 3, whose record is that of step 4, the end of the second epoch."""
-    before, step = signal.getsignal(signal.SIGINT), training.discriminator_step
+    step = training.discriminator_step
 
     def interrupt_and_step(game, *more):
         if game.step == 2:
@@ -233,12 +235,9 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps
     with mock.patch.object(training, "discriminator_step", interrupt_and_step):
         run = train("run", steps=steps)
     assert (run.game.step, run.steps) == (stopped, steps)
-    assert signal.getsignal(signal.SIGINT) is before
     assert capfd.readouterr().err.strip() == "Stopping at the next record ..."
     assert {"epoch_2.png", "curves.png", "progress.mp4"} <= {path.name for path in files_in(run.folder)}
     assert steps_in(run)[-1] == stopped
-    run = train("run", steps=steps, resume=True)
-    assert differences(tensors_of(run), tensors_of(train("once", steps=steps))) == []
 
 
 HOLD = """import sys, time
@@ -308,16 +307,6 @@ def test_after_a_full_disk_a_run_continues(train):
 
 
 # Records
-
-
-def test_records_come_back_as_they_were(tmp_path, new_game, images):
-    records = list(training.train(new_game(), images, 7, record_every=3))
-    runs.save_records(records, tmp_path / "records.csv")
-    assert runs.load_records(tmp_path / "records.csv") == records
-    first = (tmp_path / "records.csv").read_text().splitlines()[0]
-    assert first == "step,images,seconds,d_loss,g_loss,d_real,d_fake"
-    runs.save_records([], tmp_path / "records.csv")
-    assert runs.load_records(tmp_path / "records.csv") == []
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -49,8 +50,8 @@ def test_a_step_updates_its_own_net_only(nets, loss, mover, new_game, images, di
 
 
 @pytest.mark.parametrize("mover", ["discriminator", "generator"])
-def test_a_step_follows_the_gradient_of_its_own_batch_and_its_loss_falls(mover, new_game, images):
-    game, step = new_game(d_lr=1e-3, g_lr=1e-3, loss="relativistic"), getattr(training, f"{mover}_step")
+def test_a_step_follows_the_gradient_of_its_own_batch(mover, new_game, images):
+    game, step = new_game(loss="relativistic"), getattr(training, f"{mover}_step")
     play(game, images, 2)
     fresh, real, z = copy.deepcopy(game), data.to_range(images[:8]), game.noise(8)
     moving = list(getattr(fresh, mover).requires_grad_(True).parameters())
@@ -62,11 +63,6 @@ def test_a_step_follows_the_gradient_of_its_own_batch_and_its_loss_falls(mover, 
         assert torch.allclose(value, wanted, atol=1e-6) and not value.requires_grad
     for parameter, gradient in zip(getattr(game, mover).parameters(), torch.autograd.grad(loss, moving), strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)
-    falling = [loss.item()]
-    for _ in range(4):
-        returned = step(game, real, game.generator(z))
-        falling.append((returned[0] if mover == "discriminator" else returned).item())
-    assert falling == sorted(falling, reverse=True)
 
 
 @pytest.mark.parametrize("name", losses.PENALTIES)
@@ -126,27 +122,24 @@ def test_the_fast_steps_equal_the_plain_ones_to_rounding(nets, loss, new_game, i
     """A number in bfloat16 has eight bits: what comes of many of them is within a tenth."""
     real = data.to_range(images[:32])
     gradient = lambda net: torch.cat([p.grad.flatten() for p in net.parameters()])
+    weights = lambda net: torch.cat([p.flatten() for p in net.parameters()])
     played = {}
     for dtype in (torch.float32, torch.bfloat16):
         game = new_game(nets, dtype=dtype, loss=loss, width=32)
         fake = game.generate(game.noise(32))
         d_loss, *_ = training.discriminator_step(game, real, fake)
         g_loss = training.generator_step(game, real, fake)
-        played[dtype] = d_loss, g_loss, gradient(game.discriminator), gradient(game.generator)
+        training.update_average(game)
+        played[dtype] = d_loss, g_loss, gradient(game.discriminator), gradient(game.generator), weights(game.average)
     plain, fast = played.values()
     for a, b in zip(plain, fast, strict=True):
         assert b.dtype is torch.float32
         assert 0 < (a - b).norm() < 0.1 * a.norm()  # and they are not the same: it was bfloat16
 
 
-def test_weights_average_and_penalty_stay_float32(new_game, images):
-    game, real = new_game("dcgan", dtype=torch.bfloat16), data.to_range(images[:8])
-    play(game, images, 3)
-    tensors = [*game.generator.parameters(), *game.discriminator.parameters(), *game.average.parameters()]
-    tensors += [value for slots in game.g_optimizer.state.values() for value in slots.values()]
-    assert {tensor.dtype for tensor in tensors} == {torch.float32}
+def test_the_penalty_is_computed_in_float32(new_game, images):
     plain, fast = (new_game("mapped", gamma=2.0, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
-    fake = plain.generate(plain.noise(8)).detach()
+    real, fake = data.to_range(images[:8]), plain.generate(plain.noise(8)).detach()
     assert training.gradient_penalty(plain, real, fake).equal(training.gradient_penalty(fast, real, fake))
 
 
@@ -162,62 +155,25 @@ def test_rates_are_constant_for_a_quarter_of_the_horizon_and_then_decay_to_a_hun
     assert rates() == [2e-3, 1e-3]
 
 
-@pytest.mark.parametrize("horizon", [None, 1000])
-def test_new_rates_count_from_the_next_iteration_on(horizon, new_game, images):
-    game = new_game()
-    game.horizon = horizon
-    for _ in itertools.islice(training.train(game, images, 4, record_every=1), 3):
-        game.rates = (3e-3 / game.step, 7e-3)
-    assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(3e-3 / 2)  # what was set after two steps
-    assert game.d_optimizer.param_groups[0]["lr"] == pytest.approx(7e-3)
-
-
-class Line:
-    """Points [N, 2] on the line y = x. It keeps what it drew."""
-
-    def __init__(self):
-        self.drawn = []
-
-    def sample(self, n, rng):
-        self.drawn.append(torch.randn(n, 1, generator=rng).repeat(1, 2))
-        return self.drawn[-1]
-
-
 def test_each_iteration_on_points_draws_one_batch_of_the_world(monkeypatch):
-    seen, world, step = [], Line(), training.discriminator_step
+    drawn, seen, step = [], [], training.discriminator_step
+    world = SimpleNamespace(sample=lambda n, rng: drawn.append(torch.randn(n, 2, generator=rng)) or drawn[-1])
     watch = lambda game, real, *more: seen.append(real) or step(game, real, *more)
     monkeypatch.setattr(training, "discriminator_step", watch)
-    assert [record.step for record in training.train(points_game(), world, 5, record_every=2)] == [2, 4, 5]
-    assert all(real.equal(drawn) and real.shape == (8, 2) for real, drawn in zip(seen, world.drawn, strict=True))
+    game = training.Game(*toys.nets(width=4), latent_dim=2, batch_size=8)
+    assert [record.step for record in training.train(game, world, 5, record_every=2)] == [2, 4, 5]
+    assert all(real.equal(points) and real.shape == (8, 2) for real, points in zip(seen, drawn, strict=True))
     assert len(seen) == 5 and not seen[0].equal(seen[1])
-
-
-def points_game():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return training.Game(*toys.nets(width=4), latent_dim=2, batch_size=8, g_lr=0.05, d_lr=0.05)
-
-
-def test_the_average_warms_up_and_then_keeps_its_decay(new_game):
-    game = new_game(ema=0.9)
-    for step, decay in [(0, 1 / 10), (1, 2 / 11), (40, 41 / 50), (80, 81 / 90), (81, 0.9), (5000, 0.9)]:
-        with torch.no_grad():
-            [p.fill_(1.0) for p in game.average.parameters()]
-            [p.fill_(3.0) for p in game.generator.parameters()]
-        game.step = step
-        training.update_average(game)
-        for parameter in game.average.parameters():
-            assert torch.allclose(parameter, torch.tensor(decay * 1 + (1 - decay) * 3))
 
 
 @pytest.mark.parametrize("nets", ["mlp", "dcgan"])
 def test_the_average_of_a_run_is_that_of_its_generators_with_their_statistics(nets, new_game, images):
-    """BatchNorm's statistics of the last batches alone would not fit the averaged weights."""
-    game = new_game(nets, ema=0.5, g_lr=0.01)
+    """BatchNorm's statistics of the last batches alone would not fit the averaged weights. It warms up over three steps."""
+    game = new_game(nets, ema=0.3, g_lr=0.01)
     expected = copy.deepcopy(game.generator.state_dict())
     for step in range(6):
         play(game, images, 1)
-        decay = min(0.5, (1 + step) / (10 + step))
+        decay = min(0.3, (1 + step) / (10 + step))
         for name, value in game.generator.state_dict().items():
             expected[name] = decay * expected[name] + (1 - decay) * value
     for name, value in game.average.state_dict().items():
@@ -283,31 +239,8 @@ def test_train_prints_nothing_and_waits_for_the_device_only_at_records(new_game,
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    "make", [lambda new_game, images: (new_game("dcgan"), images), lambda *_: (points_game(), Line())]
-)
-def test_an_interrupted_run_continues_as_if_it_never_stopped(make, new_game, images, state_of, differences):
-    (whole, real), (broken, _) = make(new_game, images), make(new_game, images)
-    expected = play(whole, real, 9, record_every=4)
-    record = next(training.train(broken, real, 9, record_every=4))
-    assert broken.step == 4
-    assert [record._replace(seconds=0), *play(broken, real, 5, record_every=4)] == expected
-    assert differences(state_of(whole), state_of(broken)) == []
-
-
-@pytest.mark.parametrize(("steps", "message"), [(10, "(nan|inf).* learning rate too high"), (2, "d_loss nan")])
-def test_a_run_that_diverges_stops_with_the_step_and_the_usual_causes(steps, message, new_game, images):
-    game, records = new_game(g_lr=1e30, d_lr=1e30), []
-    if message == "d_loss nan":  # from the start
-        torch.nn.init.constant_(next(game.discriminator.parameters()), math.nan)
-    with pytest.raises(training.Diverged, match=f"before step {steps}: .*{message}"):
-        records.extend(training.train(game, images, 50, record_every=steps))
+def test_a_run_that_diverges_stops_with_the_step_and_the_usual_causes(new_game, images):
+    records = []
+    with pytest.raises(training.Diverged, match=r"before step 10: .*(nan|inf).* learning rate too high"):
+        records.extend(training.train(new_game(g_lr=1e30, d_lr=1e30), images, 50, record_every=10))
     assert records == []
-
-
-def test_images_already_in_the_range_are_refused_before_anything_moves(new_game, images, state_of, differences):
-    game = new_game()
-    before = state_of(game)
-    with pytest.raises(ValueError, match="uint8"):
-        play(game, data.to_range(images).squeeze(1), 3)
-    assert differences(state_of(game), before) == []
