@@ -15,19 +15,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from gan_lib import (
-    UserError,
-    checkpoint,
-    data,
-    files,
-    hardware,
-    pictures,
-    plotting,
-    processes,
-    recipes,
-    reference,
-    training,
-)
+from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
+from gan_lib.hardware import pick_device
 from gan_lib.studies.diagnosis import diagnose
 
 AT_STAKE = 110  # seconds between checkpoints, at most: nobody loses two minutes of training
@@ -145,7 +134,7 @@ def train(recipe, out, dataset="mnist", device="auto", seed=None, epochs=None, s
     `out`, and `training.Diverged`.
     """
     out, team = Path(out), processes.team(device)
-    device = hardware.pick_device(device)
+    device = pick_device(device)
     check_folder(out, resume)  # before the lock, so that a refused command leaves no file behind
     with processes.lock(out, team, device):
         resume = check_folder(out, resume)

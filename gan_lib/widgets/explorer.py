@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
-from gan_lib import UserError, data, evaluation, latent, pictures
+from gan_lib import UserError, data, latent, pictures
 from gan_lib.files import write_atomically
 from gan_lib.studies import inversion, photograph
 from gan_lib.widgets.html import failure, figures, img
@@ -66,15 +66,15 @@ class Explorer(Shell):
     """Sliders that steer a `models.Sampler`: a seed, a slider for each direction, one for |z|, and a walk.
 
     `directions` are `latent.Direction`s, by default the first eight coordinates of z. `size` is in CSS pixels. It starts at
-    `z`, float [latent_dim], by default the first of `sampler.noise(1, seed)`. With `neighbours`, uint8 [M, 28, 28], a button
-    shows the five nearest to the picture. "save" writes into the folder runs/. `point()` is the z on the screen.
+    `z`, float [latent_dim], by default the first of `sampler.noise(1, seed)`. "save" writes into the folder runs/. `point()`
+    is the z on the screen.
     """
 
-    def __init__(self, sampler, directions=None, *, size=280, seed=0, z=None, neighbours=None):
+    def __init__(self, sampler, directions=None, *, size=280, seed=0, z=None):
         directions = latent.coordinates(sampler) if directions is None else directions
         if any(direction.vector.shape != (sampler.latent_dim,) for direction in directions):
             raise UserError(f"Each direction must have {sampler.latent_dim} numbers, as this sampler's z has.")
-        self.sampler, self.directions, self.size, self.neighbours = sampler, directions, size, neighbours
+        self.sampler, self.directions, self.size = sampler, directions, size
         self.radius = math.sqrt(sampler.latent_dim)
         self.seed, self.new_z = seed_field(seed)
         self.digit = widgets.ToggleButtons(options=range(sampler.classes), description="digit", style=STYLE)
@@ -87,11 +87,9 @@ class Explorer(Shell):
         self.reset = button("sliders to 0", self.centre)
         self.save = button("save", lambda: self.draw(self.save_files))
         self.text = button("z as text", lambda: self.draw(self.write_z))
-        self.nearest = button("nearest", lambda: self.draw(self.find_nearest))
-        buttons = [self.save, self.text] + [self.nearest] * (neighbours is not None)
         moving = [*[self.digit] * (sampler.classes > 0), *self.sliders, self.norm, self.walk]
         self.seed.observe(lambda _: self.walk.set_trait("value", 0), "value")  # before it is drawn
-        rows = [self.seed, self.new_z, self.reset], *moving, [self.play, *buttons]
+        rows = [self.seed, self.new_z, self.reset], *moving, [self.play, self.save, self.text]
         super().__init__(*rows, watch=[self.seed, *moving])
         self.start(z)
 
@@ -154,14 +152,6 @@ class Explorer(Shell):
         """The z on the screen as code that gives it back exactly; a click selects all of it."""
         numbers = ", ".join(map(str, self.point().cpu().numpy()))
         return f'<code style="user-select: all">torch.tensor([{numbers}])</code>'
-
-    def find_nearest(self):
-        """The five training digits nearest to the picture, and their distances."""
-        neighbours = self.neighbours.to(self.sampler.device)
-        picture = torch.tensor(self.picture()[None], device=self.sampler.device)
-        distances, indices = evaluation.nearest(data.to_range(picture), neighbours, k=5)
-        strip = img(pictures.tile(neighbours[indices[0]]), 330, "the five nearest training digits")
-        return f"nearest at distances {', '.join(f'{each:.1f}' for each in distances[0].tolist())}<br>{strip}"
 
 
 class Rewinder(Shell):

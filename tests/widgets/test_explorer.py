@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lib import UserError, data, evaluation, latent, models, pictures, runs, widgets
+from gan_lib import UserError, data, latent, models, pictures, runs, widgets
 from gan_lib.studies import inversion, photograph
 from gan_lib.training import Record
 from gan_lib.widgets.explorer import LEG
@@ -212,21 +212,6 @@ def test_z_as_text_gives_the_same_picture(sampler):
     assert explorer.status.value == "seed 3"
 
 
-def test_the_nearest_digits_are_shown_until_the_picture_changes(sampler, images):
-    explorer = widgets.explore(sampler, directions(0), neighbours=images)
-    for value in (0, 1.5):
-        explorer.sliders[0].value = value
-        assert explorer.status.value == "seed 0"
-        explorer.nearest.click()
-        distances, indices = evaluation.nearest(sampler(explorer.point().unsqueeze(0)), images, k=5)
-        assert (decode(explorer.status.value) == pictures.tile(images[indices[0]])).all()
-        words = explorer.status.value.split("<br>")[0]
-        assert words == f"nearest at distances {', '.join(f'{d:.1f}' for d in distances[0])}"
-    buttons = lambda explorer: [b.description for b in explorer.children[1].children[-2].children[1:]]
-    assert buttons(explorer) == ["save", "z as text", "nearest"]
-    assert buttons(widgets.explore(sampler)) == ["save", "z as text"]
-
-
 def test_a_row_of_digits_chooses_the_class_of_the_same_z_also_for_a_walk(conditional, sampler, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     explorer = widgets.explore(conditional)
@@ -351,7 +336,7 @@ def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(samp
     follow, train = widgets.live(new_game()), widgets.live(new_game(), images)
     follow.on_screen = True
     follow.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
-    explorer = widgets.explore(conditional, neighbours=images)
+    explorer = widgets.explore(conditional)
     explorer.sliders[0].value = 1
     all_widgets = [explorer, widgets.rewind({0: sampler}), widgets.invert(sampler, images), follow, train]
     everything = [part for widget in all_widgets for part in family(widget)]
