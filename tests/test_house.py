@@ -117,8 +117,7 @@ def test_each_library_has_one_home():
 
 
 @pytest.mark.parametrize(
-    ("module", "absent"),
-    [("gan_lib", ["torch", "numpy"]), ("gan_lib.recipes", HOMES.keys() - {"argparse", "tqdm"})],
+    ("module", "absent"), [("gan_lib", ["torch", "numpy"]), ("gan_lib.recipes", HOMES.keys() - {"argparse", "tqdm"})]
 )
 def test_importing_a_module_does_not_bring_what_it_does_not_need(module, absent):
     program = f"import sys, {module}; print(*[name for name in {absent} if name in sys.modules])"
