@@ -56,24 +56,16 @@ def test_what_an_answer_raises_becomes_the_reason(answer, reason):
     assert verdict.reason.startswith(reason)
 
 
-def test_a_check_keeps_its_name_and_docstring():
-    assert doubles.__name__ == "doubles"
-    assert "a function that doubles" in doubles.__doc__
-
-
 @pytest.mark.parametrize(
     ("arguments", "verdict"),
     [
-        ((1, 1), True),
         ((1.0, 1 + 1e-6), True),
         ((1.0, 1.001), False),
         ((0.999, 1.0), False),  # from below too
         ((torch.ones(3), torch.ones(3)), True),
         ((torch.ones(3), torch.ones(1, 3)), False),  # equal when broadcast, but of another shape
-        ((torch.ones(3), 1.0), False),
         ((torch.tensor([1, 2]), [1.0, 2.0]), True),
         ((float("nan"), 1.0), False),
-        ((float("inf"), 1.0), False),
         ((1.0, 1.05, 0.1), True),  # the third is the tolerance
         ((1.0, 1.05, 0.01), False),
     ],

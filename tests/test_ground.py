@@ -113,8 +113,8 @@ def test_the_package_has_one_version_and_its_data():
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp)/\w",  # a path of one machine
-        r"(?i)\b[C]:\\\\?Users",
+        r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp|private|mnt|opt|content(?!/drive\b))/\w",  # a path of one machine
+        r"(?i)\b[C]:\\\\?Users|\b[A-Z]:\\\\",
         r"file:/{3}\w",
         r"pythonhosted\.org|/[s]imple/|extra[-]index-url",  # an address of one registry
     ],

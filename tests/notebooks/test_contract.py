@@ -19,9 +19,7 @@ def test_lesson_keeps(lesson, rule):
 
 
 def test_each_number_is_that_of_one_lesson():
-    numbers = [int(lesson.number) for lesson in LESSONS]
-    assert numbers == sorted(set(numbers))
-    assert set(numbers) <= set(range(17))
+    assert len({lesson.number for lesson in LESSONS}) == len(LESSONS)
 
 
 # Changes of the example: each returns a function of the notebook
@@ -93,12 +91,9 @@ def data(kind, content):
 
 
 EXERCISE = example.exercise("double", "double = ...", "double = 2")
-HOME = "/".join(["", "home", "dolly"])  # in pieces, so that no file of ours names such a path
 LARGE = base64.b64encode(bytes(1_200_000)).decode()
 BROKEN = [  # (rule, part of its complaint, changes that each cause it: functions of the notebook, or file names)
     ("file", "NN_verb_object", "01-sheep.ipynb"),
-    ("file", "the path of a machine", show(stdout(f"saved to {HOME}/sheep.png"))),
-    ("file", "the path of a machine", append("outcome", f'\npath = "{HOME}"')),
     ("file", "1.5 MB", show(data("text/html", LARGE))),
     ("first_cell", "a title", replace("title", "# 01 ·", "# 02 ·")),
     ("first_cell", "hero", replace("title", "data:image/png;base64,", "hero.png")),
@@ -109,8 +104,7 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
     ("markdown", "second title", append("close", "\n\n# Once more")),
     ("opening", "tagged", swap("imports", "parameters"), retag("derived"), insert(7, code("", "imports"))),
     ("opening", "more than import", append("imports", "\nsheep = 7")),
-    ("opening", "# why`: more", append("parameters", "\nmore = 2"), append("parameters", "\nmore = [1]  # a list")),
-    ("opening", "# why`: more", append("parameters", "\nmore = 2 * steps  # derived")),
+    *[("opening", "# why`: more", append("parameters", f"\nmore = {x}")) for x in ("2", "[1]  # a", "2 * steps  # b")],
     ("opening", "(none)", update("parameters", source="")),
     ("code_cells", "not 10 to 22", splice("compare", 18), insert(8, *[text("More."), code("None")] * 20)),
     ("code_cells", "more than 25", append("outcome", "\n" * 26)),
@@ -122,7 +116,6 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
     ("terms", "uses 'lamb' before", replace("predict", "What", "Lambs or not, what")),
     ("code", "no text", insert(9, code("None")), insert(-4, code("None")), insert(-6, code("None"))),
     ("known_tags", "'raises-exception'", retag("nbval-check-output", "raises-exception")),
-    ("known_tags", "'hints'", retag("hint", "hints")),
     ("known_tags", "a markdown cell", retag("close", "outcome")),
     ("known_tags", "a code cell", retag("nbval-check-output", "predict")),
     ("code", "%matplotlib", append("imports", "\n%matplotlib inline")),
@@ -150,8 +143,7 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
     ("exercises", "minutes", replace("exercise-text", "3 minutes", "a while")),
     ("exercises", "not tried yet", update("check", outputs=[]), update("check", outputs=[result("Right.")])),
     ("exercises", "one block", update("solution", source="2 * n"), append("solution", "\n```python\n```")),
-    ("close", "the headings", replace("close", "## Answer", ""), replace("close", "## On your own", "## Homework")),
-    ("close", "the headings", replace("close", "## Next", "Then"), replace("close", "## Further reading\n", "")),
+    *[("close", "the headings", replace("close", f"## {name}", name)) for name in ("Answer", "On", "Further", "Next")],
     ("close", "the headings", replace("close", "## Answer", "## Next\n\n## Answer")),
     ("close", "1 sentences", replace("close", "You doubled. You slept.", "")),
     ("close", "7 sentences", replace("close", "You slept.", "You slept. " * 5)),
@@ -168,13 +160,10 @@ BROKEN = [  # (rule, part of its complaint, changes that each cause it: function
     ],
     ("wording", "'TODO'", append("outcome", "  # TODO")),
     ("markdown", "alternative text ''", replace("title", "![Two white sheep on a black field]", "![]")),
-    ("markdown", "lessons/one.png", append("close", "![A field of sheep](../samples/lessons/one.png)")),
+    ("markdown", "to ../one.png", append("close", "![A field of sheep](../one.png)")),
     ("markdown", "<img>", append("close", '<img src="x.png">')),
-    ("markdown", "03_count_the_goats", replace("close", "02_count_the_cows", "03_count_the_goats")),
     ("file", "format 4.5", lambda notebook: notebook.update(nbformat_minor=4)),
-    ("file", "refresh", lambda notebook: notebook.metadata.update(papermill={})),
-    ("file", "refresh", lambda notebook: notebook.metadata.kernelspec.update(name="sheep")),
-    ("file", "refresh", update("bootstrap", metadata={"papermill": {}}), show(data(WIDGET, {"model_id": "1"}))),
+    ("file", "refresh", lambda notebook: notebook.metadata.update(papermill={}), show(data(WIDGET, {"model_id": "1"}))),
     ("file", "make links", append("bootstrap", " pandas"), replace("title", "Colab", "Kolab")),
     ("file", "sheep", update("bootstrap", cell_type="sheep")),
     ("file", "attachments", update("title", attachments={"a.png": {"image/png": ""}})),

@@ -2,13 +2,12 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 
+from tests.notebooks.contract import ROOT
 from tools import lessons
 
-ROOT = Path(__file__).parents[2]
 BOUNDS = lessons.read_bounds(ROOT)
 SEEN = json.loads((ROOT / "tests" / "notebooks" / "seeds.json").read_text())
 

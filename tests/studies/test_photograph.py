@@ -44,12 +44,10 @@ DRAWINGS = {
     "black on nothing": stored(drawing((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA")),
     "white on nothing": stored(drawing((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA")),
     "black on nothing, white beneath": stored(drawing((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA")),
-    "a palette": stored(BLACK.convert("P")),
     "16 bits": stored(scaled(GREY, np.uint16, 257)),
     "WebP": stored(BLUE, "WEBP"),
     "GIF": stored(BLACK, "GIF"),
     "TIFF, for print": stored(BLACK.convert("RGB").convert("CMYK"), "TIFF"),
-    "TIFF, 32 bits": stored(scaled(BLACK, np.int32, 1000), "TIFF"),
     "TIFF, numbers from 0 to 1": stored(scaled(BLACK, np.float32, 1 / 255), "TIFF"),
     "a photo that lies on its side": stored(BLACK.rotate(90, expand=True), "JPEG", exif=ON_ITS_SIDE),
 }

@@ -91,19 +91,13 @@ def test_densities_and_samples_are_those_of_torchs_mixture(world):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         samples, theirs = world.sample(40_000, seeded(1)), mixture.sample((40_000,))
+    assert world.sample(40_000, seeded(1)).equal(samples) and not world.sample(40_000, seeded(2)).equal(samples)
     far = 20 + samples[:9]  # where exp(log p) is 0
     for x in (samples, far):
         torch.testing.assert_close(world.log_prob(x), mixture.log_prob(x), rtol=1e-4, atol=1e-4)
     assert (world.log_prob(samples).mean() - mixture.log_prob(theirs).mean()).abs() < 0.02
     assert (samples.mean(0) - mixture.mean).abs().max() < 0.04
     assert (samples.std(0) - mixture.stddev).abs().max() < 0.03
-
-
-def test_samples_follow_from_the_random_generator_alone():
-    first, second, other = (ODD.sample(5, seeded(seed)) for seed in (3, 3, 4))
-    assert first.equal(second)
-    assert first.shape == (5, 2)
-    assert not first.equal(other)
 
 
 def test_the_ring_has_evenly_spaced_modes():

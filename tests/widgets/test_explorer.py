@@ -50,7 +50,9 @@ def test_it_starts_at_the_point_of_its_seed_with_the_length_of_noise(truncation,
 
 def test_a_given_point_keeps_its_length_and_its_seed_leads_back_to_it(sampler):
     z = sampler.noise(1, seed=8)[0] * 4  # longer than the slider |z| usually goes
-    explorer = widgets.explore(sampler, directions(0, 1), z=z, seed=4)
+    given = z.clone().requires_grad_(True)
+    explorer = widgets.explore(sampler, directions(0, 1), z=given, seed=4)
+    given.data.zero_()  # it has a copy
     for _ in range(2):
         assert explorer.point().equal(z)
         assert shows(explorer, z)
@@ -68,22 +70,12 @@ def test_a_given_point_keeps_its_length_and_its_seed_leads_back_to_it(sampler):
     assert explorer.point().equal(z)
     explorer.norm.value = z.norm().item() - 0.1
     assert not explorer.point().equal(z)
-
-
-def test_another_start_resets_the_controls_and_copies_its_z(sampler):
-    explorer = widgets.explore(sampler, directions(0, 1))
-    explorer.sliders[1].value, explorer.walk.value, explorer.norm.value = 2, 30, 1
-    z = sampler.noise(1, seed=8)[0]
-    given = z.clone().requires_grad_(True)
-    explorer.start(given, "<mine>")
-    given.data.zero_()
-    explorer.draw()
-    assert [explorer.sliders[1].value, explorer.walk.value, explorer.status.value] == [0, 0, "&lt;mine&gt;"]
-    assert explorer.point().equal(z) and shows(explorer, z)
     explorer.text.click()
     assert "torch.tensor([" in explorer.status.value
+    explorer.start(z, "<mine>")
+    assert explorer.status.value == "&lt;mine&gt;"
     explorer.start()
-    assert shows(explorer, sampler.noise(1, 0)[0], norm=3.0)
+    assert shows(explorer, sampler.noise(1, 4)[0], norm=3.0)
 
 
 def test_sliders_have_the_names_of_the_directions_and_act_while_they_are_dragged(sampler):
