@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from jupyter_client.manager import KernelManager
 
 from gan_lib.widgets import colab as colab_widgets
 from tests import colab
+from tests.browser.lab import until
 from tests.notebooks import execution
 from tools import links
 
@@ -120,38 +120,27 @@ def test_the_kernel_is_colabs(front):
     assert front.evaluate("gan_lib.__file__") == str(colab.ROOT / "gan_lib" / "__init__.py")
 
 
-def test_a_slider_moved_by_code_or_by_a_message_changes_the_picture(front):
+def test_a_slider_moved_by_a_message_changes_the_picture(front):
     """`tests/widgets` holds which picture that is."""
     front.run("explorer = widgets.explore(game.sampler())\ndisplay(explorer)")
-    seen = {front.shown("explorer.image")}
-    front.run("explorer.sliders[0].value = 2.5")
-    seen.add(front.shown("explorer.image"))
+    before = front.shown("explorer.image")
     front.move("explorer.sliders[3]", -4)
-    seen.add(front.shown("explorer.image"))
-    assert len(seen) == 3
-    assert front.evaluate("[slider.value for slider in explorer.sliders]") == [2.5, 0, 0, -4, 0]
+    assert front.shown("explorer.image") != before
+    assert front.evaluate("[slider.value for slider in explorer.sliders]") == [0, 0, 0, -4, 0]
     assert front.shown("explorer.status") == "seed 0"
 
 
-def test_the_dashboard_follows_a_run_and_then_trains_it(front):
-    front.run("show = widgets.live(game, n=8)\ndisplay(show)")
-    front.run("for record in training.train(game, images, 4, record_every=2): show.update(record)")
-    assert front.shown("show.line").startswith("step 4 ·")
+def test_the_dashboard_trains_and_pauses(front):
     front.run("show = widgets.live(game, images, n=8)\ndisplay(show)")
     line = front.evaluate("show.line.comm.comm_id")
     front.click("show.button")
-    end = time.monotonic() + 30
-    while not front.values[line]["value"].startswith("step 15 ·"):
-        assert time.monotonic() < end, "it does not train"
-        front.read()
+    until(lambda: front.read() and front.values[line]["value"].startswith("step 15 ·"))
     front.move("show.rates[1]", 4e-3)  # while it trains
     assert front.evaluate("game.d_optimizer.param_groups[0]['lr']") == pytest.approx(4e-3)
     assert front.evaluate("show.button.description") == "pause"
     front.click("show.button")
     step = front.evaluate("game.step")
     assert front.shown("show.line") == f"paused at step {step}"
-    front.click("show.d_step")
-    assert "D made one step" in front.shown("show.line")
     assert front.evaluate("game.step") == step
 
 

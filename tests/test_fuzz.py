@@ -19,9 +19,10 @@ from PIL import Image
 
 from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, files, recipes, runs
+from tests.test_runs import TINY
 
 N = int(os.environ.get("FUZZ", 40))
-TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
+BLACK = data.Digits(torch.zeros(210, 28, 28, dtype=torch.uint8), torch.zeros(210, dtype=torch.int64))
 EDITS = st.lists(
     st.one_of(
         st.tuples(st.just("byte"), st.integers(0, 2**16), st.integers(0, 255)),
@@ -86,9 +87,8 @@ def run_command(*words):
 def run(tmp_path_factory):
     """The folder of a finished run of two iterations."""
     folder = tmp_path_factory.mktemp("fuzz") / "run"
-    digits = data.Digits(torch.zeros(210, 28, 28, dtype=torch.uint8), torch.zeros(210, dtype=torch.int64))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda *_, **__: digits)
+        patch.setattr(data, "load", lambda *_, **__: BLACK)
         runs.train(TINY, folder, "mnist", "cpu", steps=2, quiet=True)
     return folder
 
@@ -96,8 +96,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def try_checkpoint(run, tmp_path, monkeypatch):
     """`try_checkpoint(content)`: resume, sample, page, and train on."""
-    digits = data.Digits(torch.zeros(210, 28, 28, dtype=torch.uint8), torch.zeros(210, dtype=torch.int64))
-    monkeypatch.setattr(data, "load", lambda *_, **__: digits)
+    monkeypatch.setattr(data, "load", lambda *_, **__: BLACK)
     name = checkpoint.latest(run).name
 
     def act(content):
@@ -108,12 +107,8 @@ def try_checkpoint(run, tmp_path, monkeypatch):
         path.write_bytes(content)
         attempt(lambda: checkpoint.resume(path), name)
         attempt(lambda: run_command("sample", path, "--n", 1, "--out", tmp_path / "x.png"), name)
-        attempt(
-            lambda: run_command("train", "tiny", "--out", copy, "--resume", "--steps", 2, "--quiet"),
-            name,
-            str(copy),
-            "tiny",
-        )
+        train = "train", "tiny", "--out", copy, "--resume", "--steps", 2, "--quiet"
+        attempt(lambda: run_command(*train), name, str(copy), "tiny")
 
     monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
     return act

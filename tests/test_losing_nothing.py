@@ -6,30 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, files, pictures, plotting, recipes, runs, training
+from gan_lib import checkpoint, data, files, pictures, plotting, runs, training
+from tests.browser.lab import until
 from tests.test_house import SOURCES
+from tests.test_runs import TINY, _few_images  # noqa: F401
 
-TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 TRAIN = [sys.executable, "-m", "gan_lib", "train", "mlp-quick", "--steps", "100000", "--device", "cpu", "--out"]
-
-
-@pytest.fixture
-def few(monkeypatch, images):
-    """Every data set has 210 images, so that a batch of 100 makes epochs of two steps."""
-    monkeypatch.setattr(data, "load", lambda *_, **__: data.Digits(images.repeat(5, 1, 1)[:210], None))
-
-
-def wait_for(what, process, seconds=120):
-    end = time.monotonic() + seconds
-    while not what():
-        assert process.poll() is None and time.monotonic() < end, process.stderr and process.stderr.read()
-        time.sleep(0.05)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
@@ -39,7 +26,8 @@ def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, t
     process = subprocess.Popen([*TRAIN, tmp_path / "run"], stderr=writer, start_new_session=True)
     os.close(writer)
     samples = tmp_path / "run" / "samples" / "epoch_0.png"
-    wait_for(lambda: samples.exists() and b"epoch" in os.read(reader, 1 << 16), process)  # a record is there
+    until(lambda: process.poll() or (samples.exists() and b"epoch" in os.read(reader, 1 << 16)))  # a record is there
+    assert process.poll() is None
     if how.startswith("closed"):
         os.close(reader)
     process.send_signal(getattr(signal, how.split()[-1]))
@@ -64,7 +52,7 @@ def test_ctrl_c_during_the_imports_prints_nothing(tmp_path):
     assert (printed, process.returncode) == ([], -signal.SIGINT)
 
 
-def test_long_epochs_are_saved_by_time(few, tmp_path, monkeypatch):
+def test_long_epochs_are_saved_by_time(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "AT_STAKE", -1)  # always too long ago
     learn = training.train
 
@@ -81,7 +69,7 @@ def test_long_epochs_are_saved_by_time(few, tmp_path, monkeypatch):
     assert [path.stem[5:] for path in checkpoint.of_run(tmp_path / "run")] == ["0000000", "0000030"]
 
 
-def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(few, tmp_path, monkeypatch):
+def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(tmp_path, monkeypatch):
     class Broken:
         n = 0
 
@@ -140,15 +128,8 @@ def test_every_file_is_written_through_the_one_atomic_writer():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in writes and name != "files":
                 found.add(f"{name}: {ast.unparse(node)}")
-    harmless = (
-        "temporary",
-        "'<bytes>'",
-        ".save(png, 'png'",
-        "(path, newline='')",
-        "open(newline='')",
-        "Image.open(path)",
-    )
-    harmless += ("run.save(", "checkpoint.save(", "safetensors.torch.save(", "self.save(")
+    harmless = ("temporary", "'<bytes>'", ".save(png, 'png'", "(path, newline='')", "open(newline='')", "Image.open(path)",
+                "run.save(", "checkpoint.save(", "safetensors.torch.save(", "self.save(")  # fmt: skip
     assert {each for each in found if not any(words in each for words in harmless)} == set()
     assert len(found) > 8
 

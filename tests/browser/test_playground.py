@@ -12,7 +12,6 @@ from axe_playwright_python.sync_playwright import Axe
 from gan_lib import checkpoint, data, files, latent, recipes, runs
 from gan_lib.playground import page
 from tests.browser.lab import until
-from tests.playground.test_page import compute
 from tools import make_playground
 
 CANVAS = """canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)
@@ -32,7 +31,10 @@ def sources(liven, tmp_path_factory):
                 torch.nn.init.normal_(net.embedding.weight)
                 net = torch.nn.Sequential(net.first, *net.rest)
             liven(net, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
-            found[name] = [page.Moment(None, game.sampler(), None)]
+            judge = (
+                game.discriminator if recipe.classes else None
+            )  # which must stay out of the page: it asks for a class
+            found[name] = [page.Moment(None, game.sampler(), judge)]
     folder, recipe = tmp_path_factory.mktemp("runs") / "my run", recipes.Recipe("small", "mapped", width=8)
     real = data.to_range(data.load(train=False).images[:64])
     for step in (0, 500, 1000):
@@ -404,19 +406,10 @@ def test_a_search_continues_at_another_moment_and_its_z_stays(visit):
     assert gap(visit(tab.page.url).pixels(), pixels) <= 2
 
 
-def test_the_committed_page_shows_pytorchs_pixels_at_every_moment(visit):
-    tab = visit(f"g={make_playground.NAME}&seed=1", make_playground.OUT.as_uri())
+def test_the_committed_page_shows_pytorchs_pixels(visit):
+    tab = visit(address=make_playground.OUT.as_uri())
     for name in make_playground.PRETRAINED:  # with weights of 9 bits: a few pixels differ at the steepest edges
         assert largest_gap(recipes.pretrained(name), tab, name) <= 24
-    # The run's checkpoints are gone: its nets are read from the page and computed by their definition.
-    for i, moment in enumerate(tab.read(make_playground.NAME, "moments")):
-        tab.slider("training").fill(str(i))
-        pixels, z = tab.pixels(), np.array(tab.z)
-        image = compute(moment["layers"], z * 4 / np.linalg.norm(z))
-        assert gap(pixels, ((image.reshape(-1) + 1) * 127.5).round().clip(0, 255)) <= 1
-        logit = compute(moment["discriminator"]["layers"], (pixels / 127.5 - 1).reshape(28, 28, 1)).item()
-        shown = re.match(r"Logit (.*?):", tab.page.locator("#opinion-text").inner_text())[1]
-        assert float(shown.replace("−", "-")) == pytest.approx(logit, abs=0.006)
 
 
 # Links, files, accessibility

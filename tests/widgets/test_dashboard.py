@@ -95,7 +95,7 @@ def test_the_curves_of_a_game_that_was_reset_continue_from_there(new_game):
 
 
 @in_a_loop
-async def test_start_and_pause_equal_train(new_game, images, state_of, differences, tmp_path):
+async def test_start_pause_and_a_cell_meanwhile_equal_train(new_game, images, state_of, differences, tmp_path):
     game, alone = new_game("dcgan"), new_game("dcgan")
     show = live(game, images)
     for n in (1, 2):
@@ -118,18 +118,12 @@ async def test_start_and_pause_equal_train(new_game, images, state_of, differenc
     assert differences(state_of(game), state_of(alone)) == []
     resumed = checkpoint.load(new_game("dcgan", seed=1), tmp_path / "pause.safetensors")
     assert without_seconds(training.train(resumed, images, 3)) == without_seconds(training.train(alone, images, 3))
-
-
-@in_a_loop
-async def test_a_cell_may_train_the_same_game_meanwhile(new_game, images, state_of, differences):
-    game, alone = new_game(), new_game()
-    show = live(game, images)
     show.button.click()
     await records(show, 1)
     list(training.train(game, images, 5))  # a cell runs between two messages
     await records(show, 1)
     show.button.click()
-    list(training.train(alone, images, game.step))
+    list(training.train(alone, images, game.step - alone.step))
     assert differences(state_of(game), state_of(alone)) == []
 
 
