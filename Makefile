@@ -35,7 +35,7 @@ test: $(READY)  ## run everything that must pass
 outcomes: $(READY)  ## run every lesson with its defaults and check its outcomes
 	$(BIN)/python tools/lessons.py outcomes all
 
-fuzz: $(READY)  ## try 12,000 damaged files (ten minutes)
+fuzz: $(READY)  ## try 10,500 damaged files
 	FUZZ=1500 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(READY)  ## check style and formatting, of notebooks too

@@ -7,8 +7,6 @@ copyright = "the digits-from-noise authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 
 nb_execution_mode = "off"  # the lessons come with their outputs
-nb_render_markdown_format = "myst"
-suppress_warnings = ["mystnb.unknown_mime_type"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "html_image"]
 myst_heading_anchors = 3
 mathjax_path = "mathjax/tex-chtml.js"

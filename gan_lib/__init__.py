@@ -10,5 +10,5 @@ class UserError(ValueError):
     """Something that the user got wrong, in one sentence. Every other exception is a bug of this package."""
 
     def __str__(self):
-        """The sentence in one line, also where it holds the odd name of a file."""
-        return " ".join(super().__str__().split())
+        """The sentence in one line, also where a name in it has a line break."""
+        return " ".join(super().__str__().splitlines())

@@ -1,6 +1,7 @@
 """Atomic file writes, the files that come with the package, the format of the MNIST files, and picture files."""
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -23,18 +24,22 @@ TEMPORARY = ".gan_lib-"  # how the names of unfinished files begin
 FORMATS = "PNG, JPEG, WebP, BMP, GIF, TIFF"  # the other formats of Pillow may start outside programs
 
 
+@functools.cache  # a folder of 10,000 samples is not listed 10,000 times
+def sweep(folder):
+    """Delete, once in each process, what processes that were killed left unfinished in a folder an hour ago or earlier."""
+    for old in folder.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 3600:
+                old.unlink()
+
+
 @contextlib.contextmanager
 def replacing(path):
     """A temporary path beside `path`, which replaces it at the end of the block. After an error or a kill `path` is as it was."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f"{TEMPORARY}*"):  # of processes that were killed
-        with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > 3600:
-                old.unlink()
-    temporary = path.with_name(
-        f"{TEMPORARY}{os.getpid()}-{path.name}"
-    )  # in the same folder: a rename can't cross disks
+    sweep(path.parent.absolute())
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")  # not elsewhere: a rename can't cross disks
     try:
         yield temporary
         with open(temporary, "rb+") as file:

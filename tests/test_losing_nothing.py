@@ -17,9 +17,10 @@ from tests.test_house import SOURCES
 from tests.test_runs import TINY, _few_images  # noqa: F401
 
 TRAIN = [sys.executable, "-m", "gan_lib", "train", "mlp-quick", "--steps", "100000", "--device", "cpu", "--out"]
+POSIX = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+@POSIX
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
 def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, tmp_path):
     reader, writer = os.pipe()
@@ -43,6 +44,7 @@ def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, t
     assert (tmp_path / "run" / "curves.png").exists()
 
 
+@POSIX
 def test_ctrl_c_during_the_imports_prints_nothing(tmp_path):
     command = [sys.executable, "-X", "importtime", *TRAIN[1:], tmp_path / "run"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

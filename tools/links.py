@@ -13,9 +13,8 @@ from pathlib import Path
 
 UNKNOWN = "YOUR_NAME/"  # the owner as long as nobody has put the course on GitHub
 NONE = "*For Colab and Kaggle: `make links`*"  # instead of badges
-ROW = re.compile(
-    r"^(\| \[\d\d · [^]]+\]\(notebooks/(\S+?)\) \|.*\|)[^|]*\|$", re.MULTILINE
-)  # of README's table of lessons
+# a row of README's table of lessons: all but its last cell, and the name of the file
+ROW = re.compile(r"^(\| \[\d\d · [^]]+\]\(notebooks/(\S+?)\) \|.*\|)[^|]*\|$", re.MULTILINE)
 
 
 def badges(repository, name):

@@ -23,14 +23,8 @@ EXERCISE = re.compile(r"### (Exercise.*)\n> Difficulty ([●○]+), (\d+ min)")
 TERM = re.compile(r"^- \*\*(.+?)\*\* \(lesson (\d\d)\): (.+)$", re.MULTILINE)
 
 
-def read_cells(path):
-    """The cells of a notebook as [(cell, source)]."""
-    return [(cell, "".join(cell["source"])) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-
-
-def lesson(path, terms):
-    """A lesson for the site: badges without pictures from elsewhere, terms that link to the glossary, no first code cell."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+def lesson(notebook, terms):
+    """The text of a lesson for the site: no pictures from elsewhere, terms that link to the glossary, no first code cell."""
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if "bootstrap" in cell["metadata"].get("tags", []):
@@ -47,33 +41,31 @@ def link(words, terms):
     return f"{{term}}`{words} <{terms[words.lower()]}>`" if words.lower() in terms else f"**{words}**"
 
 
-def table_of_lessons(paths):
+def table_of_lessons(notebooks):
     """The lessons as a Markdown table, with the learner's minutes and the computing time."""
     rows = ["| lesson | its question | you | computing |", "|---|---|---:|---:|"]
-    for path in paths:
-        first = read_cells(path)[0][1]
+    for name, notebook in notebooks.items():
+        first = "".join(notebook["cells"][0]["source"])
         title = re.match(r"# (.+)", first)[1]
-        question = re.search(r"\*\*The question:\*\* (.+?\?)", first, re.DOTALL)[1]
+        question = " ".join(re.search(r"\*\*The question:\*\* (.+?\?)", first, re.DOTALL)[1].split())
         minutes, computing = TIMES.search(first).groups()
-        rows.append(
-            f"| [{title}](notebooks/{path.name}) | {' '.join(question.split())} | {minutes} min | {computing} |"
-        )
+        rows.append(f"| [{title}](notebooks/{name}) | {question} | {minutes} min | {computing} |")
     return "\n".join(rows)
 
 
-def table_of_exercises(paths):
+def table_of_exercises(notebooks):
     """All exercises as a Markdown table."""
     rows = ["| lesson | exercise | difficulty | time |", "|---|---|---|---:|"]
-    for path in paths:
-        found = [match for _, source in read_cells(path) for match in EXERCISE.findall(source)]
-        rows += [f"| [{path.name[:2]}](notebooks/{path.name}) | {' | '.join(words)} |" for words in found]
+    for name, notebook in notebooks.items():
+        found = [match for cell in notebook["cells"] for match in EXERCISE.findall("".join(cell["source"]))]
+        rows += [f"| [{name[:2]}](notebooks/{name}) | {' | '.join(words)} |" for words in found]
     return "\n".join(rows)
 
 
-def sliders(path):
+def sliders(notebook):
     """The live sliders that a lesson shows first, as HTML."""
-    outputs = [output for cell, _ in read_cells(path) for output in cell.get("outputs", [])]
-    return next("".join(output["data"]["text/html"]) for output in outputs if "text/html" in output.get("data", {}))
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return next("".join(data["text/html"]) for data in outputs if "text/html" in data)
 
 
 def reference():
@@ -91,18 +83,17 @@ def stage(root, folder):
     shutil.copy(root / "samples" / "playground.html", folder / "extra")
     shutil.copy(root / "benchmarks" / "results" / "bench.png", folder)
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    notebooks = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    start = paths[0].name
     glossary = (folder / "glossary.md").read_text(encoding="utf-8")
     terms = {term.lower(): term for term, _, _ in TERM.findall(glossary)}
-    repository = links.current(root)
-    open_in = (
-        "" if repository.startswith(links.UNKNOWN) else BADGE.sub(r"[\1]", links.badges(repository, paths[0].name))
-    )
+    open_in = BADGE.sub(r" · [\1]", links.badges(links.current(root), start)).replace(links.NONE, "")
     for name, old, new in [
-        ("index.md", "<!-- sliders -->", sliders(paths[0])),
-        ("index.md", "<!-- lessons -->", table_of_lessons(paths)),
+        ("index.md", "<!-- sliders -->", sliders(notebooks[start])),
+        ("index.md", "<!-- lessons -->", table_of_lessons(notebooks)),
         ("index.md", "<!-- badges -->", open_in),
         ("index.md", "<!-- files -->", "\n".join(f"notebooks/{path.stem}" for path in paths)),
-        ("teaching.md", "<!-- exercises -->", table_of_exercises(paths)),
+        ("teaching.md", "<!-- exercises -->", table_of_exercises(notebooks)),
         ("results.md", "../benchmarks/results/", ""),
     ]:
         page = folder / name
@@ -114,8 +105,8 @@ def stage(root, folder):
     (folder / "api.md").write_text(reference(), encoding="utf-8")
     shutil.copy(root / "CHANGELOG.md", folder / "changelog.md")
     (folder / "notebooks").mkdir()
-    for path in paths:
-        (folder / "notebooks" / path.name).write_text(lesson(path, terms), encoding="utf-8")
+    for name, notebook in notebooks.items():
+        (folder / "notebooks" / name).write_text(lesson(notebook, terms), encoding="utf-8")
 
 
 def main():
