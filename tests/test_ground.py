@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 import gan_lib
 from gan_lib import __main__ as command_line
+from tests.notebooks import contract
 from tests.test_house import libraries
 from tools import links, make_bench, make_reference
 
@@ -246,9 +247,13 @@ def test_the_pictures_and_links_of_a_page_are_there(page):
     assert targets and [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
+def is_one_page(readme):
+    text = re.sub(r"<!--.*?-->|```.*?```|[|`#*]", " ", readme, flags=re.DOTALL)  # without code
+    return len(text.split()) <= 900
+
+
 def test_readme_is_one_page():
-    text = re.sub(r"<!--.*?-->|```.*?```|[|`#*]", " ", read("README.md"), flags=re.DOTALL)  # without code
-    assert len(text.split()) <= 900
+    assert is_one_page(read("README.md"))
 
 
 def test_the_tables_of_the_pages_are_those_of_the_reference_runs_and_of_the_bench():
@@ -269,5 +274,10 @@ def test_links_are_rewritten_everywhere_and_back(tmp_path):
     links.rewrite(tmp_path, "ada/digits")
     assert [name for name in before if old in (tmp_path / name).read_text(encoding="utf-8")] == []
     assert links.current(tmp_path) == "ada/digits"
+    assert is_one_page(
+        (tmp_path / "README.md").read_text(encoding="utf-8")
+    )  # and lessons keep the rule of the first cell
+    for path in (tmp_path / "notebooks").glob("*.ipynb"):
+        assert [*contract.RULES["code_cells"](contract.Lesson(path))] == []
     links.rewrite(tmp_path, old)
     assert {name: (tmp_path / name).read_bytes() for name in before} == {k: t.encode() for k, t in before.items()}

@@ -35,12 +35,11 @@ def bootstrap(repository, more=""):
     start = 'import os\n\nif "COLAB_RELEASE_TAG" in os.environ or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:\n    '
     if repository.startswith(UNKNOWN):
         return f'{start}raise RuntimeError("This copy does not know its repository: run `make links` in it, and push.")'
+    gpu = "No GPU is on. Runtime > Change runtime type > T4 GPU (Kaggle: Settings > Accelerator) adds one."
     return (
         f"{start}%pip install -q --no-deps git+https://github.com/{repository}\n"
         + f"    %pip install -q {more}\n" * bool(more)
-        + "    import torch\n\n"
-        "    if not torch.cuda.is_available():\n"
-        '        print("No GPU is on. Runtime > Change runtime type > T4 GPU (Kaggle: Settings > Accelerator) adds one.")'
+        + f'    !nvidia-smi > /dev/null 2>&1 || echo "{gpu}"'
     )
 
 
@@ -75,9 +74,9 @@ def rewrite(root, new):
 
 
 def in_page(text, repository, _):
-    """The text of a page with the badges of this repository in the table of lessons, "–" without one."""
-    known = not repository.startswith(UNKNOWN)
-    return ROW.sub(lambda row: f"{row[1]} {badges(repository, row[2]) if known else '–'} |", text)
+    """The text of a page with small badges of this repository in the table of lessons, "–" without one."""
+    cell = lambda name: badges(repository, name).replace(NONE, "–").replace("Open in ", "")
+    return ROW.sub(lambda row: f"{row[1]} {cell(row[2])} |", text)
 
 
 def in_lesson(text, repository, name):
