@@ -40,7 +40,6 @@ DRAWINGS = {
     "black on white": stored(BLACK),
     "white on black": stored(drawing(255, 0)),
     "blue on yellow": stored(BLUE, "JPEG"),
-    "pencil on grey": stored(drawing(90, 190), "JPEG"),
     "black on nothing": stored(drawing((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA")),
     "white on nothing": stored(drawing((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA")),
     "black on nothing, white beneath": stored(drawing((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA")),
