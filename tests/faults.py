@@ -86,10 +86,6 @@ def own_generate(function):
     return act(fault)
 
 
-def in_optimizer(name, **options):
-    return act(lambda game, _: getattr(game, name).param_groups[0].update(options))
-
-
 def own_loss(d=None, g=None):
     new = lambda sound: Loss(d or sound.discriminator, g or sound.generator, sound.paired)
     return act(lambda game, _: setattr(game, "loss", new(game.loss)))
@@ -140,7 +136,7 @@ FAULTS = {
     "one optimiser": (optimizers("GD"), "one optimiser", "and 6 of its opponent's"),
     "D never steps": (step("D", every=0), "optimiser", "D's never steps"),
     "D climbs": (step("D", sign=-1), "swapped labels", "lowers D(x) and raises D(G(z))"),
-    "D's optimiser climbs": (in_optimizer("d_optimizer", maximize=True), "swapped labels", "let D's optimiser minimise it"),
+    "D's optimiser climbs": (act(lambda g, _: g.d_optimizer.param_groups[0].update(maximize=True)), "swapped labels", "let D's"),
     "G's sign": (step("G", sign=-1), "wrong sign", "lowers D(G(z))"),
     "G helps D": (own_loss(g=INVERTED[1]), "wrong sign", "lowers D(G(z))"),
     "D in a tanh": (act(lambda g, _: g.discriminator.append(torch.nn.Tanh())), "bounded logits", "between -1.00 and 1.00"),

@@ -312,6 +312,7 @@ ENTRIES = CLIP | {
 REFUSED = {  # images, and the message
     "uint8": (data.to_uint8(RAMP).unsqueeze(1), "uint8"),
     "in [0, 1]": ((RAMP + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: use 2 \* x - 1"),
+    "in [0, 255]": ((RAMP + 1) * 127.5, "not 0.00 to 255.00"),
     "of a sigmoid": (0.4 + (RAMP + 1) / 10, "not 0.40 to 0.60"),
     "NaN": (RAMP.where(RAMP < 0.9, torch.nan), "the generator has diverged"),
     "infinity": (RAMP.where(RAMP < 0.9, torch.inf), "the generator has diverged"),

@@ -388,7 +388,6 @@ REFUSED = {  # sentence: commands
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
     "--out must end in .html, not be x.png.": "page small --out x.png",
-    "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
     "--truncation is for a generator": "measure a.npy --truncation 0.5",
     "label": "sample small --digit 7; sample small --text 7",
 }

@@ -68,9 +68,6 @@ def test_each_fault_of_the_lesson_is_named(fault, seed):
     assert str(remark) == f"{fault}: {remark.sign}; {remark.cure}"
 
 
-# Sound runs
-
-
 @pytest.mark.parametrize("name", breakages.SOUND)
 def test_other_ways_to_train_have_no_remark(name, digits, monkeypatch):
     game = small()
@@ -120,9 +117,6 @@ def test_points_have_no_remark_wherever_they_lie():
     game = training.Game(*toys.nets(), latent_dim=2, g_lr=1e-2, d_lr=1e-2)
     far = toys.Mixture(torch.tensor([[5.0, 5.0]]), 1.0)
     assert diagnose(train(game, far), game, far) is None
-
-
-# Nothing changes
 
 
 @pytest.mark.parametrize("name", ["dcgan", "hinge-sn", "cgan", "best"])
@@ -180,9 +174,6 @@ def test_a_diagnosis_costs_two_iterations_at_most(digits):
     assert sum(seen) <= 2 * 3 * 32 + 3 * 2 * 16
 
 
-# Symptoms
-
-
 @pytest.mark.parametrize("name", sorted(losses.LOSSES.keys() - {"non-saturating", "minimax"}))
 def test_logits_that_are_not_log_odds_have_no_remark(name):
     """Wherever the logits of a D lie, as long as those of real images are higher; with cross-entropy they are log-odds."""
@@ -233,9 +224,6 @@ def test_spans_are_means_over_the_iterations():
     assert steps(course({}, {}, every=250)) == [500]  # where the first starts is unknown
     assert steps(course(*[{}] * 5, every=60)) == [120, 240]
     assert steps(course(*[{}] * 7, every=20, start=5000)) == [5120]  # of a run that was resumed
-
-
-# The faults of the lesson
 
 
 def test_a_broken_game_differs_from_the_sound_one_as_its_fault_says():

@@ -20,12 +20,9 @@ LINE = Mixture(torch.tensor([[-1.5], [1.0]]), 0.5)
 BELL = Mixture(torch.tensor([[0.5]]), 1.0)
 WORLDS = {"ring": toys.ring(), "odd": ODD, "line": LINE, "bell": BELL}
 X = torch.linspace(-8, 8, 3201).unsqueeze(1)  # 0.005 apart
+seeded = lambda seed: torch.Generator().manual_seed(seed)
 bilinear, simultaneous, path, FIELDS = defined("06", "bilinear", "simultaneous", "path", "FIELDS")
 minimax, non_saturating, penalised = FIELDS.values()
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 GOALS = {  # name: (field, the loss of the package that it follows, the weight of the penalties R1 + R2, which are psi² each)
