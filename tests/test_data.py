@@ -17,7 +17,6 @@ from PIL import Image
 
 from gan_lib import UserError, attributes, data, evaluation, files, pictures
 
-BUNDLE = Path(data.__file__).parent / "mnist"
 MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -50,14 +49,6 @@ def write_idx(path, values):
 # MNIST, from the package
 
 
-def test_the_bundle_holds_the_published_files():
-    for line in (BUNDLE / "SHA256SUMS").read_text().splitlines():
-        sha256, name = line.split()
-        content = (BUNDLE / name).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == sha256
-        assert hashlib.md5(gzip.decompress(content)).hexdigest() == MD5[name.removesuffix(".gz")]
-
-
 def test_mnist_needs_no_network_and_leaves_no_copy(cache):
     train, test = data.load(), data.load("mnist", train=False)
     assert (train.images.shape, train.images.dtype) == ((60_000, 28, 28), torch.uint8)
@@ -84,7 +75,7 @@ def test_the_cache_folder_is_the_setting_or_that_of_the_platform(monkeypatch):
     assert Path.home() in data.cache_folder().parents
 
 
-def test_only_a_damaged_file_is_unpacked_again_and_never_seen_in_part(tmp_path):
+def test_the_published_files_are_unpacked_and_a_damaged_one_again_never_seen_in_part(tmp_path):
     """Another process may read it meanwhile, or unpack it too: `test_files` holds what `write_atomically` does."""
     file = tmp_path / "t10k-labels-idx1-ubyte"
     with mock.patch.object(data, "write_atomically", wraps=files.write_atomically) as write:
@@ -214,18 +205,15 @@ def test_a_damaged_file_is_named(name, damage, packed, write_set):
     assert len(data.load(name, train=False).images) == 10
 
 
-@pytest.mark.parametrize(
-    ("name", "labels", "shape", "message"),
-    [
-        ("kmnist", [10] * 10, (28, 28), "labels-idx1-ubyte must lie between 0 and 9"),
-        ("emnist-letters", [0] * 10, (28, 28), "must lie between 1 and 26"),
-        ("emnist-letters", [1] * 9 + [27], (28, 28), "must lie between 1 and 26"),
-        ("kmnist", [1] * 9, (28, 28), r"images \[N, 28, 28\] and labels \[N\], not \[10, 28, 28\] and \[9\]"),
-        ("kmnist", [], (28, 28), "must hold images"),
-        ("kmnist", [1] * 10, (14, 56), "must hold images"),
-        ("kmnist", [[1] * 10], (28, 28), "must hold images"),
-    ],
-)
+@pytest.mark.parametrize(("name", "labels", "shape", "message"), [
+    ("kmnist", [10] * 10, (28, 28), "labels-idx1-ubyte must lie between 0 and 9"),
+    ("emnist-letters", [0] * 10, (28, 28), "must lie between 1 and 26"),
+    ("emnist-letters", [1] * 9 + [27], (28, 28), "must lie between 1 and 26"),
+    ("kmnist", [1] * 9, (28, 28), r"images \[N, 28, 28\] and labels \[N\], not \[10, 28, 28\] and \[9\]"),
+    ("kmnist", [], (28, 28), "must hold images"),
+    ("kmnist", [1] * 10, (14, 56), "must hold images"),
+    ("kmnist", [[1] * 10], (28, 28), "must hold images"),
+])  # fmt: skip
 def test_files_that_do_not_belong_together_are_refused(name, labels, shape, message, write_set, images):
     write_set(name, labels, images.view(-1, *shape))
     with pytest.raises(UserError, match=message):
@@ -273,16 +261,13 @@ def test_a_picture_becomes_the_grey_square_in_its_middle(tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
-        ({}, r"The number of pictures in \S+ is 0, and a GAN needs many \(\.png, \.jpg"),
-        ({"a/1.png": 5, "b/x.txt": b""}, r"The number of pictures in \S+ is 1, and a GAN needs many"),
-        ({"1.png": 5, "a/2.png": 5}, r"holds pictures beside its sub-folders: move 1\.png into one of these"),
-        ({"a/1.png": 5, "b/2.png": b"text"}, r"The picture \S+2\.png can't be read: it is none of PNG, JPEG"),
-        ({"1.png": 5, "2.png": 40}, r"2\.png can't be read: Image size \(1600 pixels\) exceeds limit"),
-    ],
-)
+@pytest.mark.parametrize(("files", "sentence"), [
+    ({}, r"The number of pictures in \S+ is 0, and a GAN needs many \(\.png, \.jpg"),
+    ({"a/1.png": 5, "b/x.txt": b""}, r"The number of pictures in \S+ is 1, and a GAN needs many"),
+    ({"1.png": 5, "a/2.png": 5}, r"holds pictures beside its sub-folders: move 1\.png into one of these"),
+    ({"a/1.png": 5, "b/2.png": b"text"}, r"The picture \S+2\.png can't be read: it is none of PNG, JPEG"),
+    ({"1.png": 5, "2.png": 40}, r"2\.png can't be read: Image size \(1600 pixels\) exceeds limit"),
+])  # fmt: skip
 def test_a_folder_that_can_not_be_read_is_refused_in_one_sentence(files, sentence, tmp_path, monkeypatch):
     for name, content in files.items():
         put(content if isinstance(content, bytes) else np.zeros((content, content)), tmp_path / name)
@@ -327,8 +312,8 @@ ENTRIES = CLIP | {
 REFUSED = {  # images, and the message
     "uint8": (data.to_uint8(RAMP).unsqueeze(1), "uint8"),
     "in [0, 1]": ((RAMP + 1) / 2, r"must lie in \[-1, 1\], not 0.00 to 1.00: use 2 \* x - 1"),
-    "of a sigmoid": (0.4 + (RAMP + 1) / 10, "not 0.40 to 0.60"),
     "in [0, 255]": ((RAMP + 1) * 127.5, "not 0.00 to 255.00"),
+    "of a sigmoid": (0.4 + (RAMP + 1) / 10, "not 0.40 to 0.60"),
     "NaN": (RAMP.where(RAMP < 0.9, torch.nan), "the generator has diverged"),
     "infinity": (RAMP.where(RAMP < 0.9, torch.inf), "the generator has diverged"),
     "three channels": (RAMP.expand(2, 3, 28, 28), r"\[2, 3, 28, 28\]"),

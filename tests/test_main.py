@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import pickle
 import re
 import shlex
 import shutil
@@ -356,23 +355,17 @@ def huge(path):
 
 NO_ARRAY = "is not a .npy file of numbers: it is damaged, or another kind of file."
 zeros = lambda *shape, dtype=np.uint8: lambda path: np.save(path, np.zeros(shape, dtype))
-content = lambda content: lambda path: path.write_bytes(content)
 
 
-@pytest.mark.parametrize(
-    ("write", "sentence"),
-    [
-        (lambda path: None, "No such file or directory: 'x.npy'"),
-        (lambda path: path.mkdir(), "Is a directory: 'x.npy'"),
-        (zeros(1000, 784), "not uint8 [1000, 784]."),
-        (zeros(1000, 28, 28, dtype=np.float32), "not float32 [1000, 28, 28]."),
-        (zeros(999, 28, 28), "A score needs at least 1,000 images"),
-        (lambda path: np.save(path, np.array([Trap()], dtype=object)), NO_ARRAY),
-        (content(pickle.dumps(Trap())), NO_ARRAY),
-        (content(b""), NO_ARRAY),
-        (huge, NO_ARRAY),
-    ],
-)
+@pytest.mark.parametrize(("write", "sentence"), [
+    (lambda path: None, "No such file or directory: 'x.npy'"),
+    (lambda path: path.mkdir(), "Is a directory: 'x.npy'"),
+    (zeros(1000, 784), "not uint8 [1000, 784]."),
+    (zeros(1000, 28, 28, dtype=np.float32), "not float32 [1000, 28, 28]."),
+    (zeros(999, 28, 28), "A score needs at least 1,000 images"),
+    (lambda path: np.save(path, np.array([Trap()], dtype=object)), NO_ARRAY),
+    (huge, NO_ARRAY),
+])  # fmt: skip
 def test_a_file_that_holds_no_images_is_refused_in_one_sentence_and_never_unpickled(write, sentence, gan, here):
     write(here / "x.npy")
     status, out, err = gan("measure x.npy")
@@ -395,8 +388,6 @@ REFUSED = {  # sentence: commands
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
     "--out must end in .html, not be x.png.": "page small --out x.png",
-    "Labels are whole numbers from 0 to 9, not 11.": "sample conditional --digit 11",
-    "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
     "--truncation is for a generator": "measure a.npy --truncation 0.5",
     "label": "sample small --digit 7; sample small --text 7",
 }
@@ -421,24 +412,21 @@ def test_a_mistake_is_answered_in_one_sentence(words, sentence, gan, small_run, 
     assert not (here / "x.png").exists() and not (here / "x.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("train mlp --steps 0", "0 is not a whole number from 1"),
-        ("train mlp --epochs -1", "-1 is not a whole number from 1"),
-        ("train mlp --seed 99999999999999999999", "99999999999999999999 is not a whole number from 0 to 4294967295"),
-        ("train mlp --steps 1 --epochs 1", "not allowed with argument"),
-        ("train", "required: recipe"),
-        ("sample mlp", "required: --out"),
-        ("sample mlp --n 0 --out x.png", "0 is not a whole number from 1 to 100000"),
-        ("sample cgan --out x.png --truncation 0", "--truncation: 0 is not a number from 1e-06 to 1"),
-        ("sample cgan --out x.png --truncation 1.1", "--truncation: 1.1 is not a number"),
-        ("sample cgan --out x.png --truncation nan", "--truncation: nan is not a number"),
-        ("measure mlp --seeds 0", "0 is not a whole number from 1"),
-        ("measure mlp --n 999", "999 is not a whole number from 1000 to 60000"),
-        ("", "required: COMMAND"),
-    ],
-)
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("train mlp --steps 0", "0 is not a whole number from 1"),
+    ("train mlp --epochs -1", "-1 is not a whole number from 1"),
+    ("train mlp --seed 99999999999999999999", "99999999999999999999 is not a whole number from 0 to 4294967295"),
+    ("train mlp --steps 1 --epochs 1", "not allowed with argument"),
+    ("train", "required: recipe"),
+    ("sample mlp", "required: --out"),
+    ("sample mlp --n 0 --out x.png", "0 is not a whole number from 1 to 100000"),
+    ("sample cgan --out x.png --truncation 0", "--truncation: 0 is not a number from 1e-06 to 1"),
+    ("sample cgan --out x.png --truncation 1.1", "--truncation: 1.1 is not a number"),
+    ("sample cgan --out x.png --truncation nan", "--truncation: nan is not a number"),
+    ("measure mlp --seeds 0", "0 is not a whole number from 1"),
+    ("measure mlp --n 999", "999 is not a whole number from 1000 to 60000"),
+    ("", "required: COMMAND"),
+])  # fmt: skip
 def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     status, out, err = gan(words)
     assert (status, out) == (2, "")

@@ -1,6 +1,7 @@
 """The search space, one trial, the stored study, and the tool that makes it, on made-up distances."""
 
 import json
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -36,14 +37,8 @@ def ranked(rows):
     return sorted((n for n, row in enumerate(rows) if row["state"] == "COMPLETE"), key=lambda n: rows[n]["value"])
 
 
-# The space
-
-
-def test_the_default_is_the_recipe():
+def test_a_trial_sets_what_it_proposes_and_the_default_is_the_recipe():
     assert tool.make_recipe(tool.DEFAULT) == recipes.get("mlp-quick")
-
-
-def test_a_trial_sets_what_it_proposes():
     params = {"g_lr": 3e-4, "d_lr": 7e-3, "beta1": 0.2, "width": 99, "loss": "hinge", "penalty": "R1", "gamma": 5.0}
     recipe = tool.make_recipe(params)
     assert (recipe.g_lr, recipe.d_lr, recipe.betas, recipe.width) == (3e-4, 7e-3, (0.2, 0.999), 99)
@@ -57,9 +52,6 @@ def test_the_space_has_the_choices_of_the_lesson_and_gamma_only_with_a_penalty()
     assert defined("14", "LOSSES", "PENALTIES") == [tool.LOSSES, tool.PENALTIES]
     assert set(tool.LOSSES) < LOSSES.keys()
     assert set(tool.PENALTIES) - {"none"} < PENALTIES.keys()
-
-
-# One trial
 
 
 def test_a_run_is_measured_three_times():
@@ -112,9 +104,6 @@ def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
     assert trial.user_attrs == {"diverged": "A loss stopped being a number before step 20."}
 
 
-# The stored study
-
-
 def test_the_stored_trials_lie_in_the_space_and_the_first_is_the_default():
     found = load_results()
     assert (found["steps"], found["trials"][0]["params"]) == (tool.STEPS, tool.DEFAULT)
@@ -135,35 +124,26 @@ def test_the_stored_study_ran_its_best_trials_again():
     assert {tuple(course) for courses in found["full"].values() for course in courses} == {("2000", "4000", "6000")}
 
 
-# The tool
+@pytest.fixture
+def runs(replace_training, monkeypatch, tmp_path):
+    """`runs.make(trials)` is the tool on made-up runs: the nearer g_lr is to 0.003 the better, and `interrupted` fails once."""
+    runs = SimpleNamespace(file=tmp_path / "gan_lib" / "reference" / "study.json", seeds=[], interrupted=None)
+    runs.file.parent.mkdir(parents=True)
 
-
-class Runs:
-    """The tool on made-up runs: the nearer g_lr is to 0.003 the better. The run with the seed `interrupted` fails once."""
-
-    def __init__(self, root, patch):
-        self.file, self.seeds, self.interrupted = root / "gan_lib" / "reference" / "study.json", [], None
-        self.file.parent.mkdir(parents=True)
-        self.options, self.patch = ["--root", str(root)], patch
-
-    def __call__(self, recipe, seed):
-        self.seeds.append(seed)
-        if seed == self.interrupted:
-            self.interrupted = None
+    def course(recipe, seed):
+        runs.seeds.append(seed)
+        if seed == runs.interrupted:
+            runs.interrupted = None
             raise KeyboardInterrupt
         score = 30 + 1000 * abs(recipe.g_lr - 0.003) + seed % 10
         return score + 20, score + 10, score
 
-    def make(self, trials):
-        """Run the tool."""
-        self.patch.setattr("sys.argv", ["make_study.py", "--trials", str(trials), *self.options])
+    def make(trials):
+        monkeypatch.setattr("sys.argv", ["make_study.py", "--trials", str(trials), "--root", str(tmp_path)])
         tool.main()
 
-
-@pytest.fixture
-def runs(replace_training, monkeypatch, tmp_path):
-    runs = Runs(tmp_path, monkeypatch)
-    replace_training(runs)
+    runs.make = make
+    replace_training(course)
     monkeypatch.setattr(tool, "at_full_length", lambda recipe, images: [recipe.width])
     monkeypatch.setattr(reference, "FOLDER", runs.file.parent)
     return runs

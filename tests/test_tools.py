@@ -46,18 +46,15 @@ def test_a_wrong_repository_changes_nothing(name, project):
     assert links.current(project) == "ada/digits" and "[ada/digits]" in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("https://github.com/ada/digits", "ada/digits"),
-        ("https://token@github.com/ada/digits.git", "ada/digits"),
-        ("git@github.com:ada/digits-2.git", "ada/digits-2"),
-        ("ssh://git@github.com/ada/digits/", "ada/digits"),
-        ("https://example.org/ada/digits", ""),
-        ("../digits", ""),
-        (None, ""),
-    ],
-)
+@pytest.mark.parametrize(("address", "expected"), [
+    ("https://github.com/ada/digits", "ada/digits"),
+    ("https://token@github.com/ada/digits.git", "ada/digits"),
+    ("git@github.com:ada/digits-2.git", "ada/digits-2"),
+    ("ssh://git@github.com/ada/digits/", "ada/digits"),
+    ("https://example.org/ada/digits", ""),
+    ("../digits", ""),
+    (None, ""),
+])  # fmt: skip
 def test_the_repository_is_that_of_the_remote_on_github(address, expected, tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     if address:
@@ -126,10 +123,6 @@ def write_lesson(root, name, *sources, **tagged):
     nbformat.write(new_notebook(cells=cells, metadata=metadata), root / "notebooks" / f"{name}.ipynb")
 
 
-def write_bounds(root, text):
-    (root / "tests" / "notebooks" / "outcomes.toml").write_text(text)
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A folder with four lessons after `run all`: the folder, the exit status, what was printed."""
@@ -188,19 +181,16 @@ def test_an_outcome_is_one_flat_object_of_numbers(printed):
         lessons.outcome_of(new_notebook(cells=[cell]))
 
 
-@pytest.mark.parametrize(
-    ("bound", "line"),
-    [
-        ({"min": 9, "max": 9.5, "reason": "r"}, None),
-        ({"equals": 9, "max": 9, "reason": "r"}, None),
-        ({"min": 10, "reason": "the digits"}, "coverage is 9 and must be at least 10: the digits"),
-        ({"max": 8, "reason": "the digits"}, "coverage is 9 and must be at most 8: the digits"),
-        ({"equals": 8, "reason": "the digits"}, "coverage is 9 and must be exactly 8: the digits"),
-        ({"min": 9}, "coverage: a bound has a reason"),
-        ({"reason": "r"}, "coverage: a bound has a reason"),
-        ({"minimum": 9, "reason": "r"}, "coverage: a bound has a reason"),
-    ],
-)
+@pytest.mark.parametrize(("bound", "line"), [
+    ({"min": 9, "max": 9.5, "reason": "r"}, None),
+    ({"equals": 9, "max": 9, "reason": "r"}, None),
+    ({"min": 10, "reason": "the digits"}, "coverage is 9 and must be at least 10: the digits"),
+    ({"max": 8, "reason": "the digits"}, "coverage is 9 and must be at most 8: the digits"),
+    ({"equals": 8, "reason": "the digits"}, "coverage is 9 and must be exactly 8: the digits"),
+    ({"min": 9}, "coverage: a bound has a reason"),
+    ({"reason": "r"}, "coverage: a bound has a reason"),
+    ({"minimum": 9, "reason": "r"}, "coverage: a bound has a reason"),
+])  # fmt: skip
 def test_bounds(bound, line):
     broken = lessons.broken_bounds({"coverage": 9}, {"coverage": bound})
     assert len(broken) == (line is not None)
@@ -215,7 +205,8 @@ def test_bounds_that_hold_nothing_are_errors():
 
 
 def test_outcomes_run_a_lesson_and_hold_it_to_its_bounds(ran, capsys):
-    write_bounds(ran[0], '[01_good.coverage]\nmin = 10\nreason = "all ten digits"\n')
+    bounds = '[01_good.coverage]\nmin = 10\nreason = "all ten digits"\n'
+    (ran[0] / "tests" / "notebooks" / "outcomes.toml").write_text(bounds)
     shutil.rmtree(ran[0] / "runs" / "lesson_01")
     assert lessons.main(["outcomes", "01", "--root", str(ran[0])])
     assert "coverage is 9 and must be at least 10: all ten digits" in capsys.readouterr().out

@@ -148,9 +148,6 @@ def rule_for(kind):
     return add
 
 
-# The top of the lesson
-
-
 @rule
 def first_cell(lesson):
     """Title, the picture that the reader will make, the question, what it takes and gives, and both times."""
@@ -183,9 +180,6 @@ def opening(lesson):
     for line in filter(str.strip, parameters.splitlines()) if parameters.strip() else ["(none)"]:
         if not re.fullmatch(r"\w+ = (-?[\d._]+(e-?\d+)?|True|False|None|\"[^\"]*\")  # \S.*", line):
             yield f"a parameter is not of the form `name = 3  # why`: {line}"
-
-
-# The body
 
 
 @rule
@@ -295,9 +289,6 @@ def static_pictures(lesson):
                 yield f"no picture near {found.group()}…) in code cell {i + 1}"
 
 
-# The exercises
-
-
 @rule
 def exercises(lesson):
     """2 to 4 exercises, each of five cells in a row. The text says how hard it is and how long it
@@ -318,9 +309,6 @@ def exercises(lesson):
         }.items():
             if not holds:
                 yield f"exercise {i}: {complaint}"
-
-
-# The close
 
 
 @rule
@@ -357,9 +345,6 @@ def outcome(lesson):
         yield str(error)
 
 
-# The wording
-
-
 @rule_for("any")
 def wording(lesson, cell):
     """No "simply", no "just" that belittles, no hype, no emoji, no netG or errD, and nothing left to fill in."""
@@ -368,9 +353,6 @@ def wording(lesson, cell):
         for found in re.finditer(pattern, text):
             around = text[max(0, found.start() - 20) : found.end() + 20].replace("\n", " ")
             yield f"has {what}: {found.group()!r} in '…{around}…'"
-
-
-# The file as it is committed
 
 
 @rule

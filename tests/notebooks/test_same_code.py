@@ -9,6 +9,7 @@ import copy
 import inspect
 import symtable
 import textwrap
+from functools import partial
 from types import FunctionType
 
 import pytest
@@ -94,33 +95,19 @@ def bare(node):
     return ast.unparse(node)
 
 
-# Ways to compare: each is or makes a function of (lesson, name) that asserts
+# Ways to compare: each asserts something of a lesson and a name in it
 
 
-def same_source(exported):
+def same_source(exported, lesson, name):
     """The same definition apart from docstrings and comments."""
-
-    def compare(lesson, name):
-        mine = [node for node in statements(lesson) if getattr(node, "name", None) == name]
-        theirs = ast.parse(textwrap.dedent(inspect.getsource(exported))).body
-        assert [bare(node) for node in mine] == [bare(node) for node in theirs]
-
-    return compare
+    mine = [node for node in statements(lesson) if getattr(node, "name", None) == name]
+    theirs = ast.parse(textwrap.dedent(inspect.getsource(exported))).body
+    assert [bare(node) for node in mine] == [bare(node) for node in theirs]
 
 
-def same_net(make, **given):
+def same_net(make, lesson, name, **given):
     """The same layers, with these `given` values. What draws their weights is compared by source."""
-
-    def compare(lesson, name):
-        assert str(world(lesson, name, device=CPU, **given)[name]) == str(make())
-
-    return compare
-
-
-def assert_same_weights(mine, theirs, atol=0):
-    """Two dicts hold a generator and a discriminator with the same weights."""
-    for net in ("generator", "discriminator"):
-        torch.testing.assert_close(mine[net].state_dict(), theirs[net].state_dict(), rtol=0, atol=atol)
+    assert str(world(lesson, name, device=CPU, **given)[name]) == str(make())
 
 
 def same_iteration(lesson, name):
@@ -141,8 +128,9 @@ def same_iteration(lesson, name):
                 torch.random.set_rng_state(game.rng.get_state())
                 results = mine["iteration"](step, real)
             torch.testing.assert_close(results, training.iteration(game, real), rtol=0, atol=1e-5)
-        assert_same_weights(mine, vars(game), atol=3e-5)
-        torch.testing.assert_close(mine["ema_generator"].state_dict(), game.average.state_dict(), rtol=0, atol=3e-5)
+        for net in ("generator", "discriminator", "ema_generator"):
+            theirs = game.average if net == "ema_generator" else getattr(game, net)
+            torch.testing.assert_close(mine[net].state_dict(), theirs.state_dict(), rtol=0, atol=3e-5)
 
 
 def same_distance(lesson, name):
@@ -157,18 +145,18 @@ def same_distance(lesson, name):
 
 SAME = {
     "02": {
-        "generator": same_net(models.mlp_generator),
-        "discriminator": same_net(models.mlp_discriminator),
+        "generator": partial(same_net, models.mlp_generator),
+        "discriminator": partial(same_net, models.mlp_discriminator),
         "iteration": same_iteration,
         "discriminator_step": same_iteration,
     },
     "03": {
-        "generator": same_net(lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
-        "discriminator": same_net(lambda: models.dcgan_discriminator(width=24)),
+        "generator": partial(same_net, lambda: models.dcgan_generator(width=24), block=train_a_dcgan.reference_block),
+        "discriminator": partial(same_net, lambda: models.dcgan_discriminator(width=24)),
     },
     "07": {"distance": same_distance},
-    "09": {"clip_weights": same_source(make_losses.clip_weights)},
-    "14": {name: same_source(getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
+    "09": {"clip_weights": partial(same_source, make_losses.clip_weights)},
+    "14": {name: partial(same_source, getattr(make_study, name)) for name in ("distances", "suggest", "objective")},
 }
 
 
@@ -179,31 +167,24 @@ def exported(lesson):
         if isinstance(node, ast.ImportFrom):
             exec(ast.unparse(node), namespace)
     modules = [module for module in namespace.values() if getattr(module, "__name__", "").startswith("gan_lib.")]
-    found = {name: value for module in modules for name, value in vars(module).items()}
-    return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, FunctionType | type) and value.__module__.startswith("gan_lib.")
-    }
+    found = [pair for module in modules for pair in vars(module).items()]
+    ours = lambda value: isinstance(value, FunctionType | type) and value.__module__.startswith("gan_lib.")
+    return {name: value for name, value in found if ours(value)}
 
 
 def comparisons(lesson):
     """{name: how to compare it} for a lesson."""
     public = exported(lesson)
     own = [node.name for node in statements(lesson) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    return {name: same_source(public[name]) for name in own if name in public} | SAME.get(lesson.number, {})
+    return {name: partial(same_source, public[name]) for name in own if name in public} | SAME.get(lesson.number, {})
 
 
-@pytest.mark.parametrize(
-    ("lesson", "name", "compare"),
-    [
-        pytest.param(lesson, name, compare, id=f"{lesson.number}-{name}")
-        for lesson in LESSONS
-        for name, compare in comparisons(lesson).items()
-    ],
-)
-def test_lesson_defines_what_the_package_exports(lesson, name, compare):
-    compare(lesson, name)
+PAIRS = {f"{lesson.number}-{name}": (lesson, name) for lesson in LESSONS for name in comparisons(lesson)}
+
+
+@pytest.mark.parametrize(("lesson", "name"), PAIRS.values(), ids=PAIRS)
+def test_lesson_defines_what_the_package_exports(lesson, name):
+    comparisons(lesson)[name](lesson, name)
 
 
 def test_lessons_write_out_what_they_then_import():
@@ -211,13 +192,11 @@ def test_lessons_write_out_what_they_then_import():
     assert SAME.keys() <= {lesson.number for lesson in LESSONS}
 
 
-# The mechanism, on the example
-
 LERP = inspect.getsource(latent.lerp)
 NET = """hidden = 16
 generator = nn.Sequential(nn.Linear(8, hidden), nn.ReLU(), nn.Linear(hidden, 784), nn.Tanh())
 raise LookupError("never reached: nothing needs it")"""
-by_layer = same_net(lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 784), nn.Tanh()))
+by_layer = partial(same_net, lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 784), nn.Tanh()))
 
 
 @pytest.fixture
@@ -241,15 +220,12 @@ def test_same_code_passes(lesson_with):
     compare(lesson, name)
 
 
-@pytest.mark.parametrize(
-    ("compare", "name", "source"),
-    [
-        (same_source(latent.lerp), "lerp", LERP.replace("(1 - t) * a", "a * (1 - t)")),
-        (same_source(latent.lerp), "lerp", LERP + "\n\n" + LERP),
-        (same_source(latent.lerp), "lerp", "pass"),
-        (by_layer, "generator", NET.replace("ReLU", "LeakyReLU")),
-    ],
-)
+@pytest.mark.parametrize(("compare", "name", "source"), [
+    (partial(same_source, latent.lerp), "lerp", LERP.replace("(1 - t) * a", "a * (1 - t)")),
+    (partial(same_source, latent.lerp), "lerp", LERP + "\n\n" + LERP),
+    (partial(same_source, latent.lerp), "lerp", "pass"),
+    (by_layer, "generator", NET.replace("ReLU", "LeakyReLU")),
+])  # fmt: skip
 def test_other_code_fails(compare, name, source, lesson_with):
     with pytest.raises(AssertionError):
         compare(lesson_with(source), name)

@@ -34,17 +34,15 @@ def scaled(picture, dtype, scale):
 
 ON_ITS_SIDE = Image.Exif()
 ON_ITS_SIDE[0x0112] = 6  # the camera was held upright: turn it by 90° clockwise
-BLACK, GREY = drawing(), drawing(40, 200)
+BLACK, PENCIL = drawing(), drawing(90, 190)
 BLUE = drawing((0, 0, 160), (250, 240, 160), mode="RGB")
 DRAWINGS = {
     "black on white": stored(BLACK),
     "white on black": stored(drawing(255, 0)),
-    "blue on yellow": stored(BLUE, "JPEG"),
-    "pencil on grey": stored(drawing(90, 190), "JPEG"),
     "black on nothing": stored(drawing((0, 0, 0, 255), (0, 0, 0, 0), mode="RGBA")),
     "white on nothing": stored(drawing((255, 255, 255, 255), (0, 0, 0, 0), mode="RGBA")),
     "black on nothing, white beneath": stored(drawing((0, 0, 0, 255), (255, 255, 255, 0), mode="RGBA")),
-    "16 bits": stored(scaled(GREY, np.uint16, 257)),
+    "pencil on grey, 16 bits": stored(scaled(PENCIL, np.uint16, 257)),
     "WebP": stored(BLUE, "WEBP"),
     "GIF": stored(BLACK, "GIF"),
     "TIFF, for print": stored(BLACK.convert("RGB").convert("CMYK"), "TIFF"),

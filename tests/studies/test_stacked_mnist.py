@@ -13,8 +13,6 @@ from tests.notebooks.test_same_code import defined
 from tools import make_losses, make_reference
 from tools import make_stacked as tool
 
-# Stacked digits
-
 
 @pytest.mark.parametrize(("classes", "modes"), [(10, 1000), (5, 125)])
 def test_a_stack_is_three_independent_digits_of_the_first_classes(classes, modes):
@@ -35,9 +33,6 @@ def test_a_stack_is_three_independent_digits_of_the_first_classes(classes, modes
     assert world.codes(nines).max() <= 111 * (classes - 1)
 
 
-# Counting
-
-
 def test_modes_and_kl_are_those_of_the_formula():
     kl = sum(p * math.log(p / (1 / 4)) for p in (2 / 6, 1 / 6, 3 / 6))
     assert stacked_mnist.count(torch.tensor([3, 3, 3, 0, 1, 0]), 4) == (3, pytest.approx(kl, abs=1e-6))
@@ -51,9 +46,6 @@ def test_the_bundled_losses_have_the_settings_of_their_tool_and_the_lesson():
     assert (found["steps"], found["samples"], pair) == (make_losses.STEPS, make_losses.SAMPLES, make_losses.PAIR)
     assert {name: len(runs) for name, runs in found["runs"].items()} == dict.fromkeys(make_losses.SETTINGS, 5)
     assert settings.items() <= make_losses.SETTINGS.items()
-
-
-# Recipes
 
 
 def test_the_recipes_differ_only_in_what_their_names_say():
@@ -70,9 +62,6 @@ def test_every_recipe_trains_on_stacks(name):
     [record] = training.train(game, stacked_mnist.StackedDigits(train=False), 1)
     assert (record.step, record.images) == (1, 32)
     assert game.sampler().sample(2).shape == (2, 3, 28, 28)
-
-
-# The tool
 
 
 @pytest.fixture

@@ -18,22 +18,12 @@ PLACES = [[(0.7, -1.2), (-0.4, 0.3), (2.0, 1.5)], [(0.0, 0.8), (-1.1, 0.0), (0.6
 ODD = Mixture(torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.7, 0.4]]), 0.4)
 LINE = Mixture(torch.tensor([[-1.5], [1.0]]), 0.5)
 BELL = Mixture(torch.tensor([[0.5]]), 1.0)
-GRID = Mixture(torch.cartesian_prod(*2 * [torch.arange(-2.0, 3.0)]), 0.1)
-WORLDS = {"ring": toys.ring(), "grid": GRID, "odd": ODD, "line": LINE, "bell": BELL}
+WORLDS = {"ring": toys.ring(), "odd": ODD, "line": LINE, "bell": BELL}
 X = torch.linspace(-8, 8, 3201).unsqueeze(1)  # 0.005 apart
+seeded = lambda seed: torch.Generator().manual_seed(seed)
 bilinear, simultaneous, path, FIELDS = defined("06", "bilinear", "simultaneous", "path", "FIELDS")
 minimax, non_saturating, penalised = FIELDS.values()
 
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def sigmoid(a):
-    return 1 / (1 + math.exp(-a))
-
-
-# Fields
 
 GOALS = {  # name: (field, the loss of the package that it follows, the weight of the penalties R1 + R2, which are psi² each)
     "minimax": (minimax, "minimax", 0),
@@ -57,30 +47,12 @@ def test_a_field_descends_the_loss_of_g_by_theta_and_the_loss_of_d_by_psi(name):
     torch.testing.assert_close(torch.stack(field(*places.unbind(2))), places.new_tensor(expected), rtol=0, atol=1e-8)
 
 
-# Paths
-
-
-@pytest.mark.parametrize("step", [simultaneous, reference_step])
-def test_a_path_consists_of_euler_steps(step):
-    (theta, psi), *places = path(step, minimax, (0.7, -1.2), 0.1, 3).tolist()
-    assert (theta, psi) == pytest.approx((0.7, -1.2))
-    assert len(places) == 3
-    for place in places:
-        new_psi = psi - 0.1 * sigmoid(theta * psi) * theta
-        used = psi if step is simultaneous else new_psi
-        theta, psi = theta + 0.1 * sigmoid(theta * used) * used, new_psi
-        assert place == pytest.approx([theta, psi])
-
-
 @pytest.mark.parametrize("h", [0.05, 0.4])
 def test_on_x_times_y_simultaneous_steps_spiral_out_and_alternating_ones_stay_on_an_ellipse(h):
-    start, *rest = path(simultaneous, bilinear, (1.0, 0.5), h, 40).norm(dim=1).tolist()
-    assert rest == pytest.approx([start * math.sqrt(1 + h**2) ** n for n in range(1, 41)])
+    spiral = (1 + 0.5j) * (1 + 1j * h) ** torch.arange(41, dtype=torch.float64)
+    torch.testing.assert_close(torch.view_as_complex(path(simultaneous, bilinear, (1.0, 0.5), h, 40)), spiral)
     x, y = path(reference_step, bilinear, (1.0, 0.5), h, 400).T
     assert (x**2 + y**2 + h * x * y).tolist() == pytest.approx([1.25 + h * 0.5] * 401)
-
-
-# Points
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
@@ -121,18 +93,12 @@ def test_no_discriminator_has_a_lower_loss_and_its_loss_is_log_4_less_twice_the_
     assert (reference_best_d(log_p, log_p) == 1 / 2).all()
 
 
-# Modes
-
-
 def test_a_sample_is_good_within_three_standard_deviations_of_its_mode():
     centres = toys.ring().centres
     x = centres[2] + torch.tensor([[0.299, 0.0], [0.0, -0.299], [0.301, 0.0], [0.25, 0.25], [0.0, 0.0]])
     assert toys.count_modes(x, centres, 0.1) == (1, pytest.approx(3 / 5))
     assert toys.count_modes(torch.cat([x, centres[:2]]), centres, 0.1) == (3, pytest.approx(5 / 7))
     assert toys.count_modes(centres + 0.5, centres, 0.1) == (0, 0)
-
-
-# Nets
 
 
 def test_nets_map_noise_to_points_and_points_to_logits():
