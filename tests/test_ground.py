@@ -82,14 +82,10 @@ def third_party_imports(folder):
     return {canonicalize_name(providers.get(name, [name])[0]) for name in modules - sys.stdlib_module_names - own}
 
 
-@pytest.mark.parametrize(
-    ("folder", "declared"),
-    [("gan_lib", ["optuna", "scikit-image"]), ("tools", DEV), ("tests", DEV)],  # of lessons 14 and 13
-    ids=["gan_lib", "tools", "tests"],
-)
-def test_each_import_is_declared(folder, declared):
-    only_on_colab = {"google"}
-    assert third_party_imports(ROOT / folder) - only_on_colab <= set(canonical([*DEPENDENCIES, *declared]))
+def test_each_import_is_declared():
+    of_lessons, only_on_colab = ["optuna", "scikit-image"], {"google"}
+    for folder, more in (("gan_lib", of_lessons), ("tools", DEV), ("tests", DEV)):
+        assert third_party_imports(ROOT / folder) - only_on_colab <= set(canonical([*DEPENDENCIES, *more])), folder
 
 
 def test_environment_installs_this_package_with_the_constraints_and_nothing_twice():

@@ -14,16 +14,8 @@ import pytest
 import gan_lib
 from tools import make_structure
 
-OUTSIDE = {
-    "checks",
-    "widgets",
-    "playground",
-    "studies",
-    "processes",
-    "runs",
-    "tables",
-    "__main__",
-}  # the rest is the core
+# What is not the core:
+OUTSIDE = {"checks", "widgets", "playground", "studies", "processes", "runs", "tables", "__main__"}
 HOMES = {  # the modules, or folders of modules, that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"pictures"},

@@ -127,14 +127,8 @@ DRAWS = re.compile(r"\bplt\.(subplots|figure)\(|\bplotting\.(?!save_figure)\w+\(
 RULES = {}  # {name: function of a lesson that yields complaints}
 
 
-def rule(function):
-    """Add a rule about a whole lesson."""
-    RULES[function.__name__] = function
-    return function
-
-
-def rule_for(kind):
-    """Add a rule about each cell of a kind: "code", "markdown", a tag, or "any"."""
+def rule(kind=None):
+    """Add a rule about a whole lesson, or about each cell of a kind: "code", "markdown", a tag, or "any"."""
 
     def add(function):
         def complaints(lesson):
@@ -142,7 +136,7 @@ def rule_for(kind):
                 if kind in ("any", cell.cell_type, *tags(cell)):
                     yield from (f"cell {i} {complaint}" for complaint in function(lesson, cell))
 
-        RULES[function.__name__] = complaints
+        RULES[function.__name__] = complaints if kind else function
         return function
 
     return add
@@ -151,7 +145,7 @@ def rule_for(kind):
 # The top of the lesson
 
 
-@rule
+@rule()
 def first_cell(lesson):
     """Title, the picture that the reader will make, the question, what it takes and gives, and both times."""
     first, label = lesson.cells[0].source, "".join(rf".*\*\*{each}\*\*" for each in LABELS)
@@ -168,7 +162,7 @@ def first_cell(lesson):
             yield f"the first cell lacks {what}"
 
 
-@rule
+@rule()
 def opening(lesson):
     """The first code cells are the bootstrap; imports alone; parameters as plain scalars, each with a comment; and what derives
     from them. No other cell has these tags.
@@ -188,7 +182,7 @@ def opening(lesson):
 # The body
 
 
-@rule
+@rule()
 def code_cells(lesson):
     """10 to 22 code cells, of six lines or fewer in the median and 25 at most."""
     lengths = [len(cell.source.splitlines()) for cell in lesson.code]
@@ -200,14 +194,14 @@ def code_cells(lesson):
         yield f"the longest code cell has {max(lengths)} lines, more than 25"
 
 
-@rule
+@rule()
 def words(lesson):
     """At most 1,800 words that are not folded."""
     if (n := len(lesson.prose.split())) > 1800:
         yield f"{n:,} words, more than 1,800"
 
 
-@rule
+@rule()
 def terms(lesson):
     """Bold are the terms that docs/glossary.md gives to this lesson, each once and where it is first used, and nothing else."""
     bold = r"\*\*(.+?)\*\*"
@@ -223,7 +217,7 @@ def terms(lesson):
             yield f"uses {term!r} before it is bold: '…{around}…'"
 
 
-@rule_for("code")
+@rule("code")
 def code(lesson, cell):
     """A text comes before the cell (the four cells of the opening share one, and a check follows its stub). No magics or shell
     commands outside of the bootstrap, and no comment that tells nbval to skip a cell or let it fail. Files go to the lesson's
@@ -243,7 +237,7 @@ def code(lesson, cell):
             yield f"names runs/lesson_{number}"
 
 
-@rule_for("any")
+@rule("any")
 def known_tags(lesson, cell):
     """Every tag is known and on the right type of cell; no tag lets a cell fail or skips it."""
     for tag in tags(cell):
@@ -251,7 +245,7 @@ def known_tags(lesson, cell):
             yield f"is a {cell.cell_type} cell with the tag {tag!r}"
 
 
-@rule
+@rule()
 def prediction(lesson):
     """At least one prediction; each is followed by code that runs, and then by the comparison."""
     letters = {"code": "r", "predict": "P", "compare": "C"}
@@ -260,7 +254,7 @@ def prediction(lesson):
         yield f"the cells are not in the order predict, run, compare: {order}"
 
 
-@rule_for("markdown")
+@rule("markdown")
 def markdown(lesson, cell):
     """One title, in the first cell. A <details> has a <summary> and then a blank line, without which its Markdown stays
     unrendered; one holds each answer. Pictures have alternative texts; files of ours that are shown or linked are there.
@@ -285,7 +279,7 @@ def markdown(lesson, cell):
             yield f"points to {target}, which is not there"
 
 
-@rule
+@rule()
 def static_pictures(lesson):
     """A picture is in the cell of a widget or the next two code cells, for readers without a kernel."""
     for i, cell in enumerate(lesson.code):
@@ -298,7 +292,7 @@ def static_pictures(lesson):
 # The exercises
 
 
-@rule
+@rule()
 def exercises(lesson):
     """2 to 4 exercises, each of five cells in a row. The text says how hard it is and how long it
     takes, the stored output of the check says that the stub is not tried yet, and the solution is one block of Python.
@@ -323,7 +317,7 @@ def exercises(lesson):
 # The close
 
 
-@rule
+@rule()
 def close(lesson):
     """The answer, On your own, Further reading and the next lesson, in this order, after the last exercise."""
     sections = {}
@@ -345,7 +339,7 @@ def close(lesson):
             yield f"the close has no link to {path.name}"
 
 
-@rule
+@rule()
 def outcome(lesson):
     """The last code cell is tagged `outcome` and printed one flat JSON object of numbers."""
     if "outcome" not in tags(lesson.code[-1]):
@@ -360,7 +354,7 @@ def outcome(lesson):
 # The wording
 
 
-@rule_for("any")
+@rule("any")
 def wording(lesson, cell):
     """No "simply", no "just" that belittles, no hype, no emoji, no netG or errD, and nothing left to fill in."""
     text = re.sub(r"\]\([^)\s]+\)|https?://\S+", "", cell.source)  # addresses are not ours to word
@@ -373,7 +367,7 @@ def wording(lesson, cell):
 # The file as it is committed
 
 
-@rule
+@rule()
 def file(lesson):
     """Named NN_verb_object.ipynb, at most 1.5 MB, no attachments; a valid notebook of format 4.5, run
     from top to bottom, that `refresh` and `make links` would write in the same way.
@@ -399,7 +393,7 @@ def file(lesson):
         yield f"the execution counts are {counts}"
 
 
-@rule_for("code")
+@rule("code")
 def outputs(lesson, cell):
     """Outputs of this run without errors, stderr and the repr of objects; PNG pictures of at most 1,200 × 1,600 pixels; text to
     compare where nbval compares.
@@ -423,7 +417,7 @@ def outputs(lesson, cell):
         yield "stores no text to compare with"
 
 
-@rule_for("code")
+@rule("code")
 def figures_are_shown(lesson, cell):
     """A cell that makes a figure, outside of the functions that it defines, shows a picture."""
     for statement in parse(cell.source).body:
