@@ -27,7 +27,6 @@ STUB, SIX = Verdict("not tried yet"), Verdict("not yet", "3 should become 6.")
         (..., STUB, "Not tried yet: replace the `...`"),
         (lambda x: ..., STUB, "Not tried yet: replace the `...`"),
         (lambda x: 2 * x, Verdict("right"), "Right."),
-        (lambda x: x + 1, SIX, "Not yet, because 3 should become 6."),
         (lambda x: x / 2, Verdict("not yet", "that is half of it."), "Not yet, because that is half of it."),
         (lambda x: x + 3, Verdict("not yet", "4 should become 8."), "Not yet, because 4 should become 8."),
         (lambda x: {3: 0}[x], SIX, "Not yet, because 3 should become 6."),  # 4 is not tried
@@ -45,8 +44,6 @@ def test_the_verdict_has_the_first_reason_and_is_true_only_if_the_answer_is_righ
     [
         (lambda: 6, "it raised TypeError: "),
         (lambda x: x / 0, "it raised ZeroDivisionError: division by zero"),
-        (lambda x: [][x], "it raised IndexError: list index out of range"),
-        (None, "it raised TypeError: 'NoneType' object is not callable"),
         (lambda x: "six", "it raised "),
     ],
 )
