@@ -41,12 +41,6 @@ def world(pixels, *, fixed=False):
     return fault
 
 
-def first_is_nan(images):
-    pixels = images / 127.5 - 1
-    pixels[0, 0, 0] = torch.nan
-    return pixels
-
-
 def step(player, *, detach=None, freeze=True, clear="before", sign=1, every=1, swap=False, spoil=False):
     """A step written by the user: `clear` is when gradients are zeroed, `every` how often the optimiser steps (0: never)."""
 
@@ -136,7 +130,7 @@ FAULTS = {
     "data in [0, 1]": (world(lambda x: x / 255), "range", "in [0.00, 1.00], and G's can lie in [-1.00, 1.00]"),
     "data in [-1, 3]": (world(lambda x: x / 63.75 - 1), "range", "in [-1.00, 3.00], and G's can lie in [-1.00, 1.00]"),
     "G without tanh": (no_tanh, "unbounded pixels", "end G with tanh"),
-    "NaN in the data": (world(first_is_nan), "data", "not finite"),
+    "NaN in the data": (world(lambda x: torch.where(x < 255, x / 127.5 - 1, torch.nan)), "data", "not finite"),
     "one image": (world(lambda x: (0 * x + x[:1]) / 127.5 - 1, fixed=True), "data", "values of a batch are equal"),
     "one batch": (world(lambda x: x / 127.5 - 1, fixed=True), "data", "values of two batches are equal"),
     "both rates nothing": (put(rates=(1e-30, 1e-30)), "learning rate", "raise it"),
