@@ -106,15 +106,12 @@ def test_the_package_has_one_version_and_its_data():
     assert {path for path in files if path.suffix != ".py"} == packed
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp|private|mnt|opt|content(?!/drive\b))/\w",  # a path of one machine
-        r"(?i)\b[C]:\\\\?Users|\b[A-Z]:\\\\",
-        r"file:/{3}\w",
-        r"pythonhosted\.org|/[s]imple/|extra[-]index-url",  # an address of one registry
-    ],
-)
+@pytest.mark.parametrize("pattern", [
+    r"(?<![\w.~$>)}-])/(?:home|Users|root|work|tmp|private|mnt|opt|content(?!/drive\b))/\w",  # a path of one machine
+    r"(?i)\b[C]:\\\\?Users|\b[A-Z]:\\\\",
+    r"file:/{3}\w",
+    r"pythonhosted\.org|/[s]imple/|extra[-]index-url",  # an address of one registry
+])  # fmt: skip
 def test_no_file_names_a_machine_or_a_registry(pattern):
     found = {name: re.search(pattern, text) for name, text in tracked().items()}
     assert {name: text.group() for name, text in found.items() if text} == {}

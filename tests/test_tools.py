@@ -45,18 +45,15 @@ def test_a_wrong_repository_changes_nothing(name, project):
     assert links.current(project) == "ada/digits" and "[ada/digits]" in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("https://github.com/ada/digits", "ada/digits"),
-        ("https://token@github.com/ada/digits.git", "ada/digits"),
-        ("git@github.com:ada/digits-2.git", "ada/digits-2"),
-        ("ssh://git@github.com/ada/digits/", "ada/digits"),
-        ("https://example.org/ada/digits", ""),
-        ("../digits", ""),
-        (None, ""),
-    ],
-)
+@pytest.mark.parametrize(("address", "expected"), [
+    ("https://github.com/ada/digits", "ada/digits"),
+    ("https://token@github.com/ada/digits.git", "ada/digits"),
+    ("git@github.com:ada/digits-2.git", "ada/digits-2"),
+    ("ssh://git@github.com/ada/digits/", "ada/digits"),
+    ("https://example.org/ada/digits", ""),
+    ("../digits", ""),
+    (None, ""),
+])  # fmt: skip
 def test_the_repository_is_that_of_the_remote_on_github(address, expected, tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     if address:

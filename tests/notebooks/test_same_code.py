@@ -236,15 +236,12 @@ def test_same_code_passes(lesson_with):
     compare(lesson, name)
 
 
-@pytest.mark.parametrize(
-    ("compare", "name", "source"),
-    [
-        (same_source(latent.lerp), "lerp", LERP.replace("(1 - t) * a", "a * (1 - t)")),
-        (same_source(latent.lerp), "lerp", LERP + "\n\n" + LERP),
-        (same_source(latent.lerp), "lerp", "pass"),
-        (by_layer, "generator", NET.replace("ReLU", "LeakyReLU")),
-    ],
-)
+@pytest.mark.parametrize(("compare", "name", "source"), [
+    (same_source(latent.lerp), "lerp", LERP.replace("(1 - t) * a", "a * (1 - t)")),
+    (same_source(latent.lerp), "lerp", LERP + "\n\n" + LERP),
+    (same_source(latent.lerp), "lerp", "pass"),
+    (by_layer, "generator", NET.replace("ReLU", "LeakyReLU")),
+])  # fmt: skip
 def test_other_code_fails(compare, name, source, lesson_with):
     with pytest.raises(AssertionError):
         compare(lesson_with(source), name)

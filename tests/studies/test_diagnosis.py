@@ -200,14 +200,11 @@ def test_logits_that_are_not_log_odds_have_no_remark(name):
             assert diagnose(course(now, now, now)) is None, (middle, apart)
 
 
-@pytest.mark.parametrize(
-    ("fault", "change", "sign"),
-    [
-        ("high d_loss", {"d_loss": 624.0}, "d_loss reaches 624; a D that can't tell has 2 at most"),
-        ("D takes fakes for real", {"d_real": 0.1, "d_fake": 0.7}, "D(x) ends at 0.10, and D(G(z)) at 0.70"),
-        ("D is sure", STRONG_D, "d_loss falls to 0.0020, so G learns little from D"),
-    ],
-)
+@pytest.mark.parametrize(("fault", "change", "sign"), [
+    ("high d_loss", {"d_loss": 624.0}, "d_loss reaches 624; a D that can't tell has 2 at most"),
+    ("D takes fakes for real", {"d_real": 0.1, "d_fake": 0.7}, "D(x) ends at 0.10, and D(G(z)) at 0.70"),
+    ("D is sure", STRONG_D, "d_loss falls to 0.0020, so G learns little from D"),
+])  # fmt: skip
 def test_curves_alone_show_a_symptom_and_what_to_check(fault, change, sign):
     remark = diagnose(course(change, change))
     assert remark[:2] == (fault, sign)
@@ -215,20 +212,17 @@ def test_curves_alone_show_a_symptom_and_what_to_check(fault, change, sign):
     assert remark.cure.count(", ") >= 2
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        [],
-        course({"d_loss": 600.0}, {"d_loss": 600.0}, every=49),  # not yet 100 iterations
-        course(STRONG_D, STRONG_D, every=20, start=5000),  # a run that was resumed, and not yet 100 iterations since
-        course({"d_loss": 2.9}),
-        course({"d_real": 0.2, "d_fake": 0.69}),
-        course({"d_real": 0.65, "d_fake": 0.51, "g_loss": 0.65}),
-        course(STRONG_D | {"d_loss": 0.011}),
-        course(STRONG_D | {"d_loss": -5.0}),  # Wasserstein
-        course({"d_loss": 0.0, "d_real": 1.0, "d_fake": 1.0}),
-    ],
-)
+@pytest.mark.parametrize("records", [
+    [],
+    course({"d_loss": 600.0}, {"d_loss": 600.0}, every=49),  # not yet 100 iterations
+    course(STRONG_D, STRONG_D, every=20, start=5000),  # a run that was resumed, and not yet 100 iterations since
+    course({"d_loss": 2.9}),
+    course({"d_real": 0.2, "d_fake": 0.69}),
+    course({"d_real": 0.65, "d_fake": 0.51, "g_loss": 0.65}),
+    course(STRONG_D | {"d_loss": 0.011}),
+    course(STRONG_D | {"d_loss": -5.0}),  # Wasserstein
+    course({"d_loss": 0.0, "d_real": 1.0, "d_fake": 1.0}),
+])  # fmt: skip
 def test_near_a_symptom_or_with_few_records_there_is_no_remark(records):
     assert diagnose(records) is None
 
