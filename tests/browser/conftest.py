@@ -30,6 +30,25 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture
+def new_page(chromium):
+    """`new_page(*own, **context)`: a page. No error may occur in it, and it may ask for nothing but addresses below `own`."""
+    wrong = []
+
+    def make(*own, **settings):
+        page = chromium.new_page(**{"viewport": {"width": 1280, "height": 900}} | settings)
+        allowed = (*own, "data:", "blob:", "about:")
+        page.on("request", lambda request: request.url.startswith(allowed) or wrong.append(request.url))
+        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+        page.on("console", lambda message: message.type != "error" or wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        return page
+
+    yield make
+    [context.close() for context in chromium.contexts]
+    assert wrong == []
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """A running JupyterLab."""

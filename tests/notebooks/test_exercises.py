@@ -25,9 +25,8 @@ def test_an_answer_gets_its_verdict(lesson, i, exercise, kind):
 
 def test_the_checks_are_those_of_the_exercises_and_each_has_wrong_answers():
     names = {lesson: list(found) for lesson, found in CHECKS.items()}
-    assert {lesson.path.stem[3:]: {each.check_name for each in lesson.exercises} for lesson in LESSONS} == {
-        lesson: set(found) for lesson, found in names.items()
-    }
+    asked = {lesson.path.stem[3:]: {each.check_name for each in lesson.exercises} for lesson in LESSONS}
+    assert asked == {lesson: set(found) for lesson, found in names.items()}
     assert {lesson: list(found) for lesson, found in PLANTED.items()} == names
     assert len(WRONG) == sum(map(len, names.values()))  # no name stands for two checks
 
