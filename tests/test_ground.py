@@ -83,12 +83,10 @@ def third_party_imports(folder):
     return {canonicalize_name(providers.get(name, [name])[0]) for name in modules - sys.stdlib_module_names - own}
 
 
-@pytest.mark.parametrize("folder", ["gan_lib", "tools", "tests"])
-def test_each_import_is_declared(folder):
-    declared = (
-        ["optuna", "scikit-image", "google"] if folder == "gan_lib" else DEV
-    )  # of lessons 14 and 13, and of Colab
-    assert third_party_imports(ROOT / folder) <= set(canonical([*DEPENDENCIES, *declared]))
+def test_each_import_is_declared():
+    of_lessons, only_on_colab = ["optuna", "scikit-image"], {"google"}
+    for folder, more in (("gan_lib", of_lessons), ("tools", DEV), ("tests", DEV)):
+        assert third_party_imports(ROOT / folder) - only_on_colab <= set(canonical([*DEPENDENCIES, *more])), folder
 
 
 def test_environment_installs_this_package_with_the_constraints_and_nothing_twice():
@@ -229,11 +227,9 @@ def test_the_snippet_of_readme_runs(tmp_path, monkeypatch):
     assert (tmp_path / "digits.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize(
-    "line", re.findall(r"^python -m gan_lib ([^-].*?)(?:\s+#.*)?$", read("README.md"), re.MULTILINE)
-)
-def test_the_commands_of_readme_are_understood(line):
-    assert command_line.build_parser().parse_args(line.split()).do.__name__ == line.split()[0]
+def test_the_commands_of_readme_are_understood():
+    for line in re.findall(r"^python -m gan_lib ([^-].*?)(?:\s+#.*)?$", read("README.md"), re.MULTILINE):
+        assert command_line.build_parser().parse_args(line.split()).do.__name__ == line.split()[0]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
@@ -269,9 +265,7 @@ def test_links_are_rewritten_everywhere_and_back(tmp_path):
     links.rewrite(tmp_path, "ada/digits")
     assert [name for name in before if old in (tmp_path / name).read_text(encoding="utf-8")] == []
     assert links.current(tmp_path) == "ada/digits"
-    assert is_one_page(
-        (tmp_path / "README.md").read_text(encoding="utf-8")
-    )  # and lessons keep the rule of the first cell
+    assert is_one_page((tmp_path / "README.md").read_text(encoding="utf-8"))
     for path in (tmp_path / "notebooks").glob("*.ipynb"):
         assert [*contract.RULES["code_cells"](contract.Lesson(path))] == []
     links.rewrite(tmp_path, old)

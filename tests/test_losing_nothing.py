@@ -91,9 +91,6 @@ def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(tmp_p
     assert checkpoint.latest(tmp_path / "run").stem == "step_0000006"
 
 
-# Files
-
-
 WRITERS = {
     "png": lambda path: pictures.save_picture(np.zeros((28, 28), np.uint8), path),
     "gif": lambda path: pictures.save_animation([data.load().images[:4]], path),

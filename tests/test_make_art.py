@@ -25,9 +25,6 @@ class Copies:
         return torch.stack([images[int(a * len(images))] for a, images in zip(z[:, 0] % 1, classes, strict=True)])
 
 
-# Mosaics
-
-
 def test_a_mosaic_equalises_the_greys_of_the_photograph():
     photo = np.repeat(np.linspace(100, 120, 6).round().astype(np.uint8), 10)[None].repeat(20, 0)  # six pale steps
     greys = torch.linspace(0.2, 0.7, 6, dtype=torch.float64).repeat(6).view(-1, 1, 1, 1)

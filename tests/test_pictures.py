@@ -14,8 +14,6 @@ from PIL import Image, ImageSequence
 from gan_lib import data, pictures, runs
 from tests.notebooks.test_same_code import defined
 
-# Pictures
-
 
 @pytest.mark.parametrize(("n", "columns", "scale"), [(12, 4, 1), (12, 4, 3), (5, 10, 1), (1, 1, 2)])
 def test_untile_inverts_tile(n, columns, scale, images):
