@@ -54,6 +54,14 @@ def test_ctrl_c_during_the_imports_prints_nothing(tmp_path):
     assert (printed, process.returncode) == ([], -signal.SIGINT)
 
 
+def test_a_terminal_that_knows_only_ascii_shows_question_marks(tmp_path):
+    command = [sys.executable, "-m", "gan_lib", "sample", "mlp", "--n", "1", "--out", tmp_path / "café.png"]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    ended = subprocess.run(command, env=ascii_only, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("caf?.png\n") and (tmp_path / "café.png").exists()
+
+
 def test_long_epochs_are_saved_by_time(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "AT_STAKE", -1)  # always too long ago
     learn = training.train

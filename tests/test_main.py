@@ -90,9 +90,6 @@ def test_every_command_and_every_argument_has_a_help_text(gan):
     assert "samples/epoch_N.png              100 samples" in out
 
 
-# train
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     status, out, err = gan("train", name, "--steps", 3, "--out", "run", "--device", "cpu")
@@ -182,9 +179,6 @@ def test_train_on_pictures_of_a_folder(gan, here, small_run):
         assert (status, len(err.splitlines())) == (1, 1) and sentence in err
 
 
-# sample and page
-
-
 @pytest.mark.parametrize("source", ["small", "small/checkpoints/step_10.safetensors"])
 def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, small_run, here):
     for out in ("new/x.npy", "new/x.png", "new/folder"):
@@ -245,9 +239,6 @@ def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
     monkeypatch.setattr(command_line, "write_page", write := mock.Mock(return_value=1_234_567))
     assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
     write.assert_called_once_with("playground.html", [])
-
-
-# measure and directions
 
 
 @pytest.fixture
