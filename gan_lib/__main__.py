@@ -246,5 +246,5 @@ def main(words=None):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ψ shows ? instead
+    sys.stdout and sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ψ shows ? instead
     main()
