@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def until(condition, seconds=120):
 
 @contextlib.contextmanager
 def start(folder):
-    """A `jupyter lab` that serves the files of its `folder`, and whose `url` a browser opens without a password."""
+    """A `jupyter lab` that serves the files of its `folder`, and whose `url` a browser opens with its secret `token`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,21 +49,22 @@ def start(folder):
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
+    token = secrets.token_hex()
     own = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTER_DATA_DIR": "data"}
     options = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": port, "ServerApp.port_retries": 0,
                "ServerApp.root_dir": folder, "ServerApp.open_browser": False, "ServerApp.allow_root": True,
-               "IdentityProvider.token": "", "LabApp.expose_app_in_browser": True}  # fmt: skip
+               "LabApp.expose_app_in_browser": True}  # fmt: skip
     log = folder / "lab.log"
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())],
-            env=environment(folder) | {name: str(folder / path) for name, path in own.items()},
+            env=environment(folder) | {name: str(folder / path) for name, path in own.items()} | {"JUPYTER_TOKEN": token},
             cwd=folder, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
         until(lambda: "is running at" in log.read_text() or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()
-        yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{port}")
+        yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{port}", token=token)
     finally:
         process.terminate()
         process.wait(30)
@@ -78,7 +80,7 @@ def write(lab, name, *sources):
 def open_and_run(chromium, lab, path):
     """Open a notebook of the lab's folder, run all its cells, check that none failed, and return the page."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    page.goto(f"{lab.url}/doc/tree/{path.relative_to(lab.folder).as_posix()}?reset")
+    page.goto(f"{lab.url}/doc/tree/{path.relative_to(lab.folder).as_posix()}?reset&token={lab.token}")
     page.wait_for_function(f"{KERNEL}?.status == 'idle'", timeout=60_000)
     page.evaluate(RUN_ALL)
     page.wait_for_function("window.allCellsRan", timeout=180_000)

@@ -61,12 +61,13 @@ def check(frame):
 def reopen(chromium, lab, path):
     """A notebook of the lab's folder, with its stored outputs."""
     page = chromium.new_page(viewport={"width": 1000, "height": 700})
-    page.goto(f"{lab.url}/doc/tree/{path.name}?reset")
+    page.goto(f"{lab.url}/doc/tree/{path.name}?reset&token={lab.token}")
     page.locator(".jp-OutputArea-output img").wait_for(state="attached")
     return page
 
 
 def test_in_jupyterlab_and_in_its_export(chromium, lab):
+    assert chromium.new_page().goto(f"{lab.url}/api/contents").status == 403  # nobody gets in without the token
     path = write(lab, "sliders.ipynb", CELL)
     page = open_and_run(chromium, lab, path)
     check(page.frame_locator(FRAME))

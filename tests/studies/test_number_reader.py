@@ -41,9 +41,6 @@ def real():
     return images[right], labels[right]
 
 
-# Strips
-
-
 @pytest.mark.parametrize("gap", [5, 1, 0, -2])
 def test_a_strip_has_the_given_gap(gap):
     strip = strip_of(bar(), bar(3, 9), bar(), gap=gap)
