@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -355,6 +356,7 @@ zeros = lambda *shape, dtype=np.uint8: lambda path: np.save(path, np.zeros(shape
     (zeros(1000, 28, 28, dtype=np.float32), "not float32 [1000, 28, 28]."),
     (zeros(999, 28, 28), "A score needs at least 1,000 images"),
     (lambda path: np.save(path, np.array([Trap()], dtype=object)), NO_ARRAY),
+    *[(lambda path, content=content: path.write_bytes(content), NO_ARRAY) for content in (pickle.dumps(Trap()), b"")],
     (huge, NO_ARRAY),
 ])  # fmt: skip
 def test_a_file_that_holds_no_images_is_refused_in_one_sentence_and_never_unpickled(write, sentence, gan, here):
@@ -379,6 +381,8 @@ REFUSED = {  # sentence: commands
     "empty holds no checkpoint.": "sample empty; page empty; measure empty",
     "--out must end in .png (a grid) or .npy (uint8 [N, 28, 28]), or be a folder, not x.jpg.": "sample small --out x.jpg",
     "--out must end in .html, not be x.png.": "page small --out x.png",
+    "Labels are whole numbers from 0 to 9, not 11.": "sample conditional --digit 11",
+    "digits from 0 to 9, not '2o26'.": "sample conditional --text 2o26",
     "--truncation is for a generator": "measure a.npy --truncation 0.5",
     "label": "sample small --digit 7; sample small --text 7",
 }

@@ -52,9 +52,6 @@ def test_an_even_area_does_not_repeat_one_image():
     assert len(np.unique(tiles, axis=0)) > 5
 
 
-# Films
-
-
 def test_digits_arrive_on_the_beat_and_rest_after_it():
     at = art.schedule([1.0, 0.5, 0.5], fps=20)
     assert at.shape == (40,)
@@ -72,9 +69,6 @@ def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(conditional):
         torch.testing.assert_close(frames[i], conditional(z[i], torch.full((5,), digit)))
     *steps, last = [(b - a).abs().mean().item() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
     assert last < 1.5 * max(steps)  # no jump from the last frame to the first
-
-
-# Posters
 
 
 def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():

@@ -41,7 +41,7 @@ def until(condition, seconds=120):
 
 @contextlib.contextmanager
 def start(folder):
-    """A `jupyter lab` that serves the files of its `folder`, and whose `url` a browser opens with its secret `token`."""
+    """A `jupyter lab` that serves its `folder`: a browser opens the `address(path)` of a file, which holds a secret token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +64,9 @@ def start(folder):
     try:
         until(lambda: "is running at" in log.read_text() or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()
-        yield SimpleNamespace(folder=folder, url=f"http://127.0.0.1:{port}", token=token)
+        url = f"http://127.0.0.1:{port}"
+        address = lambda path: f"{url}/doc/tree/{path.relative_to(folder).as_posix()}?reset&token={token}"
+        yield SimpleNamespace(folder=folder, url=url, address=address)
     finally:
         process.terminate()
         process.wait(30)
@@ -80,7 +82,7 @@ def write(lab, name, *sources):
 def open_and_run(chromium, lab, path):
     """Open a notebook of the lab's folder, run all its cells, check that none failed, and return the page."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    page.goto(f"{lab.url}/doc/tree/{path.relative_to(lab.folder).as_posix()}?reset&token={lab.token}")
+    page.goto(lab.address(path))
     page.wait_for_function(f"{KERNEL}?.status == 'idle'", timeout=60_000)
     page.evaluate(RUN_ALL)
     page.wait_for_function("window.allCellsRan", timeout=180_000)

@@ -61,7 +61,7 @@ def check(frame):
 def reopen(chromium, lab, path):
     """A notebook of the lab's folder, with its stored outputs."""
     page = chromium.new_page(viewport={"width": 1000, "height": 700})
-    page.goto(f"{lab.url}/doc/tree/{path.name}?reset&token={lab.token}")
+    page.goto(lab.address(path))
     page.locator(".jp-OutputArea-output img").wait_for(state="attached")
     return page
 

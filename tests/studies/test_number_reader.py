@@ -61,9 +61,6 @@ def test_what_the_exercises_ask_for_passes_their_checks():
     assert checks.false_alarms(number_reader.false_alarms)
 
 
-# The pipeline
-
-
 def test_pieces_are_the_components_from_left_to_right_without_specks():
     strip = strip_of(bar(top=10), bar(3, 9), bar(bottom=8))
     strip[0, 0:3] = 1  # a speck of three pixels
@@ -103,9 +100,6 @@ def test_the_pipeline_reads_what_is_written(real):
     pieces = process(strip)
     assert read(pieces).tolist() == labels[[3, 2, 1, 0]].tolist() == [0, 1, 2, 7]
     assert np.allclose(thin(process(strip, thinned=False)[0]), pieces[0])
-
-
-# The robustness test
 
 
 def test_a_condition_selects_digits_by_slant_and_thickness(real):
