@@ -119,7 +119,7 @@ def measure(options):
         title = f"{n} images of {options.source}"
     else:
         sampler, paths = load_sampler(options), checkpoint.files_of(options.source)
-        known = checkpoint.read(paths[-1]).header["notes"].get("data", "mnist") if paths else "mnist"
+        known = (checkpoint.read(paths[-1]).notes["data"] if paths else "") or "mnist"
         if known != "mnist":
             raise UserError(f"{options.source} was trained on {known}, and these scores are for MNIST: see lesson 16.")
         conditional, sets = sampler.classes == 10, (sampler.sample(n, seed) for seed in seeds)

@@ -60,12 +60,17 @@ class Checkpoint(NamedTuple):
     tensors: dict
 
     @property
+    def notes(self):
+        """The notes in the header, with defaults for those that only `runs.train` writes."""
+        return {"planned": [], "data": "", "pictures": None, "keep": True} | self.header["notes"]
+
+    @property
     def recipe(self):
         """The `Recipe` of the run, as it was then. Raises `UserError` where the file has none, or one of another version."""
-        if "recipe" not in self.header["notes"]:
+        if "recipe" not in self.notes:
             advice = "build its game, then use checkpoint.load(game, path)"
             raise UserError(f"{self.path} does not say its recipe: {advice}.")
-        return recipes.from_json(self.header["notes"]["recipe"], self.path)
+        return recipes.from_json(self.notes["recipe"], self.path)
 
     def game(self, device="cpu"):
         """The saved `Game`, ready to go on. Nets are built only after the file is found to fit them."""
@@ -85,18 +90,18 @@ def read(path):
         check_settings(**{key: header[key] for key in ("step", "seconds", "seed", "horizon")})
         for rate, betas in zip(header["rates"], header["betas"], strict=True):
             check_settings(g_lr=rate, betas=betas)
-        notes = {"planned": [], "data": "", "pictures": None, "keep": True} | header["notes"]  # those of `runs.train`
-        for length in notes["planned"]:
+        saved = Checkpoint(Path(path), header, tensors)
+        for length in saved.notes["planned"]:
             check_settings(horizon=length or 0)
         kinds = {"planned": list, "data": str, "pictures": (str, type(None)), "keep": bool}
-        if wrong := [key for key, kind in kinds.items() if not isinstance(notes[key], kind)]:
+        if wrong := [key for key, kind in kinds.items() if not isinstance(saved.notes[key], kind)]:
             raise UserError(f"The note {wrong[0]} is of another type.")
     except (safetensors.SafetensorError, AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
         words = "is not a whole checkpoint of gan_lib: it is truncated, or another kind of file"
         raise UserError(f"{path} {words}.") from error
     if name := not_finite(tensors):
         raise UserError(f"{path} can't be used: {name} is not finite: this training run has diverged.")
-    return Checkpoint(Path(path), header, tensors)
+    return saved
 
 
 def resume(path, device="cpu"):

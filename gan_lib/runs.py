@@ -10,9 +10,6 @@ import hashlib
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
 from tqdm import tqdm
 
 from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
@@ -29,36 +26,23 @@ class Run:
     """
 
     def __init__(self, folder, team, recipe, dataset, device, seed, epochs, steps, resume):
-        game, planned, self.temporary = None, [], None  # temporary: the last checkpoint, if the next one replaces it
-        if resume:
-            last = checkpoint.read(checkpoint.latest(folder))
-            notes, old_seed = last.header["notes"], last.header["seed"]
-            old = last.recipe.name, notes.get("data", dataset), old_seed
-            if old != (recipe.name, dataset, old_seed if seed is None else seed):
-                raise UserError(
-                    f"{folder} holds a run of {old[0]} on {old[1]} with seed {old_seed}: resume it with these."
-                )
-            recipe, game = last.recipe, last.game(device)  # as it was, even if this version has changed the recipe
-            planned, self.temporary = notes.get("planned", []), None if notes.get("keep", True) else last.path
+        last = last_checkpoint(folder, recipe, dataset, seed) if resume else None
         self.digits = data.load(dataset, device=device)
         mark = None if dataset in data.SETS else fingerprint(self.digits)
-        if game and notes.get("pictures") != mark:
+        if last and last.notes["pictures"] != mark:
             raise UserError(f"{folder} was trained on other pictures than {dataset} holds now: choose another --out.")
-        if recipe.classes and not game:
-            recipe = dataclasses.replace(recipe, classes=int(self.digits.labels.max()) + 1)
-            if recipe.classes == 1:
-                raise UserError(f"{recipe.name} needs classes: put each one's pictures into a sub-folder of {dataset}.")
-        images = len(self.digits.images)
-        self.per_epoch = images // recipe.batch_size  # iterations
-        if self.per_epoch == 0:
-            raise UserError(f"A batch of {recipe.batch_size} needs more images than the {images} of {dataset}.")
+        # A run goes on with its recipe as it was, even if this version has changed it.
+        self.recipe = last.recipe if last else with_classes(recipe, self.digits, dataset)
+        self.per_epoch = iterations_per_epoch(self.recipe, self.digits, dataset)
+        planned = last.notes["planned"] if last else []
         if epochs or not (steps or planned):
-            steps = (epochs or recipe.epochs) * self.per_epoch
+            steps = (epochs or self.recipe.epochs) * self.per_epoch
         self.steps = steps or planned[-1]
         planned = planned if planned[-1:] == [self.steps] else [*planned, self.steps]
-        self.folder, self.recipe, self.notes = folder, recipe, {"data": dataset, "planned": planned, "pictures": mark}
-        self.game = game or recipe.game(seed or 0, device, horizon=self.steps)
-        self.game.horizon = self.steps if recipe.anneal else self.game.horizon
+        self.folder, self.notes = folder, {"data": dataset, "planned": planned, "pictures": mark}
+        self.temporary = last.path if last and not last.notes["keep"] else None  # the next checkpoint replaces it
+        self.game = last.game(device) if last else self.recipe.game(seed or 0, device, horizon=self.steps)
+        self.game.horizon = self.steps if self.recipe.anneal else self.game.horizon
         processes.join(self.game, team)
         self.records = [r for r in load_records(folder / "records.csv") if r.step <= self.game.step]
         self.remark = None
@@ -84,8 +68,8 @@ class Run:
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
         epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n) if epochs})
-        grids = [load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
-        return [untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
+        grids = [pictures.load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
+        return [pictures.untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
 
     def draw(self):
         """Write the pictures of the whole run, from its records and the samples of its epochs, where these were not deleted."""
@@ -107,16 +91,31 @@ class Run:
         return reference.Reference(known.name) if same and known.name in reference.names() else None
 
 
-def load_picture(path):
-    """A grey PNG as numpy uint8 [height, width]."""
-    return np.array(Image.open(path).convert("L"))
+def last_checkpoint(folder, recipe, dataset, seed):
+    """The newest checkpoint in `folder`. Raises `UserError` if it is of another recipe, data or seed (None: any)."""
+    last = checkpoint.read(checkpoint.latest(folder))
+    old = last.recipe.name, last.notes["data"] or dataset, last.header["seed"]
+    if old != (recipe.name, dataset, old[2] if seed is None else seed):
+        raise UserError(f"{folder} holds a run of {old[0]} on {old[1]} with seed {old[2]}: resume it with these.")
+    return last
 
 
-def untile(picture, scale=1):
-    """The images uint8 [N, 28, 28], as a tensor, of a picture that `pictures.tile` made without empty places."""
-    size, step = pictures.CELL + pictures.GAP, pictures.CELL
-    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, size, step).unfold(1, size, step)
-    return cells[..., pictures.GAP : -pictures.GAP, pictures.GAP : -pictures.GAP].flatten(0, 1)
+def with_classes(recipe, digits, dataset):
+    """The recipe with as many classes as the labels have, if it is class-conditional. Raises `UserError` if they have one."""
+    if not recipe.classes:
+        return recipe
+    recipe = dataclasses.replace(recipe, classes=int(digits.labels.max()) + 1)
+    if recipe.classes == 1:
+        raise UserError(f"{recipe.name} needs classes: put each one's pictures into a sub-folder of {dataset}.")
+    return recipe
+
+
+def iterations_per_epoch(recipe, digits, dataset):
+    """Whole batches in the data. Raises `UserError` if there is none."""
+    images, batch_size = len(digits.images), recipe.batch_size
+    if images < batch_size:
+        raise UserError(f"A batch of {batch_size} needs more images than the {images} of {dataset}.")
+    return images // batch_size
 
 
 def fingerprint(digits):

@@ -107,21 +107,26 @@ def check_generator(net, z, y):
 
 def first_images(net, z, y):
     """The output of `net` for z [N, d]. Raises `UserError` if it needs z in another shape."""
-    n, d, problems = *z.shape, []
+    n, d = z.shape
+    images, problem = attempt(net, z, y)
+    if problem is None:
+        return images
     first = next((layer for layer in net.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)), None)
     k = getattr(first, "in_features", getattr(first, "in_channels", d))
-    for shape in ((d,), (d, 1, 1), (k,), (k, 1, 1)):
-        try:
-            images = net(z if shape == (d,) else z.new_zeros(n, *shape), *y)
-            if isinstance(images, torch.Tensor) and images.shape[:1] != (n,):
-                raise UserError(f"for {n} z it returns {list(images.shape)}")
-            break
-        except Exception as error:  # a net from elsewhere may fail in any way
-            problems.append(str(error).strip().split("\n")[0])
-    else:
-        raise UserError(f"This generator can't take z of the shape [N, {d}]: {problems[0]}")
-    if shape != (d,):
-        advice = [f"put nn.Sequential(nn.Unflatten(1, {shape}), generator) in its place"] * (len(shape) > 1)
-        advice += [f"let latent_dim be {k}"] * (shape[0] != d)
-        raise UserError(f"This generator takes z as [N, {', '.join(map(str, shape))}]: {', and '.join(advice)}.")
-    return images
+    for shape in ((d, 1, 1), (k,), (k, 1, 1)):
+        if attempt(net, z.new_zeros(n, *shape), y)[1] is None:
+            advice = [f"put nn.Sequential(nn.Unflatten(1, {shape}), generator) in its place"] * (len(shape) > 1)
+            advice += [f"let latent_dim be {k}"] * (shape[0] != d)
+            raise UserError(f"This generator takes z as [N, {', '.join(map(str, shape))}]: {', and '.join(advice)}.")
+    raise UserError(f"This generator can't take z of the shape [N, {d}]: {problem}")
+
+
+def attempt(net, z, y):
+    """(what `net` returns for z, None), or (None, what is wrong with it)."""
+    try:
+        images = net(z, *y)
+    except Exception as error:  # a net from elsewhere may fail in any way
+        return None, str(error).strip().split("\n")[0]
+    if isinstance(images, torch.Tensor) and images.shape[:1] != z.shape[:1]:
+        return None, f"for {len(z)} z it returns {list(images.shape)}"
+    return images, None

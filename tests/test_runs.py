@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from gan_lib import UserError, checkpoint, data, files, plotting, processes, recipes, reference, runs, training
+from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, runs, training
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -39,8 +39,8 @@ def compared(monkeypatch):
     """The names of the reference runs that each run is drawn beside; `tiny` has reference runs, too."""
     names, curves = [], plotting.curves
     monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
-    monkeypatch.setattr(reference, "names", lambda: ["mlp", "tiny"])
-    monkeypatch.setattr(reference, "Reference", lambda name: name)
+    monkeypatch.setattr(runs.reference, "names", lambda: ["mlp", "tiny"])
+    monkeypatch.setattr(runs.reference, "Reference", lambda name: name)
     monkeypatch.setattr(plotting, "curves", lambda records, reference: names.append(reference) or curves(records))
     return names
 
@@ -90,10 +90,10 @@ def test_a_run_writes_samples_of_each_epoch_up_to_ten_checkpoints_and_the_last(t
     assert [record.step for record in records_of(run)] == [2 * i for i in range(1, 26)]
     for epoch in (0, 24):  # of the same z
         sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{2 * epoch:07d}.safetensors").sampler()
-        samples = runs.untile(runs.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
+        samples = pictures.untile(pictures.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
-    assert runs.untile(runs.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
-    height = runs.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
+    assert pictures.untile(pictures.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
+    height = pictures.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
         assert gif.n_frames == 26
@@ -113,7 +113,7 @@ def test_only_a_run_of_an_unchanged_recipe_and_length_on_mnist_is_compared(train
     decaying = dataclasses.replace(DECAYING, epochs=1)  # 600 iterations on MNIST
     monkeypatch.setitem(recipes.RECIPES, "tiny", decaying)
     assert [name(decaying, "mnist", *planned) for planned in ([2], [600], [2, 600])] == [None, "tiny", None]
-    monkeypatch.setattr(reference, "names", lambda: ["mlp"])
+    monkeypatch.setattr(runs.reference, "names", lambda: ["mlp"])
     assert name(decaying, "mnist", 600) is None
 
 

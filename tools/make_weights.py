@@ -36,7 +36,7 @@ def export(run, folder=FOLDER):
     if path is None:
         raise ValueError(f"{run} holds no checkpoint.")
     saved = checkpoint.read(path)
-    game, recipe = saved.game(), saved.header["notes"]["recipe"]
+    game, recipe = saved.game(), saved.notes["recipe"]
     size = save(
         recipe["name"], game.average.state_dict(), folder,
         command=f"python -m gan_lib train {recipe['name']} --steps {game.step} --seed {game.seed}",

@@ -72,7 +72,7 @@ def read_source(source):
     moments = []
     for i in sorted({round(i * (len(paths) - 1) / (MOMENTS - 1)) for i in range(MOMENTS)}):
         saved = checkpoint.read(paths[i])
-        game, dataset = saved.game(), saved.header["notes"].get("data", "mnist")
+        game, dataset = saved.game(), saved.notes["data"] or "mnist"
         moments.append(Moment(game.step, game.sampler(), game.discriminator.eval(), dataset))
     path = Path(source)
     return path.resolve().name if path.is_dir() else f"{saved.recipe.name} at step {game.step}", moments
