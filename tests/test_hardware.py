@@ -61,16 +61,13 @@ def end_of(process, seconds=120):
     return process.returncode, output
 
 
-@pytest.mark.parametrize(
-    ("device", "expected", "cpu"),
-    [
-        ("cuda", torch.float32, {"avx512_bf16": True}),
-        ("cpu", torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}),
-        ("cpu", torch.bfloat16, {"avx512_bf16": False, "amx_bf16": True}),
-        ("cpu", torch.float32, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}),
-        ("cpu", torch.float32, {"architecture": "aarch64"}),
-    ],
-)
+@pytest.mark.parametrize(("device", "expected", "cpu"), [
+    ("cuda", torch.float32, {"avx512_bf16": True}),
+    ("cpu", torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}),
+    ("cpu", torch.bfloat16, {"avx512_bf16": False, "amx_bf16": True}),
+    ("cpu", torch.float32, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}),
+    ("cpu", torch.float32, {"architecture": "aarch64"}),
+])  # fmt: skip
 def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
     assert hardware.fast_dtype(torch.device(device)) is expected
