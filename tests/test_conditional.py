@@ -25,7 +25,6 @@ def game(new_game):
 
 
 def test_each_z_gets_the_embedding_of_its_own_label():
-    torch.manual_seed(0)
     net = conditional.LabelledGenerator(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), classes=3)
     z, y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([2, 0, 2])
     assert net(z, y).equal(net(z, y - y))  # at first labels have no influence: the class embedding is 0
@@ -45,7 +44,6 @@ def test_shares_of_classes_are_labels_too(game):
 
 def test_a_logit_adds_how_well_the_features_fit_the_label(images):
     """D(x, y) = w · f(x) + b + v_y · f(x), written out for single images."""
-    torch.manual_seed(0)
     plain = models.mlp_discriminator(6)
     net, x = conditional.ProjectionDiscriminator(plain, classes=3), data.to_range(images[:2])
     torch.testing.assert_close(net(x, torch.tensor([0, 2])), plain(x), atol=1e-6, rtol=1e-5)  # v is 0

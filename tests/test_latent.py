@@ -91,8 +91,7 @@ def test_r2_is_the_linear_share_of_the_variance_and_a_step_of_1_is_one_standard_
 
 
 def test_r2_of_noise_is_zero_on_average():
-    rng = torch.Generator().manual_seed(0)
-    z, noise = torch.randn(300, 64, generator=rng), torch.randn(300, 200, generator=rng)
+    z, noise = torch.randn(300, 64), torch.randn(300, 200)
     explained = [direction.explained for direction in latent.fit(z, noise, range(200))]
     assert sum(explained) / 200 == pytest.approx(0, abs=0.02)  # without adjustment it would be 64 / 299
 

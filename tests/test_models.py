@@ -16,12 +16,10 @@ each_pair = pytest.mark.parametrize("name", recipes.PAIRS)
 
 
 def generator(name, latent_dim=5, width=6):
-    torch.manual_seed(0)
     return recipes.PAIRS[name][0](latent_dim, width)
 
 
 def discriminator(name, width=6):
-    torch.manual_seed(0)
     return recipes.PAIRS[name][1](width)
 
 
@@ -85,7 +83,6 @@ def test_the_comment_beside_a_layer_is_the_shape_of_its_output(make):
 
 
 def test_dcgan_starts_with_normal_weights():
-    torch.manual_seed(0)
     for layer in (*models.dcgan_generator(64, 32), *models.dcgan_discriminator(32)):
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
@@ -119,7 +116,6 @@ def test_a_residual_block_starts_as_the_identity_and_adds_f_of_x():
 @pytest.mark.parametrize("kind", [nn.Linear, nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize("kernel", [3, 4])
 def test_an_even_start_keeps_the_variance(kind, kernel):
-    torch.manual_seed(0)
     layer, shape = (kind(64, 900), (64,)) if kind is nn.Linear else (kind(32, 64, kernel, 2), (32, 20, 20))
     with torch.no_grad():
         out = layer.apply(residual.even_init)(torch.randn(20, *shape))
