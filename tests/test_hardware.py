@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
+from tests.browser.lab import until
 from tools import links
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
@@ -46,11 +47,6 @@ def launch(*words):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **options)
-
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.1)
 
 
 def end_of(process, seconds=120):
@@ -105,7 +101,7 @@ def test_two_processes_train_as_one(tmp_path):
 def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_checkpoint(tmp_path):
     words = ["-m", "gan_lib", "train", "dcgan", "--out", tmp_path / "run", "--device", "cpu", "--quiet"]
     run = launch(*words, "--steps", 5000)
-    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
+    until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     workers = [child for child in psutil.Process(run.pid).children() if "gan_lib" in child.cmdline()]
     assert len(workers) == 2
     time.sleep(1)
@@ -123,7 +119,7 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
 
 def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     run = launch("-m", "gan_lib", "train", "mlp", "--out", tmp_path / "run", "--device", "cpu", "--quiet")
-    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
+    until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     time.sleep(2)
     run.send_signal(signal.SIGINT)
     _, output = end_of(run)

@@ -106,6 +106,7 @@ WRITERS = {
     "figure.png": lambda path: plotting.save_figure(plotting.subplots(2, 2), path, close=True),
     "npy": lambda path: command_line.main(["sample", "mlp", "--n", "2", "--out", str(path)]),
     "csv": lambda path: runs.save_records([], path),
+    "safetensors": lambda path: checkpoint.save(TINY.game(), path),
 }
 
 
