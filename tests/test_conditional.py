@@ -86,7 +86,7 @@ def test_a_sampler_of_one_class_is_a_pure_function_of_z(game):
 
 def test_nets_labels_and_images_that_do_not_fit_are_refused(game, new_game, digits, state_of, differences):
     sampler, plain, z, before = game.sampler(), new_game().sampler(), torch.zeros(2, 5), state_of(game)
-    train = lambda images: list(training.train(game, images, 1))
+    train, discriminate = lambda images: list(training.train(game, images, 1)), conditional.ProjectionDiscriminator
     for call, message in [
         (lambda: sampler(z), r"is conditional: call sampler\(z, y\) with labels y, or sampler.of\(7\)\(z\)"),
         (lambda: sampler(z, torch.tensor([0, 1, 2])), r"labels of 2 z must have the shape \[2\], not \[3\]"),
@@ -100,10 +100,7 @@ def test_nets_labels_and_images_that_do_not_fit_are_refused(game, new_game, digi
         (lambda: train(digits._replace(labels=digits.labels + 1)), "This game needs labels from 0 to 3"),
         (lambda: train(digits._replace(images=digits.images / 255)), "The images must be uint8"),
         (lambda: new_game("dcgan", classes=10), "must begin with a linear layer, not with Unflatten"),
-        (
-            lambda: conditional.ProjectionDiscriminator(models.dcgan_discriminator(6)),
-            "end in a linear layer, not in Conv2d",
-        ),
+        (lambda: discriminate(models.dcgan_discriminator(6)), "end in a linear layer, not in Conv2d"),
     ]:
         with pytest.raises(UserError, match=message):
             call()
