@@ -47,6 +47,15 @@ def test_what_an_answer_raises_becomes_the_reason(answer, reason):
     assert verdict.reason.startswith(reason)
 
 
+def test_a_check_draws_from_seed_0_and_leaves_the_random_state_as_it_was():
+    drawn = []
+    for seed in (5, 6):
+        state = torch.manual_seed(seed).get_state()
+        assert doubles(lambda x: drawn.append(torch.rand(1).item()) or 2 * x)
+        assert torch.get_rng_state().equal(state)
+    assert drawn[:2] == drawn[2:] == torch.rand(2, generator=torch.Generator().manual_seed(0)).tolist()
+
+
 @pytest.mark.parametrize(("arguments", "verdict"), [
     ((1.0, 1 + 1e-6), True),
     ((1.0, 1.001), False),

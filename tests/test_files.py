@@ -7,6 +7,7 @@ import json
 import os
 from importlib import resources
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import safetensors.torch
@@ -31,8 +32,7 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch)
     assert seen == [(False, b"old", path.parent), (b"old", b"new", path.parent)]  # a rename can't cross disks
 
 
-def fail(*_):
-    raise OSError(errno.EACCES, "Permission denied")
+fail = mock.Mock(side_effect=OSError(errno.EACCES, "Permission denied"))
 
 
 class FullDisk(io.FileIO):

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
+from tests.browser.lab import until
 from tools import links
 
 # Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
@@ -48,11 +49,6 @@ def launch(*words):
     return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **options)
 
 
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.1)
-
-
 def end_of(process, seconds=120):
     try:
         output, _ = process.communicate(timeout=seconds)
@@ -61,16 +57,13 @@ def end_of(process, seconds=120):
     return process.returncode, output
 
 
-@pytest.mark.parametrize(
-    ("device", "expected", "cpu"),
-    [
-        ("cuda", torch.float32, {"avx512_bf16": True}),
-        ("cpu", torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}),
-        ("cpu", torch.bfloat16, {"avx512_bf16": False, "amx_bf16": True}),
-        ("cpu", torch.float32, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}),
-        ("cpu", torch.float32, {"architecture": "aarch64"}),
-    ],
-)
+@pytest.mark.parametrize(("device", "expected", "cpu"), [
+    ("cuda", torch.float32, {"avx512_bf16": True}),
+    ("cpu", torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}),
+    ("cpu", torch.bfloat16, {"avx512_bf16": False, "amx_bf16": True}),
+    ("cpu", torch.float32, {"avx512_bf16": False, "amx_bf16": False, "avx2": True}),
+    ("cpu", torch.float32, {"architecture": "aarch64"}),
+])  # fmt: skip
 def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
     assert hardware.fast_dtype(torch.device(device)) is expected
@@ -108,7 +101,7 @@ def test_two_processes_train_as_one(tmp_path):
 def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_checkpoint(tmp_path):
     words = ["-m", "gan_lib", "train", "dcgan", "--out", tmp_path / "run", "--device", "cpu", "--quiet"]
     run = launch(*words, "--steps", 5000)
-    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
+    until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     workers = [child for child in psutil.Process(run.pid).children() if "gan_lib" in child.cmdline()]
     assert len(workers) == 2
     time.sleep(1)
@@ -126,7 +119,7 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
 
 def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     run = launch("-m", "gan_lib", "train", "mlp", "--out", tmp_path / "run", "--device", "cpu", "--quiet")
-    wait_for(tmp_path / "run" / "checkpoints" / "step_0000000.safetensors", run)
+    until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     time.sleep(2)
     run.send_signal(signal.SIGINT)
     _, output = end_of(run)

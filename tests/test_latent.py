@@ -91,8 +91,7 @@ def test_r2_is_the_linear_share_of_the_variance_and_a_step_of_1_is_one_standard_
 
 
 def test_r2_of_noise_is_zero_on_average():
-    rng = torch.Generator().manual_seed(0)
-    z, noise = torch.randn(300, 64, generator=rng), torch.randn(300, 200, generator=rng)
+    z, noise = torch.randn(300, 64), torch.randn(300, 200)
     explained = [direction.explained for direction in latent.fit(z, noise, range(200))]
     assert sum(explained) / 200 == pytest.approx(0, abs=0.02)  # without adjustment it would be 64 / 299
 
@@ -121,17 +120,11 @@ def test_orthogonalised_directions_are_orthogonal_and_keep_their_effect():
         latent.orthogonal([*given[:2], given[1]._replace(name="c")])
 
 
-def test_coordinates_are_the_axes(sampler):
-    directions = latent.coordinates(sampler, 3)
-    assert [d.name for d in directions] == ["z[0]", "z[1]", "z[2]"]
-    assert torch.stack([d.vector for d in directions]).equal(torch.eye(4)[:3])
-    assert len(latent.coordinates(sampler)) == 4
-
-
 def test_a_rendered_image_belongs_to_the_moved_and_scaled_z(sampler):
     x_axis, *_, w_axis = latent.coordinates(sampler)
+    assert (x_axis.name, w_axis.name, len(latent.coordinates(sampler, 3))) == ("z[0]", "z[3]", 3)
     z = vector(0.3, 1, -2, 0.5)
-    moved = z + 2 * x_axis.vector - 0.5 * w_axis.vector
+    moved = z + vector(2, 0, 0, -0.5)
     for norm, expected in ((None, moved), (1.7, moved / moved.square().sum().sqrt() * 1.7), (0, 0 * moved)):
         picture = latent.render(sampler, z, [x_axis, w_axis], [2, -0.5], norm)
         assert (picture.shape, picture.dtype) == ((28, 28), torch.uint8)

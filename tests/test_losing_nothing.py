@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -80,23 +81,12 @@ def test_long_epochs_are_saved_by_time(tmp_path, monkeypatch):
 
 
 def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(tmp_path, monkeypatch):
-    class Broken:
-        n = 0
-
-        def update(self, _):
-            checkpoint.latest(tmp_path / "run").unlink()
-            raise OSError(errno.EIO, "Input/output error")
-
-        def close(self):
-            raise OSError(errno.EIO, "Input/output error")
-
-        def set_postfix_str(self, words, refresh):
-            pass
-
-    monkeypatch.setattr(runs, "tqdm", lambda **_: Broken())
+    fail = mock.Mock(side_effect=OSError(errno.EIO, "Input/output error"))
+    delete = lambda *_, **__: checkpoint.latest(tmp_path / "run").unlink()
+    monkeypatch.setattr(runs, "tqdm", lambda **_: mock.Mock(n=0, set_postfix_str=delete, update=fail, close=fail))
     run = runs.train(TINY, tmp_path / "run", "mnist", "cpu", steps=6)
     assert run.game.step == 6
-    assert checkpoint.latest(tmp_path / "run").stem == "step_0000006"
+    assert checkpoint.latest(tmp_path / "run").stem == "step_0000006" and fail.call_count > 1
 
 
 WRITERS = {
@@ -106,6 +96,7 @@ WRITERS = {
     "figure.png": lambda path: plotting.save_figure(plotting.subplots(2, 2), path, close=True),
     "npy": lambda path: command_line.main(["sample", "mlp", "--n", "2", "--out", str(path)]),
     "csv": lambda path: runs.save_records([], path),
+    "safetensors": lambda path: checkpoint.save(TINY.game(), path),
 }
 
 
@@ -114,10 +105,7 @@ def test_on_a_full_disk_the_old_file_stays(kind, tmp_path, monkeypatch, capsys):
     path = tmp_path / f"x.{kind}"
     path.write_bytes(b"old")
 
-    def full(file):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises((OSError, SystemExit)):
         WRITERS[kind](path)
     assert [each.name for each in tmp_path.iterdir()] == [path.name] and path.read_bytes() == b"old"

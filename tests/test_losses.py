@@ -69,21 +69,18 @@ def gradients(function, real, fake):
     return [0.0 if gradient is None else round(gradient.item(), 6) for gradient in found]
 
 
-@pytest.mark.parametrize(
-    ("name", "d_is_wrong", "d_is_right"),
-    [
-        ("cross_entropy_d", [-1, 1], [0, 0]),
-        ("non_saturating_g", [0, 0], [0, -1]),
-        ("minimax_g", [0, -1], [0, 0]),  # why it is not used: it saturates where the discriminator is sure
-        ("least_squares_d", [-51, 51], [49, -49]),  # grows with the distance; too far on the right side costs as well
-        ("least_squares_g", [0, 49], [0, -51]),
-        ("hinge_d", [-1, 1], [0, 0]),
-        ("wasserstein_d", [-1, 1], [-1, 1]),  # never enough
-        ("mean_g", [0, -1], [0, -1]),
-        ("relativistic_d", [-1, 1], [0, 0]),
-        ("relativistic_g", [0, 0], [1, -1]),
-    ],
-)
+@pytest.mark.parametrize(("name", "d_is_wrong", "d_is_right"), [
+    ("cross_entropy_d", [-1, 1], [0, 0]),
+    ("non_saturating_g", [0, 0], [0, -1]),
+    ("minimax_g", [0, -1], [0, 0]),  # why it is not used: it saturates where the discriminator is sure
+    ("least_squares_d", [-51, 51], [49, -49]),  # grows with the distance; too far on the right side costs as well
+    ("least_squares_g", [0, 49], [0, -51]),
+    ("hinge_d", [-1, 1], [0, 0]),
+    ("wasserstein_d", [-1, 1], [-1, 1]),  # never enough
+    ("mean_g", [0, -1], [0, -1]),
+    ("relativistic_d", [-1, 1], [0, 0]),
+    ("relativistic_g", [0, 0], [1, -1]),
+])  # fmt: skip
 def test_gradients_do_not_underflow_at_logits_of_50(name, d_is_wrong, d_is_right):
     loss = getattr(losses, name)
     assert gradients(loss, -50.0, 50.0) == d_is_wrong

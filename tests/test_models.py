@@ -16,12 +16,10 @@ each_pair = pytest.mark.parametrize("name", recipes.PAIRS)
 
 
 def generator(name, latent_dim=5, width=6):
-    torch.manual_seed(0)
     return recipes.PAIRS[name][0](latent_dim, width)
 
 
 def discriminator(name, width=6):
-    torch.manual_seed(0)
     return recipes.PAIRS[name][1](width)
 
 
@@ -85,7 +83,6 @@ def test_the_comment_beside_a_layer_is_the_shape_of_its_output(make):
 
 
 def test_dcgan_starts_with_normal_weights():
-    torch.manual_seed(0)
     for layer in (*models.dcgan_generator(64, 32), *models.dcgan_discriminator(32)):
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
@@ -119,7 +116,6 @@ def test_a_residual_block_starts_as_the_identity_and_adds_f_of_x():
 @pytest.mark.parametrize("kind", [nn.Linear, nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize("kernel", [3, 4])
 def test_an_even_start_keeps_the_variance(kind, kernel):
-    torch.manual_seed(0)
     layer, shape = (kind(64, 900), (64,)) if kind is nn.Linear else (kind(32, 64, kernel, 2), (32, 20, 20))
     with torch.no_grad():
         out = layer.apply(residual.even_init)(torch.randn(20, *shape))
@@ -239,16 +235,13 @@ def fail(z):
     raise AttributeError("no such thing\nand more")
 
 
-@pytest.mark.parametrize(
-    ("generator", "message"),
-    [
-        (tutorial(28), "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator)"),
-        (tutorial(64, PIXEL), "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.U"),
-        (tutorial(32, PIXEL), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
-        (flat(nn.Tanh()), "makes images [N, 784], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Flatten"),
-        (flat(nn.Tanh(), nn.Unflatten(1, (28, 28))), "makes images [N, 28, 28], not"),
-    ],
-)
+@pytest.mark.parametrize(("generator", "message"), [
+    (tutorial(28), "takes z as [N, 5, 1, 1]: put nn.Sequential(nn.Unflatten(1, (5, 1, 1)), generator)"),
+    (tutorial(64, PIXEL), "makes images [N, 1, 64, 64], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.U"),
+    (tutorial(32, PIXEL), "nn.Upsample((28, 28), mode='bilinear') or nn.ConstantPad2d(-2, -1.0)) in its place."),
+    (flat(nn.Tanh()), "makes images [N, 784], not [N, 1, 28, 28]: put nn.Sequential(generator, nn.Flatten"),
+    (flat(nn.Tanh(), nn.Unflatten(1, (28, 28))), "makes images [N, 28, 28], not"),
+])  # fmt: skip
 def test_the_advice_for_a_generator_from_elsewhere_adapts_it(generator, message):
     with pytest.raises(UserError, match=re.escape(message)) as error:
         models.Sampler(generator, 5)
@@ -268,23 +261,20 @@ def test_sigmoid_pixels_are_tanh_of_half_and_fit_in_place_of_a_sigmoid():
     models.Sampler(flat(models.SigmoidPixels(), IMAGE), 5)
 
 
-@pytest.mark.parametrize(
-    ("generator", "latent_dim", "message"),
-    [
-        (row(lambda x: x.repeat(1, 3)), 5, r"images \[N, 2352\], .*nn.Unflatten\(1, \(3, 28, 28\)\)"),
-        (image(lambda x: 9 + x), 5, r"from 8\.\d+ to \d+\.\d+, and must be in \[-1, 1\]: let it end in nn.Tanh"),
-        (image(lambda x: 127.5 * x + 127.5), 5, r"must be in \[-1, 1\]: let forward return x / 127.5 - 1"),
-        (image(lambda x: x[0]), 5, CANT + r"for 4 z it returns \[1, 28, 28\]"),
-        (row(torch.mean), 5, CANT + r"for 4 z it returns \[\]"),
-        (row(fail), 5, CANT + "no such thing$"),
-        (image(lambda x: x), 3, r"takes z as \[N, 5\]: let latent_dim be 5\.$"),
-        (nn.Linear(6, 784), 5, r"takes z as \[N, 6\]: let latent_dim be 6\.$"),
-        (tutorial(28), 9, r"as \[N, 5, 1, 1\]: put nn.Sequential\(.* place, and let latent_dim be 5\.$"),
-        (lambda z: z, 5, "is an nn.Module with weights, not function"),
-        (nn.Tanh(), 5, "is an nn.Module with weights, not Tanh"),
-        (nn.LSTM(5, 784), 5, "returns one tensor with an image for each z, not tuple"),
-    ],
-)
+@pytest.mark.parametrize(("generator", "latent_dim", "message"), [
+    (row(lambda x: x.repeat(1, 3)), 5, r"images \[N, 2352\], .*nn.Unflatten\(1, \(3, 28, 28\)\)"),
+    (image(lambda x: 9 + x), 5, r"from 8\.\d+ to \d+\.\d+, and must be in \[-1, 1\]: let it end in nn.Tanh"),
+    (image(lambda x: 127.5 * x + 127.5), 5, r"must be in \[-1, 1\]: let forward return x / 127.5 - 1"),
+    (image(lambda x: x[0]), 5, CANT + r"for 4 z it returns \[1, 28, 28\]"),
+    (row(torch.mean), 5, CANT + r"for 4 z it returns \[\]"),
+    (row(fail), 5, CANT + "no such thing$"),
+    (image(lambda x: x), 3, r"takes z as \[N, 5\]: let latent_dim be 5\.$"),
+    (nn.Linear(6, 784), 5, r"takes z as \[N, 6\]: let latent_dim be 6\.$"),
+    (tutorial(28), 9, r"as \[N, 5, 1, 1\]: put nn.Sequential\(.* place, and let latent_dim be 5\.$"),
+    (lambda z: z, 5, "is an nn.Module with weights, not function"),
+    (nn.Tanh(), 5, "is an nn.Module with weights, not Tanh"),
+    (nn.LSTM(5, 784), 5, "returns one tensor with an image for each z, not tuple"),
+])  # fmt: skip
 def test_other_generators_that_do_not_fit_are_refused(generator, latent_dim, message):
     with pytest.raises(UserError, match=message):
         models.Sampler(generator, latent_dim)

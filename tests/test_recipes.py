@@ -147,10 +147,7 @@ def test_a_recipe_of_another_version_is_refused(change):
         recipes.from_json(fields)
 
 
-def test_names_are_keys_and_an_unknown_one_is_refused_with_a_list():
-    assert all(recipes.get(name).name == name for name in RECIPES)
-    with pytest.raises(UserError, match=f"no recipe called 'dcgna'; choose one of: {', '.join(RECIPES)}.$"):
-        recipes.get("dcgna")
+def test_a_recipe_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipes.get("dcgan").width = 5
 
@@ -188,26 +185,23 @@ def test_an_exported_run_is_the_pretrained_generator_of_its_recipe(tmp_path, mon
             recipes.pretrained(name)
 
 
-@pytest.mark.parametrize(
-    ("field", "values"),
-    [
-        ("gamma", [-0.1, float("nan"), "1"]),
-        ("latent_dim", [0, -3, 2.5, True, None]),
-        ("width", [0, 10**9]),
-        ("batch_size", [0]),
-        ("epochs", [0]),
-        ("classes", [-1]),
-        ("penalty_every", [0]),
-        ("g_lr", [-1e-3, float("inf")]),
-        ("betas", [0.5, (0.5,), (0.5, 1.0), "ab", None]),
-        ("ema", [1.5]),
-        ("truncation", [0.0, 1.1]),
-        ("loss", ["mean", None]),
-        ("penalty", ["R3"]),
-        ("nets", ["mlpp"]),
-        ("channels", [3]),  # which the nets "mlp" can't make
-    ],
-)
+@pytest.mark.parametrize(("field", "values"), [
+    ("gamma", [-0.1, float("nan"), "1"]),
+    ("latent_dim", [0, -3, 2.5, True, None]),
+    ("width", [0, 10**9]),
+    ("batch_size", [0]),
+    ("epochs", [0]),
+    ("classes", [-1]),
+    ("penalty_every", [0]),
+    ("g_lr", [-1e-3, float("inf")]),
+    ("betas", [0.5, (0.5,), (0.5, 1.0), "ab", None]),
+    ("ema", [1.5]),
+    ("truncation", [0.0, 1.1]),
+    ("loss", ["mean", None]),
+    ("penalty", ["R3"]),
+    ("nets", ["mlpp"]),
+    ("channels", [3]),  # which the nets "mlp" can't make
+])  # fmt: skip
 def test_a_setting_out_of_its_range_is_refused_by_its_name(field, values):
     for value in values:
         with pytest.raises(UserError, match=field) as error:

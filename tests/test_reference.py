@@ -77,16 +77,13 @@ INSIDE = "This run stays inside the band of tiny."
 LEAVES = "This run leaves the band of tiny about step "
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "changes", "sentence"),
-    [
-        (100, 1000, {}, INSIDE),
-        (400, 1000, {"d_fake": 0.05}, LEAVES + "400: D(G(z)) is 0.05, below the 0.67 to 0.75 of the band."),
-        (300, 400, {"d_loss": 0.0}, INSIDE),  # two rows may lie outside, three may not
-        (300, 500, {"d_loss": 0.0}, LEAVES + "300: d_loss is 0.00, below the 1.37 to 1.45 of the band."),
-        (200, 1000, {"g_loss": 9.0}, LEAVES + "200: g_loss is 9.00, above the 1.17 to 1.25 of the band."),
-    ],
-)
+@pytest.mark.parametrize(("first", "last", "changes", "sentence"), [
+    (100, 1000, {}, INSIDE),
+    (400, 1000, {"d_fake": 0.05}, LEAVES + "400: D(G(z)) is 0.05, below the 0.67 to 0.75 of the band."),
+    (300, 400, {"d_loss": 0.0}, INSIDE),  # two rows may lie outside, three may not
+    (300, 500, {"d_loss": 0.0}, LEAVES + "300: d_loss is 0.00, below the 1.37 to 1.45 of the band."),
+    (200, 1000, {"g_loss": 9.0}, LEAVES + "200: g_loss is 9.00, above the 1.17 to 1.25 of the band."),
+])  # fmt: skip
 def test_the_remark_says_when_and_where_a_run_leaves_the_band(first, last, changes, sentence, tiny):
     rows = [{key: value + 0.01 + 0.1 * row for key, value in BALANCE.items()} for row in range(10)]  # as seed 1
     records = [record(100 * i + 100, **row) for i, row in enumerate(rows)]

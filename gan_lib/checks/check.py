@@ -31,7 +31,8 @@ def check(test):
     """Turn `test` into a check: a function of the learner's answer that returns a `Verdict` and never raises.
 
     `test(answer)` yields pairs (is this wrong?, reason), and the first pair that is wrong gives the reason of the verdict.
-    An exception gives the reason too. An answer is not tried yet when it is `...`, or a function that returns `...`.
+    An exception gives the reason too. An answer is not tried yet when it is `...`, or a function that returns `...`. `test` and
+    answer draw from seed 0 of PyTorch, whose random state is afterwards as it was.
     """
 
     @functools.wraps(test)
@@ -39,7 +40,9 @@ def check(test):
         try:
             if answer is ...:
                 raise NotTried
-            reason = next((reason for wrong, reason in test(answer) if wrong), None)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(0)
+                reason = next((reason for wrong, reason in test(answer) if wrong), None)
         except NotTried:
             return Verdict("not tried yet")
         except Exception as error:  # a learner's code may raise anything

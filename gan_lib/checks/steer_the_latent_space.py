@@ -17,10 +17,8 @@ def slant_in_degrees(answer):
     got, radians = call(answer, bars), torch.deg2rad(leans)
     yield got.shape != leans.shape, f"it should be a number for each image, [{len(bars)}], not {list(got.shape)}."
     yield same(got, radians, 0.02), "that is in radians; the answer should be in degrees."
-    yield (
-        same(got.abs(), radians.tan().abs(), 0.02),
-        "that is the slope, the tangent of the angle: take its arctangent.",
-    )
+    slope = same(got.abs(), radians.tan().abs(), 0.02)
+    yield slope, "that is the slope, the tangent of the angle: take its arctangent."
     yield same(got, -leans, 1.0), "the sign is wrong: right is positive, and y points down."
     yield not same(got, leans, 1.0), f"bars drawn with the slants {leans.tolist()} measure {got.numpy().round(1)}."
 
@@ -33,8 +31,7 @@ def reference_direction(z, values):
 @check
 def direction_by_least_squares(answer):
     """`answer(z, values)` → w / |w|, unit vector [d], of the linear fit values ≈ w · z + c."""
-    rng, direction = torch.Generator().manual_seed(0), torch.tensor([0.6, 0.0, -0.8, 0.0, 0.0])
-    z = torch.randn(200, 5, generator=rng) @ torch.randn(5, 5, generator=rng) + 0.5
+    z, direction = torch.randn(200, 5) @ torch.randn(5, 5) + 0.5, torch.tensor([0.6, 0.0, -0.8, 0.0, 0.0])
     values = 3 * z @ direction + 20
     got, no_constant = call(answer, z, values), torch.linalg.lstsq(z, values[:, None]).solution[:, 0]
     yield got.shape != direction.shape, f"its shape should be [5], as that of w without c, not {list(got.shape)}."

@@ -22,10 +22,7 @@ def reference_generator_step(discriminator, optimizer, fake):
 @check
 def generator_step(answer):
     """`answer(discriminator, optimizer, fake)` updates G, which made `fake`, towards D(fake) = 1. It returns g_loss."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        generator, discriminator = models.mlp_generator(8, 16), models.mlp_discriminator(16)
-        z = torch.randn(64, 8)
+    generator, discriminator, z = models.mlp_generator(8, 16), models.mlp_discriminator(16), torch.randn(64, 8)
     before = copy.deepcopy(generator), copy.deepcopy(discriminator)
     ours, our_discriminator = copy.deepcopy(before)
     our_loss = reference_generator_step(our_discriminator, torch.optim.Adam(ours.parameters(), 1e-3), ours(z))

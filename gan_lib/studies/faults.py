@@ -4,8 +4,8 @@ import contextlib
 import copy
 import functools
 import random
+from collections import namedtuple
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import torch
 
@@ -76,12 +76,8 @@ def break_game(fault, seed=0):
     return game, other or images
 
 
-class PracticeRun(NamedTuple):
-    """A training run that may have a fault."""
-
-    game: training.Game
-    records: list  # until a loss is no longer finite
-    images: object  # what it trains on, as `training.real_batches` takes it
+# A training run that may have a fault: its records until a loss is no longer finite, and what it trains on.
+PracticeRun = namedtuple("PracticeRun", ["game", "records", "images"])
 
 
 def train_broken(fault, seed=0, steps=300):

@@ -31,9 +31,7 @@ def sources(liven, tmp_path_factory):
                 torch.nn.init.normal_(net.embedding.weight)
                 net = torch.nn.Sequential(net.first, *net.rest)
             liven(net, torch.randn(64, recipe.latent_dim, generator=torch.Generator().manual_seed(0)))
-            judge = (
-                game.discriminator if recipe.classes else None
-            )  # which must stay out of the page: it asks for a class
+            judge = game.discriminator if recipe.classes else None  # must stay out of the page: it asks for a class
             found[name] = [page.Moment(None, game.sampler(), judge)]
     folder, recipe = tmp_path_factory.mktemp("runs") / "my run", recipes.Recipe("small", "mapped", width=8)
     real = data.to_range(data.load(train=False).images[:64])

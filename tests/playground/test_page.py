@@ -117,20 +117,17 @@ def test_nets_are_computed_by_their_layers_and_nearly_by_the_serialised_ones(wha
     assert not {"flatten", "unflatten"} <= {*kinds} or what == "a module"  # it begins with a view
 
 
-@pytest.mark.parametrize(
-    ("layer", "name"),
-    [
-        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, "),
-        (nn.Conv2d(2, 2, 3, groups=2), "Conv2d(2, 2, "),
-        (nn.Conv2d(2, 2, 2, dilation=2), "Conv2d(2, 2, "),
-        (nn.Conv2d(2, 2, (1, 2)), "Conv2d(2, 2, "),
-        (nn.Conv2d(2, 2, 3, padding="same"), "Conv2d(2, 2, "),
-        (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "Conv2d(2, 2, "),
-        (nn.ConvTranspose2d(2, 2, 3, stride=(1, 2)), "ConvTranspose2d(2, 2, "),
-        (nn.BatchNorm2d(2, track_running_stats=False), "BatchNorm2d(2, "),
-        (residual.Residual(2), "Residual: "),
-    ],
-)
+@pytest.mark.parametrize(("layer", "name"), [
+    (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, "),
+    (nn.Conv2d(2, 2, 3, groups=2), "Conv2d(2, 2, "),
+    (nn.Conv2d(2, 2, 2, dilation=2), "Conv2d(2, 2, "),
+    (nn.Conv2d(2, 2, (1, 2)), "Conv2d(2, 2, "),
+    (nn.Conv2d(2, 2, 3, padding="same"), "Conv2d(2, 2, "),
+    (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "Conv2d(2, 2, "),
+    (nn.ConvTranspose2d(2, 2, 3, stride=(1, 2)), "ConvTranspose2d(2, 2, "),
+    (nn.BatchNorm2d(2, track_running_stats=False), "BatchNorm2d(2, "),
+    (residual.Residual(2), "Residual: "),
+])  # fmt: skip
 def test_an_unsupported_layer_is_named_in_one_sentence(layer, name):
     with pytest.raises(UserError, match=r"^The sliders can't compute the layer .*\.$") as raised:
         page.layers(nn.Sequential(nn.ReLU(), layer), (2, 4, 4))

@@ -71,7 +71,6 @@ def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digit
 
 
 def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_within_its_bounds(digits):
-    torch.manual_seed(0)  # a rare draw moves a dot by more than the 2.6 pixels below
     moved = augmentation.augment(data.to_range(digits.images[:50]))
     assert moved.shape == (50, 1, 28, 28)
     assert moved.min() == -1
@@ -83,7 +82,7 @@ def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_wi
     ink = augmentation.augment(dot)[:, 0] + 1
     along = torch.arange(28) - 13.5
     shifts = torch.stack([(ink.sum(axis) * along).sum(1) / ink.sum((1, 2)) for axis in (1, 2)])
-    assert 2 < shifts.abs().max() < 2.6  # of 2 pixels, in an image up to a tenth smaller, and sheared
+    assert 2 < shifts.abs().max() < 2.6  # of 2 pixels, in an image up to a tenth smaller, and sheared; rarely more
     assert (shifts.std(1) > 0.8).all()
     areas = (augmentation.augment(square) + 1).sum((1, 2, 3)) / (2 * 144)
     assert 0.05 < areas.std() < 0.11  # two scales of ±10 %, a deviation of 0.058 each: 0.082

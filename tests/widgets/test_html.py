@@ -81,13 +81,10 @@ def test_a_move_goes_from_a_ring_to_a_dot_and_has_a_label():
     assert "the same 8 x and the same 8 z" in label
 
 
-@pytest.mark.parametrize(
-    ("counts", "heights", "even", "label"),
-    [
-        ([0, 30, *[10] * 6, 5, 5], [0, 60, *[20] * 6, 10, 10], 56, "0 as 0, 30 as 1, 10 as 2"),
-        ([10] * 10, [30] * 10, 46, "10 as 0, 10 as 1, 10 as 2"),  # even bars end half way up
-    ],
-)
+@pytest.mark.parametrize(("counts", "heights", "even", "label"), [
+    ([0, 30, *[10] * 6, 5, 5], [0, 60, *[20] * 6, 10, 10], 56, "0 as 0, 30 as 1, 10 as 2"),
+    ([10] * 10, [30] * 10, 46, "10 as 0, 10 as 1, 10 as 2"),  # even bars end half way up
+])  # fmt: skip
 def test_bars_are_as_high_as_the_counts_and_have_a_label(counts, heights, even, label):
     svg = html.classes_svg(counts, height=90)
     assert [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)] == heights
