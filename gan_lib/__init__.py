@@ -3,12 +3,7 @@
 Start at `training.py`. The lessons in `notebooks/` build each piece in front of the reader, then import it from here.
 """
 
-import os
-
 __version__ = "0.2.0"
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read by torch: threads that wait leave the cores to other processes
 
 
 class UserError(ValueError):
