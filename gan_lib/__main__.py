@@ -3,12 +3,14 @@
 import argparse
 import contextlib
 import json
+import os
 import shlex
 import signal
 import sys
 import tokenize
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that wait leave the cores to others
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports below: no traceback
 
@@ -33,7 +35,7 @@ Train a recipe, on MNIST or --data, and write into a folder:
 
 Learning rates that decay do so over the whole length of the run, whatever --epochs or --steps says.
 Ctrl-C stops the run, writes all of these files and prints the command that continues it. Several GPUs, or CPU processes,
-share one run that `accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan` starts.
+share one run that `python -m gan_lib.processes 2 -m gan_lib train dcgan` starts.
 """
 DATA = "a folder of pictures, whose sub-folders are classes, or one of"
 SOURCE = "a pretrained recipe, a checkpoint file, or the folder of a run"
@@ -51,7 +53,7 @@ def train(options):
         fault = f"\nThe run shows a fault. {run.remark}" if run.remark else ""
         print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}{fault}")
     elif team.first:
-        python = "python" if team.size == 1 else f"accelerate launch --multi_gpu --num_processes {team.size}"
+        python = "python" + f" -m gan_lib.processes {team.size}" * (team.size > 1)
         command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {shlex.quote(options.data)}"
         command += f" --out {shlex.quote(str(out))} --device {game.device.type} --resume"
         end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:"
@@ -157,8 +159,8 @@ def directions(options):
     """Find the directions of slant, thickness, ..., and measure what they do."""
     sampler = checkpoint.sampler(options.source, hardware.pick_device(options.device))
     found = effects.measure(sampler, latent.find_directions(sampler))
-    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations"
-    print(json.dumps(tables.plain(found)) if options.json else f"{title}\n{tables.effects(found)}")
+    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations\n"
+    print(json.dumps(tables.plain(found)) if options.json else title + tables.effects(found))
 
 
 def build_parser():
@@ -169,7 +171,7 @@ def build_parser():
 
     shared = {
         "source": {"help": SOURCE},
-        "--device": {"default": "auto", "help": "auto, cpu or cuda (default: auto)"},
+        "--device": {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto, which is cuda or cpu)"},
         "--truncation": {"type": number(1e-6, 1, float), "metavar": "ψ", "help": TRUNCATION},
         "--json": {"action": "store_true", "help": "print every number as JSON"},
     }
@@ -240,6 +242,8 @@ def main(words=None):
         options.do(options)
     except (UserError, OSError, Diverged) as error:
         parser.exit(1, f"gan_lib: {error}\n")
+    except torch.OutOfMemoryError:
+        parser.exit(1, f"gan_lib: {hardware.FULL}\n")
     except KeyboardInterrupt:
         parser.exit(130, "gan_lib: stopped.\n")
 

@@ -1,6 +1,6 @@
 """The processes around a run: several that share it, another in the same folder, and signals that end it. Lesson 15.
 
-    accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
+    python -m gan_lib.processes 2 -m gan_lib train dcgan
 
 Every process holds both nets, draws the same batches and noise, and trains on its share of them. The gradients are averaged
 (all-reduce), so the weights equal those of a single process. Only BatchNorm differs a little: it sees one share at a time.
@@ -8,7 +8,12 @@ Every process holds both nets, draws the same batches and noise, and trains on i
 
 import contextlib
 import os
+import runpy
 import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
 
 import filelock
 import torch
@@ -16,17 +21,22 @@ import torch
 from gan_lib import UserError
 from gan_lib.hardware import Team, pick_device
 
+MEETING = "GAN_LIB_MEETING"  # the file in which a team of `launch` meets, as a URL
 GONE = "Another process of this run has ended, or can't be reached"
 
 
 def team(device="auto"):
-    """The `Team` that `accelerate launch` started. It gives each process its own GPU: call it before one is used."""
+    """The `Team` that a launcher started. It gives each process its own GPU: call it before one is used."""
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         return Team()
     from accelerate import Accelerator  # here, because a single process does not need it
 
-    accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
+    on_cpu = pick_device(device).type == "cpu"
+    if MEETING in os.environ:
+        rank, backend = int(os.environ["RANK"]), "gloo" if on_cpu else "nccl"
+        torch.distributed.init_process_group(backend, os.environ[MEETING], rank=rank, world_size=size)
+    accelerator = Accelerator(cpu=on_cpu)
 
     def mean(values):
         try:
@@ -112,3 +122,35 @@ def interrupts(alone):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def launch(size, words):
+    """Run `python WORDS` in `size` processes, a team. If one fails, the others are ended, and so is this process.
+
+    They meet in a file, and only processes of this machine can reach them. `accelerate launch` works as well, but its meeting
+    place is a port that listens on all addresses.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the members, which save the run
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    os.environ |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), f"{size}")
+    os.environ |= dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), loopback)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[MEETING] = Path(folder, "meeting").as_uri()
+        try:
+            torch.multiprocessing.spawn(become_member, (words,), size)
+        except torch.multiprocessing.ProcessExitedException as error:
+            sys.exit(abs(error.exit_code))  # the member has said why
+
+
+def become_member(rank, words):
+    """Run `python WORDS` in this process, number `rank` of a team."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ |= {"RANK": f"{rank}", "LOCAL_RANK": f"{rank}"}
+    sys.argv = words[words[0] == "-m" :]
+    run = runpy.run_module if words[0] == "-m" else runpy.run_path
+    run(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    launch(int(sys.argv[1]), sys.argv[2:])

@@ -12,14 +12,14 @@ import psutil
 import pytest
 import safetensors.torch
 import torch
+from torch.nn import functional
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 from tests.browser.lab import until
 from tools import links
 
-# Without --multi_gpu, accelerate starts a single process where there is no GPU (huggingface/accelerate#2741).
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += ["--main_process_port", "0"]
+ACCELERATE = "accelerate.commands.launch --multi_gpu --num_processes 2 --main_process_port 0"
+OURS = "gan_lib.processes 2"
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=8, gamma=1.0)
 PROGRAM = """
 import sys
@@ -42,11 +42,11 @@ def play(team, folder):
         runs.save_records(records, f"{folder}/records.csv")
 
 
-def launch(*words):
+def launch(*words, by=OURS):
     """Two processes, as the documentation says to start them."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.Popen([*LAUNCH, *map(str, words)], env=environment, **options)
+    return subprocess.Popen([sys.executable, "-m", *by.split(), *map(str, words)], env=environment, **options)
 
 
 def end_of(process, seconds=120):
@@ -65,13 +65,13 @@ def end_of(process, seconds=120):
     ("cpu", torch.float32, {"architecture": "aarch64"}),
 ])  # fmt: skip
 def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu, raising=False)
     assert hardware.fast_dtype(torch.device(device)) is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
     assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
 
 
-@pytest.mark.parametrize("first", ["import gan_lib", links.bootstrap("ada/digits").split("if")[0]])
+@pytest.mark.parametrize("first", ["from gan_lib import __main__", links.bootstrap("ada/digits").split("if")[0]])
 def test_threads_that_wait_leave_the_cores_to_other_processes(first):
     """A setting that OpenMP reads when torch is imported, after the first line of a command or the first cell of a lesson."""
     environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
@@ -81,9 +81,10 @@ def test_threads_that_wait_leave_the_cores_to_other_processes(first):
     assert re.search(r"(GOMP_SPINCOUNT ?= ?'0'|KMP_BLOCKTIME ?= ?'0)", shown)
 
 
-def test_two_processes_train_as_one(tmp_path):
+@pytest.mark.parametrize("by", [OURS, ACCELERATE])
+def test_two_processes_train_as_one(by, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    code, output = end_of(launch(tmp_path / "program.py", tmp_path / "two"))
+    code, output = end_of(launch(tmp_path / "program.py", tmp_path / "two", by=by))
     assert code == 0, output
     play(hardware.Team(), tmp_path / "one")
     play(hardware.Team(share=slice(0, None, 2)), tmp_path / "half")  # gradients of one share give another run
@@ -102,10 +103,11 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     words = ["-m", "gan_lib", "train", "dcgan", "--out", tmp_path / "run", "--device", "cpu", "--quiet"]
     run = launch(*words, "--steps", 5000)
     until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
-    workers = [child for child in psutil.Process(run.pid).children() if "gan_lib" in child.cmdline()]
-    assert len(workers) == 2
+    members = psutil.Process(run.pid).children()
+    doors = [door for each in members for door in each.net_connections() if door.status == "LISTEN"]
+    assert doors and {door.laddr.ip for door in doors} == {"127.0.0.1"}
     time.sleep(1)
-    next(worker for worker in workers if worker.environ()["RANK"] == "0").kill()
+    max(members, key=lambda member: member.cpu_times().user).kill()  # one that trains
     code, output = end_of(run)
     assert code != 0
     ended = r"gan_lib: Another process of this run has ended.*checkpoint is .*step_0000000\.safetensors"
@@ -121,12 +123,12 @@ def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
     run = launch("-m", "gan_lib", "train", "mlp", "--out", tmp_path / "run", "--device", "cpu", "--quiet")
     until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     time.sleep(2)
-    run.send_signal(signal.SIGINT)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
     _, output = end_of(run)
     step = checkpoint.read(checkpoint.latest(tmp_path / "run")).header["step"]
     assert 0 < step < 120_000
     assert f"Stopped after step {step} of 120000" in output
-    assert "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train mlp" in output
+    assert "python -m gan_lib.processes 2 -m gan_lib train mlp" in output
     assert runs.load_records(tmp_path / "run" / "records.csv")[-1].step == step
 
 
@@ -138,3 +140,48 @@ def test_unknown_devices_and_a_batch_that_cannot_be_shared_out_are_refused():
             hardware.pick_device(name)
     assert hardware.pick_device("cpu") == torch.device("cpu")
     assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
+
+
+@pytest.mark.parametrize("lie", [1.0, 1.3, float("nan")])
+@pytest.mark.parametrize("moment", ["forward", "backward"])
+@pytest.mark.parametrize("name", ["mps", "cuda", "auto"])
+def test_a_device_that_computes_other_numbers_than_the_cpu_is_refused(name, moment, lie, monkeypatch):
+    """The CPU plays the device: the second time, a convolution gives a multiple of its result, or of its gradient."""
+    true, calls, to = functional.conv2d, [], torch.Tensor.to
+
+    def conv2d(*words, **more):
+        calls.append(words)
+        y = true(*words, **more)
+        if len(calls) > 2 and moment == "backward":
+            y.register_hook(lambda gradient: gradient * lie)
+        return y * lie if len(calls) > 2 and moment == "forward" else y
+
+    monkeypatch.setattr(hardware, "works", lambda name: True)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, place, **more: to(self, "cpu", **more))
+    monkeypatch.setattr(functional, "conv2d", conv2d)
+    hardware.agrees.cache_clear()
+    if lie == 1:
+        assert hardware.pick_device(name).type == ("cuda" if name == "auto" else name)
+    else:
+        with pytest.raises(UserError, match=r"device '(mps|cuda)' computes other numbers than the CPU"):
+            hardware.pick_device(name)
+    assert len(calls) == 4
+    hardware.agrees.cache_clear()
+
+
+def test_the_self_test_leaves_random_numbers_as_they_are():
+    state = torch.get_rng_state()
+    hardware.agrees.cache_clear()
+    assert hardware.agrees("cpu")
+    assert torch.get_rng_state().equal(state)
+
+
+def test_apples_gpu_is_used_by_its_name_only_and_gets_no_float64(monkeypatch):
+    """It has none: numbers go to the CPU first."""
+    monkeypatch.setattr(hardware, "works", lambda name: name == "mps")
+    assert hardware.pick_device().type == "cpu"
+    sources = [
+        path.read_text("utf-8") for path in Path(hardware.__file__).parent.rglob("*.py") if path.name != "tune_it.py"
+    ]
+    assert [text for text in sources if re.search(r"(?<!\.cpu\(\))\.double\(", text)] == []
+    assert sum(text.count(".cpu().double()") for text in sources) > 5
