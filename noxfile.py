@@ -7,7 +7,12 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
-COLAB = ["matplotlib==3.10.0", "numpy==2.1.3", "torch==2.11.0", "torchvision==0.26.0"]  # beside those of tests/colab.txt
+COLAB = [
+    "matplotlib==3.10.0",
+    "numpy==2.1.3",
+    "torch==2.11.0",
+    "torchvision==0.26.0",
+]  # beside those of tests/colab.txt
 
 
 def run_tests(session):

@@ -157,8 +157,8 @@ def directions(options):
     """Find the directions of slant, thickness, ..., and measure what they do."""
     sampler = checkpoint.sampler(options.source, hardware.pick_device(options.device))
     found = effects.measure(sampler, latent.find_directions(sampler))
-    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations"
-    print(json.dumps(tables.plain(found)) if options.json else f"{title}\n{tables.effects(found)}")
+    title = f"{options.source}: each attribute's direction, and what one step along it does, in standard deviations\n"
+    print(json.dumps(tables.plain(found)) if options.json else title + tables.effects(found))
 
 
 def build_parser():
@@ -169,7 +169,7 @@ def build_parser():
 
     shared = {
         "source": {"help": SOURCE},
-        "--device": {"default": "auto", "help": "auto, cpu or cuda (default: auto)"},
+        "--device": {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto, which is cuda or cpu)"},
         "--truncation": {"type": number(1e-6, 1, float), "metavar": "ψ", "help": TRUNCATION},
         "--json": {"action": "store_true", "help": "print every number as JSON"},
     }
@@ -238,8 +238,8 @@ def main(words=None):
             sys.stderr.write(f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}\n")
     try:
         options.do(options)
-    except (UserError, OSError, Diverged) as error:
-        parser.exit(1, f"gan_lib: {error}\n")
+    except (UserError, OSError, Diverged, torch.OutOfMemoryError) as error:
+        parser.exit(1, f"gan_lib: {hardware.FULL if isinstance(error, torch.OutOfMemoryError) else error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "gan_lib: stopped.\n")
 

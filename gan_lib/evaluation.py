@@ -38,7 +38,8 @@ def gaussian(features):
     """The mean [d] and the covariance [d, d] of features [N, d], both float64. Raises `UserError` for N < 2."""
     if len(features) < 2:
         raise UserError(f"A covariance needs at least two images or points, not {len(features)}.")
-    return features.double().mean(0), torch.atleast_2d(features.T.double().cov())  # d = 1: [1, 1]
+    features = features.cpu().double()
+    return features.mean(0), torch.atleast_2d(features.T.cov())  # d = 1: [1, 1]
 
 
 def frechet_distance(a, b):
@@ -63,10 +64,10 @@ def kernel_distance(a, b, chunk=250):
     """
 
     def total(x, y):
-        return sum((part @ y.T / y.shape[1] + 1).pow_(3).sum(1).double().sum() for part in x.split(chunk))
+        return sum((part @ y.T / y.shape[1] + 1).pow_(3).sum(1).cpu().double().sum() for part in x.split(chunk))
 
     def within(x):
-        with_itself = (x.double().square().sum(1) / x.shape[1] + 1).pow(3).sum()
+        with_itself = (x.cpu().double().square().sum(1) / x.shape[1] + 1).pow(3).sum()
         return (total(x, x) - with_itself) / (len(x) * (len(x) - 1))
 
     return (within(a) + within(b) - 2 * total(a, b) / (len(a) * len(b))).item()

@@ -1,20 +1,29 @@
 """Which device and which number format; what a process knows of the others that share its run (see `processes`)."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from gan_lib import UserError
 
+FULL = "The GPU's memory is full: end what else uses it, or take --device cpu; --resume continues a run, there too."
+
 
 def pick_device(name="auto"):
-    """The torch device `name`; "auto" is "cuda" if PyTorch can use it here, else "cpu". `UserError` for a missing device."""
+    """The torch device `name`; "auto" is "cuda" if PyTorch can use it here, else "cpu". Apple's GPU is used as "mps" only.
+
+    Raises `UserError` for a device that is missing, or that computes something else than the CPU.
+    """
     if name == "auto":
         name = "cuda" if works("cuda") else "cpu"
     elif not works(name):
         version = torch.__version__
         raise UserError(f"This machine has no device {name!r} that PyTorch {version} can use; try --device auto.")
+    if name != "cpu" and not agrees(name):
+        raise UserError(f"The device {name!r} computes other numbers than the CPU: don't use it, take --device cpu.")
     return torch.device(name)
 
 
@@ -24,6 +33,21 @@ def works(device):
         return torch.ones(1, device=device).add(1).item() == 2
     except (RuntimeError, AssertionError):
         return False
+
+
+@functools.cache
+def agrees(device):
+    """Whether a small DCGAN has the logits and gradients there that it has on the CPU. Apple's GPU was wrong in silence."""
+    rng, found = torch.Generator().manual_seed(0), []
+    shapes = [(16, 4, 1, 1), (4, 8, 4, 4), (8, 1, 4, 4), (8, 1, 4, 4), (1, 8, 4, 4)]
+    drawn = [torch.randn(shape, generator=rng) for shape in shapes]
+    for place in ("cpu", device):
+        z, *weights = (each.to(place, copy=True).requires_grad_() for each in drawn)
+        x = F.batch_norm(F.conv_transpose2d(z, weights[0]), None, None, training=True).relu()
+        x = F.conv_transpose2d(x, weights[1], stride=2, padding=1).tanh()
+        logits = F.conv2d(F.leaky_relu(F.conv2d(x, weights[2], stride=2, padding=1), 0.2), weights[3])
+        found.append([each.cpu() for each in (logits, *torch.autograd.grad(F.softplus(-logits).mean(), [z, *weights]))])
+    return all(torch.dist(a, b) < 0.1 * a.norm() for a, b in zip(*found, strict=True))  # NaN is no agreement, TF32 is
 
 
 def fast_dtype(device):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import safetensors.torch
 import torch
+from torch.nn import functional
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 from tests.browser.lab import until
@@ -138,3 +139,48 @@ def test_unknown_devices_and_a_batch_that_cannot_be_shared_out_are_refused():
             hardware.pick_device(name)
     assert hardware.pick_device("cpu") == torch.device("cpu")
     assert hardware.pick_device("auto").type == ("cuda" if hardware.works("cuda") else "cpu")
+
+
+@pytest.mark.parametrize("lie", [1.0, 1.3, float("nan")])
+@pytest.mark.parametrize("moment", ["forward", "backward"])
+@pytest.mark.parametrize("name", ["mps", "cuda", "auto"])
+def test_a_device_that_computes_other_numbers_than_the_cpu_is_refused(name, moment, lie, monkeypatch):
+    """The CPU plays the device: the second time, a convolution gives a multiple of its result, or of its gradient."""
+    true, calls, to = functional.conv2d, [], torch.Tensor.to
+
+    def conv2d(*words, **more):
+        calls.append(words)
+        y = true(*words, **more)
+        if len(calls) > 2 and moment == "backward":
+            y.register_hook(lambda gradient: gradient * lie)
+        return y * lie if len(calls) > 2 and moment == "forward" else y
+
+    monkeypatch.setattr(hardware, "works", lambda name: True)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, place, **more: to(self, "cpu", **more))
+    monkeypatch.setattr(functional, "conv2d", conv2d)
+    hardware.agrees.cache_clear()
+    if lie == 1:
+        assert hardware.pick_device(name).type == ("cuda" if name == "auto" else name)
+    else:
+        with pytest.raises(UserError, match=r"device '(mps|cuda)' computes other numbers than the CPU"):
+            hardware.pick_device(name)
+    assert len(calls) == 4
+    hardware.agrees.cache_clear()
+
+
+def test_the_self_test_leaves_random_numbers_as_they_are():
+    state = torch.get_rng_state()
+    hardware.agrees.cache_clear()
+    assert hardware.agrees("cpu")
+    assert torch.get_rng_state().equal(state)
+
+
+def test_apples_gpu_is_used_by_its_name_only_and_gets_no_float64(monkeypatch):
+    """It has none: numbers go to the CPU first."""
+    monkeypatch.setattr(hardware, "works", lambda name: name == "mps")
+    assert hardware.pick_device().type == "cpu"
+    sources = [
+        path.read_text("utf-8") for path in Path(hardware.__file__).parent.rglob("*.py") if path.name != "tune_it.py"
+    ]
+    assert [text for text in sources if re.search(r"(?<!\.cpu\(\))\.double\(", text)] == []
+    assert sum(text.count(".cpu().double()") for text in sources) > 5

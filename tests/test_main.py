@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
+from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables, training
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.playground import page
 from gan_lib.recipes import RECIPES
@@ -429,15 +429,34 @@ def test_a_command_that_cannot_be_read_shows_its_usage(words, sentence, gan):
     assert sentence in err.splitlines()[-1]
 
 
-MENDABLE = (command_line.UserError, OSError, command_line.Diverged, KeyboardInterrupt)
+MENDABLE = (command_line.UserError, OSError, command_line.Diverged, torch.OutOfMemoryError, KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("error", [*MENDABLE, ValueError, KeyError, RuntimeError])
 def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, gan, monkeypatch):
     monkeypatch.setattr(runs, "train", mock.Mock(side_effect=error("No space left")))
     if error in MENDABLE:
-        status, sentence = (130, "stopped.") if error is KeyboardInterrupt else (1, "No space left")
+        special = {KeyboardInterrupt: (130, "stopped."), torch.OutOfMemoryError: (1, hardware.FULL)}
+        status, sentence = special.get(error, (1, "No space left"))
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
+
     else:
         with pytest.raises(error, match="No space left"):
             gan("train mlp")
+
+
+def test_a_gpu_whose_memory_is_full_keeps_the_checkpoints_and_the_run_goes_on_elsewhere(gan, monkeypatch, here):
+    make, calls = training.iteration, []
+
+    def full(*words):
+        calls.append(words)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return make(*words)
+
+    monkeypatch.setattr(training, "iteration", full)
+    words = "train mlp-quick --steps 5 --out run --quiet"
+    assert gan(words) == (1, "", f"gan_lib: {hardware.FULL}\n")
+    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 0
+    assert gan(f"{words} --device cpu --resume")[0] == 0
+    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 5

@@ -63,5 +63,5 @@ def call(function, *arguments):
 
 def same(got, expected, tolerance=1e-5):
     """Whether two numbers or tensors are equal, in shape and up to `tolerance`."""
-    got, expected = torch.as_tensor(got).double(), torch.as_tensor(expected).double()
+    got, expected = torch.as_tensor(got).cpu().double(), torch.as_tensor(expected).cpu().double()
     return got.shape == expected.shape and torch.allclose(got, expected, rtol=0, atol=tolerance)

@@ -65,7 +65,7 @@ def classifier(*sources, augmented=False, steps=STEPS, seed=0):
 def accuracy(net, digits):
     """The share of `digits` that the classifier reads as their labels."""
     logits = evaluation.features_and_logits(data.to_range(digits.images), net)[1]
-    return (logits.argmax(1) == digits.labels).double().mean().item()
+    return (logits.argmax(1) == digits.labels).cpu().double().mean().item()
 
 
 def novelty(images, digits):

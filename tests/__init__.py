@@ -1,0 +1,1 @@
+"""The tests, as a package: IPython 7 puts one of the same name on the path."""
