@@ -33,7 +33,7 @@ Train a recipe, on MNIST or --data, and write into a folder:
 
 Learning rates that decay do so over the whole length of the run, whatever --epochs or --steps says.
 Ctrl-C stops the run, writes all of these files and prints the command that continues it. Several GPUs, or CPU processes,
-share one run that `accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan` starts.
+share one run that `python -m gan_lib.processes 2 -m gan_lib train dcgan` starts.
 """
 DATA = "a folder of pictures, whose sub-folders are classes, or one of"
 SOURCE = "a pretrained recipe, a checkpoint file, or the folder of a run"
@@ -51,7 +51,7 @@ def train(options):
         fault = f"\nThe run shows a fault. {run.remark}" if run.remark else ""
         print(f"{recipe.name}: {game.step} steps in {game.seconds:.0f} s of training; everything is in {out}{fault}")
     elif team.first:
-        python = "python" if team.size == 1 else f"accelerate launch --multi_gpu --num_processes {team.size}"
+        python = "python" + f" -m gan_lib.processes {team.size}" * (team.size > 1)
         command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {shlex.quote(options.data)}"
         command += f" --out {shlex.quote(str(out))} --device {game.device.type} --resume"
         end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:"

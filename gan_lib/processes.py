@@ -1,14 +1,19 @@
 """The processes around a run: several that share it, another in the same folder, and signals that end it. Lesson 15.
 
-    accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan
+    python -m gan_lib.processes 2 -m gan_lib train dcgan
 
 Every process holds both nets, draws the same batches and noise, and trains on its share of them. The gradients are averaged
 (all-reduce), so the weights equal those of a single process. Only BatchNorm differs a little: it sees one share at a time.
 """
 
 import contextlib
+import math
 import os
 import signal
+import socket
+import subprocess
+import sys
+import time
 
 import filelock
 import torch
@@ -20,7 +25,7 @@ GONE = "Another process of this run has ended, or can't be reached"
 
 
 def team(device="auto"):
-    """The `Team` that `accelerate launch` started. It gives each process its own GPU: call it before one is used."""
+    """The `Team` that a launcher started. It gives each process its own GPU: call it before one is used."""
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         return Team()
@@ -112,3 +117,40 @@ def interrupts(alone):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def launch(size, words):
+    """Run `python WORDS` in `size` processes, a team; returns 0 if all succeed. If one fails, the others are ended.
+
+    `accelerate launch` listens on all addresses of the machine. Here only processes of the same machine can connect.
+    """
+    door = socket.create_server(("127.0.0.1", 0))
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    address, port = door.getsockname()
+    store = torch.distributed.TCPStore(
+        address, port, None, True, wait_for_workers=False, master_listen_fd=door.detach()
+    )
+    shared = {"MASTER_ADDR": address, "MASTER_PORT": f"{store.port}", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    shared |= {"WORLD_SIZE": f"{size}", "GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    members, codes, end = [], [None], math.inf
+    with contextlib.suppress(KeyboardInterrupt), interrupts(alone=True) as requests:
+        try:
+            for i in range(size):
+                own = {"OMP_NUM_THREADS": "1"} | os.environ | shared | {"RANK": f"{i}", "LOCAL_RANK": f"{i}"}
+                members.append(subprocess.Popen([sys.executable, *words], env=own, start_new_session=True))
+            while None in codes and time.monotonic() < end:
+                time.sleep(0.1)
+                codes = [member.poll() for member in members]
+                if any(codes):
+                    end = min(end, time.monotonic() + 30)
+                    [member.terminate() for member in members]
+                elif requests:
+                    [member.send_signal(signal.SIGINT) for member in members]
+                    requests.clear()
+        finally:
+            [member.kill() for member in members]
+    return max(1 if code is None else abs(code) for code in codes)
+
+
+if __name__ == "__main__":
+    sys.exit(launch(int(sys.argv[1]), sys.argv[2:]))

@@ -123,7 +123,7 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     said, command = err.splitlines()
     assert said == "Stopped after step 7 of 9; everything is in my run. To continue:"
     assert command.strip() == (
-        "accelerate launch --multi_gpu --num_processes 2 -m gan_lib train dcgan --steps 9 --data 'my own' --out 'my run'"
+        "python -m gan_lib.processes 2 -m gan_lib train dcgan --steps 9 --data 'my own' --out 'my run'"
         " --device cpu --resume"
     )
     default = {"dataset": "mnist", "device": "auto", "seed": None, "epochs": None, "steps": None}
