@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test outcomes fuzz lint refresh bench site links reference clean help
+.PHONY: setup run lab test test-matrix outcomes fuzz lint refresh bench site links reference clean help
 
 # The last line of the set-up writes READY. A .venv without READY is an unfinished set-up and is made again;
 # a .venv with an older READY is updated.
@@ -31,6 +31,9 @@ lab: $(READY)  ## open JupyterLab at lesson 00
 
 test: $(READY)  ## run everything that must pass
 	$(BIN)/python -m pytest
+
+test-matrix: $(READY)  ## test with the oldest versions, the newest and Colab's (needs Python 3.11 and 3.13, the network, 15 GB)
+	$(BIN)/nox --envdir build/nox
 
 outcomes: $(READY)  ## run every lesson with its defaults and check its outcomes
 	$(BIN)/python tools/lessons.py outcomes all
@@ -78,4 +81,4 @@ clean:  ## delete runs/ and caches; .venv stays
 	find gan_lib notebooks tests tools \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

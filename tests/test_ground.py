@@ -38,7 +38,7 @@ PROJECT = PYPROJECT["project"]
 DEPENDENCIES, DEV = PROJECT["dependencies"], [*itertools.chain(*PROJECT["optional-dependencies"].values())]
 DECLARED = [Requirement(line) for line in [*DEPENDENCIES, *DEV]]
 PINS = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
-TARGETS = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)
+TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
 
 
 @functools.cache
@@ -141,9 +141,9 @@ def make(*arguments, cwd=ROOT):
 
 def test_every_target_is_documented_and_every_documented_one_exists():
     text = read("README.md") + read("CONTRIBUTING.md")
-    assert set(re.findall(r"`make (?:PYTHON=\S+ )?([a-z]+)", text)) == set(TARGETS)
+    assert set(re.findall(r"`make (?:PYTHON=\S+ )?([a-z-]+)", text)) == set(TARGETS)
     assert re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE).group(1).split() == TARGETS
-    assert set(re.findall(r"^  make ([a-z]+)", make("help").stdout, re.MULTILINE)) == set(TARGETS)
+    assert set(re.findall(r"^  make ([a-z-]+)", make("help").stdout, re.MULTILINE)) == set(TARGETS)
 
 
 @pytest.mark.parametrize("target", TARGETS)
