@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 import gan_lib
 from gan_lib import __main__ as command_line
 from tests.notebooks import contract
-from tests.test_house import libraries
+from tests.test_house import calls, libraries
 from tools import links, make_bench, make_reference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -236,6 +236,26 @@ def test_the_commands_of_readme_are_understood():
 def test_the_pictures_and_links_of_a_page_are_there(page):
     targets = re.findall(r'(?:\]\(|src=")(?!http)([^)"#]+)', read(page))
     assert targets and [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
+
+
+def texts(source):
+    """The texts in a source, f-strings first, with … in place of what is filled in."""
+    nodes = [*ast.walk(ast.parse(source))]
+    parts = lambda text: "".join(each.value if isinstance(each, ast.Constant) else "…" for each in text.values)
+    joined = [parts(node) for node in nodes if isinstance(node, ast.JoinedStr)]
+    return [*joined, *(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))]
+
+
+def test_the_table_of_messages_quotes_the_source_and_has_every_mistake_on_the_command_line():
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \| (.+) \|$", read("docs/troubleshooting.md"), re.MULTILINE)
+    quotes = [".*".join(map(re.escape, quote.strip("… :").split("…"))) for quote, _, _ in rows]
+    assert len(set(quotes)) == len(rows) >= 35 and min(map(len, quotes)) > 12
+    said = [text for path in (ROOT / "gan_lib").rglob("*.py") for text in texts(path.read_text("utf-8"))]
+    assert [quote for quote in quotes if not any(re.search(quote, text) for text in said)] == []
+    for name in ("hardware", "processes", "runs", "__main__"):
+        errors = [call for call in calls(read(f"gan_lib/{name}.py")) if ast.unparse(call.func) == "UserError"]
+        known = lambda error: any(re.search(quote, texts(ast.unparse(error))[0]) for quote in quotes)
+        assert errors and [ast.unparse(error) for error in errors if not known(error)] == [], name
 
 
 def test_the_tables_of_the_pages_are_those_of_the_reference_runs_and_of_the_bench():

@@ -54,6 +54,6 @@ def test_what_it_installs_trains_and_samples_in_an_empty_folder(wheel, tmp_path)
     here = tmp_path / "here"
     here.mkdir()
     assert run(python, "-Ic", "import gan_lib; print(gan_lib.__file__)", cwd=here).startswith(place)
-    run(python, "-Im", "gan_lib", *"train mlp-quick --steps 3 --out run --device cpu --quiet".split(), cwd=here)
-    run(python, "-Im", "gan_lib", *"sample dcgan --out grid.png --device cpu".split(), cwd=here)
+    run(python, "-Im", "gan_lib", "train", "mlp-quick", "--steps", 3, "--out", "run", "--quiet", cwd=here)
+    run(python, "-Im", "gan_lib", "sample", "dcgan", "--out", "grid.png", cwd=here)
     assert {path.name for path in here.iterdir()} == {"run", "grid.png"}
