@@ -7,6 +7,7 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
+OLD = {"PYTEST_ADDOPTS": "-W ignore::DeprecationWarning"}  # what new libraries say to old ones
 COLAB = [
     "matplotlib==3.10.0",
     "numpy==2.1.3",
@@ -15,17 +16,17 @@ COLAB = [
 ]  # beside those of tests/colab.txt
 
 
-def run_tests(session):
+def run_tests(session, **environment):
     """Run what needs no browser. A test that hangs fails after ten minutes."""
-    session.install("pytest-timeout")
-    session.run("python", "-m", "pytest", "--timeout=600", "--ignore=tests/browser", *session.posargs)
+    session.install("pip", "pytest-timeout")
+    session.run("python", "-m", "pytest", "--timeout=600", "--ignore=tests/browser", *session.posargs, env=environment)
 
 
 @nox.session(python="3.11")
 def oldest(session):
     """The oldest versions that pyproject.toml admits."""
     session.install("--resolution", "lowest-direct", "-e", ".[dev,docs]")
-    run_tests(session)
+    run_tests(session, **OLD)
 
 
 @nox.session(python="3.13")
@@ -40,4 +41,4 @@ def colab(session):
     """Colab's versions of what the lessons import; its kernel and widgets replace ours."""
     session.install("-e", ".[dev,docs]", *COLAB)
     session.install("--no-deps", "-r", "tests/colab.txt")
-    run_tests(session)
+    run_tests(session, **OLD)
