@@ -8,12 +8,8 @@ import nox
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 OLD = {"PYTEST_ADDOPTS": "-W ignore::DeprecationWarning"}  # what new libraries say to old ones
-COLAB = [
-    "matplotlib==3.10.0",
-    "numpy==2.1.3",
-    "torch==2.11.0",
-    "torchvision==0.26.0",
-]  # beside those of tests/colab.txt
+# Colab's, beside those of tests/colab.txt.
+COLAB = ["matplotlib==3.10.0", "numpy==2.1.3", "torch==2.11.0", "torchvision==0.26.0"]
 
 
 def run_tests(session, **environment):
