@@ -128,7 +128,7 @@ def launch(size, words):
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     address, port = door.getsockname()
     store = torch.distributed.TCPStore(
-        address, port, None, True, wait_for_workers=False, master_listen_fd=door.detach()
+        address, port, None, True, wait_for_workers=False, master_listen_fd=door.detach(), use_libuv=False
     )
     shared = {"MASTER_ADDR": address, "MASTER_PORT": f"{store.port}", "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"WORLD_SIZE": f"{size}", "GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
