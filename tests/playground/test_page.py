@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,14 +278,20 @@ def test_the_committed_playground_has_the_current_code_and_pretrained_generators
         assert [direction["name"] for direction in generator["directions"]] == list(page.SLIDERS)
     for name in make_playground.PRETRAINED:
         _, moments = page.read_source(name)
-        if (
-            f"torch=={metadata.version('torch')}"
-            in Path(make_playground.__file__).parents[1].joinpath("constraints.txt").read_text().split()
-        ):  # others round differently
-            assert generators[name]["moments"] == [page.describe(moment, make_playground.BITS) for moment in moments]
-        for moment, about in zip(moments, generators[name]["moments"], strict=True):
-            sampler = moment.sampler.of(0) if moment.sampler.classes else moment.sampler
-            assert error(sampler.generator, about["layers"], noise(9, sampler.latent_dim)) < 2 / 255
+        described = [page.describe(moment, make_playground.BITS) for moment in moments]
+        assert alike(generators[name]["moments"], described)
+
+
+def alike(a, b, key=None):
+    """Whether two descriptions are equal; the last bits of folded numbers depend on the machine and on PyTorch's version."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(alike(a[key], b[key], key) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(alike(x, y, key) for x, y in zip(a, b, strict=True))
+    if a == b or key not in ("scale", "bias", "biases", "unit"):
+        return a == b
+    x, y = (np.frombuffer(base64.b64decode(text), np.float32) for text in (a, b))
+    return x.shape == y.shape and np.allclose(x, y, rtol=1e-5, atol=1e-6)
 
 
 def test_the_committed_playground_shows_a_run_from_noise_to_digits():
