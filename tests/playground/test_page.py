@@ -224,8 +224,9 @@ def facts_of(path):
     return json.loads(facts)
 
 
-def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples):
-    path = tmp_path / "new" / "x.html"
+def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples, monkeypatch):
+    path, find, found = tmp_path / "new" / "x.html", latent.find_directions, []
+    monkeypatch.setattr(latent, "find_directions", lambda *words: found.append((*words, find(*words))) or found[-1][-1])
     assert page.write(path, [run]) == path.stat().st_size
     facts, digits = facts_of(path), data.load(train=False)
     examples = np.frombuffer(base64.b64decode(facts["digits"]), np.uint8).reshape(10, 28, 28)
@@ -236,9 +237,10 @@ def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples):
     moments = page.read_source(run)[1]
     assert (name, generator["latent_dim"]) == ("my run", 5)
     assert [direction["name"] for direction in generator["directions"]] == list(page.SLIDERS)
-    directions = latent.orthogonal(latent.find_directions(moments[-1].sampler, page.SLIDERS))
-    for direction, expected in zip(generator["directions"], directions, strict=True):
-        assert direction["vector"] == pytest.approx(expected.vector.tolist(), abs=0.01)  # a fit in float32
+    [(sampler, names, directions)] = found  # a fit to so few samples differs from call to call with PyTorch 2.6
+    assert sampler.sample(9).equal(moments[-1].sampler.sample(9)) and names == page.SLIDERS
+    for direction, expected in zip(generator["directions"], latent.orthogonal(directions), strict=True):
+        assert direction["vector"] == pytest.approx(expected.vector.tolist(), abs=1e-4)
     real = data.to_range(digits.images[:200])
     for moment, about in zip(moments, generator["moments"], strict=True):
         assert about["step"] == moment.step
