@@ -15,6 +15,7 @@ import random
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 from optuna.trial import TrialState
 
 from gan_lib import data, evaluation, hardware, recipes, training
@@ -75,9 +76,10 @@ def make_recipe(params):
 def open_study(path):
     """The study in this SQLite file, which is created if need be, with the default as its first trial."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{path}", study_name="mlp-quick", load_if_exists=True, pruner=optuna.pruners.MedianPruner()
-    )
+    closing = {"poolclass": sqlalchemy.pool.NullPool}  # no connection stays open
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=closing)
+    pruner = optuna.pruners.MedianPruner()
+    study = optuna.create_study(storage=storage, study_name="mlp-quick", load_if_exists=True, pruner=pruner)
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # with 0 again, it would repeat
     if not study.get_trials(states=FINISHED):  # also if the very first trial was interrupted
         study.enqueue_trial(DEFAULT)

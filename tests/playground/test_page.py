@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,8 +224,9 @@ def facts_of(path):
     return json.loads(facts)
 
 
-def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples):
-    path = tmp_path / "new" / "x.html"
+def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples, monkeypatch):
+    path, find, found = tmp_path / "new" / "x.html", latent.find_directions, []
+    monkeypatch.setattr(latent, "find_directions", lambda *words: found.append((*words, find(*words))) or found[-1][-1])
     assert page.write(path, [run]) == path.stat().st_size
     facts, digits = facts_of(path), data.load(train=False)
     examples = np.frombuffer(base64.b64decode(facts["digits"]), np.uint8).reshape(10, 28, 28)
@@ -238,9 +237,10 @@ def test_the_page_holds_everything_that_it_shows(run, tmp_path, few_samples):
     moments = page.read_source(run)[1]
     assert (name, generator["latent_dim"]) == ("my run", 5)
     assert [direction["name"] for direction in generator["directions"]] == list(page.SLIDERS)
-    directions = latent.orthogonal(latent.find_directions(moments[-1].sampler, page.SLIDERS))
-    for direction, expected in zip(generator["directions"], directions, strict=True):
-        assert direction["vector"] == pytest.approx(expected.vector.tolist(), abs=0.01)  # a fit in float32
+    [(sampler, names, directions)] = found  # a fit to so few samples differs from call to call with PyTorch 2.6
+    assert sampler.sample(9).equal(moments[-1].sampler.sample(9)) and names == page.SLIDERS
+    for direction, expected in zip(generator["directions"], latent.orthogonal(directions), strict=True):
+        assert direction["vector"] == pytest.approx(expected.vector.tolist(), abs=1e-4)
     real = data.to_range(digits.images[:200])
     for moment, about in zip(moments, generator["moments"], strict=True):
         assert about["step"] == moment.step
@@ -280,14 +280,20 @@ def test_the_committed_playground_has_the_current_code_and_pretrained_generators
         assert [direction["name"] for direction in generator["directions"]] == list(page.SLIDERS)
     for name in make_playground.PRETRAINED:
         _, moments = page.read_source(name)
-        if (
-            f"torch=={metadata.version('torch')}"
-            in Path(make_playground.__file__).parents[1].joinpath("constraints.txt").read_text().split()
-        ):  # others round differently
-            assert generators[name]["moments"] == [page.describe(moment, make_playground.BITS) for moment in moments]
-        for moment, about in zip(moments, generators[name]["moments"], strict=True):
-            sampler = moment.sampler.of(0) if moment.sampler.classes else moment.sampler
-            assert error(sampler.generator, about["layers"], noise(9, sampler.latent_dim)) < 2 / 255
+        described = [page.describe(moment, make_playground.BITS) for moment in moments]
+        assert alike(generators[name]["moments"], described)
+
+
+def alike(a, b, key=None):
+    """Whether two descriptions are equal; the last bits of folded numbers depend on the machine and on PyTorch's version."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(alike(a[key], b[key], key) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(alike(x, y, key) for x, y in zip(a, b, strict=True))
+    if a == b or key not in ("scale", "bias", "biases", "unit"):
+        return a == b
+    x, y = (np.frombuffer(base64.b64decode(text), np.float32) for text in (a, b))
+    return x.shape == y.shape and np.allclose(x, y, rtol=1e-5, atol=1e-6)
 
 
 def test_the_committed_playground_shows_a_run_from_noise_to_digits():
