@@ -132,9 +132,6 @@ def test_a_missing_file_is_one_sentence(name, tmp_path):
         checkpoint.read(tmp_path / name)
 
 
-# Files that don't fit
-
-
 def change(path, key, function):
     """Rewrite a checkpoint with one tensor changed; None leaves it out."""
     saved = checkpoint.read(path)
