@@ -4,6 +4,7 @@ Each fault takes a game, its images uint8 [M, 28, 28] and pytest's monkeypatch, 
 """
 
 import copy
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -31,13 +32,10 @@ def put(**fields):
 def world(pixels):
     """Real images as `pixels` makes them of random uint8 images."""
 
-    def fault(game, images, patch):
-        def sample(n, rng):
-            return pixels(images[torch.randint(len(images), (n,), generator=rng)]).unsqueeze(1)
+    def sample(images, n, rng):
+        return pixels(images[torch.randint(len(images), (n,), generator=rng)]).unsqueeze(1)
 
-        return SimpleNamespace(sample=sample)
-
-    return fault
+    return lambda game, images, patch: SimpleNamespace(sample=partial(sample, images))
 
 
 def step(player, *, detach=None, freeze=True, clear="before", sign=1, every=1, spoil=False):

@@ -35,9 +35,7 @@ def refuse(state_of, differences):
 
 
 @pytest.mark.parametrize(("nets", "half"), [("mlp", 50), ("mlp-sigmoid", 5), ("dcgan", 5)])
-def test_a_run_continued_from_a_file_equals_the_whole_bit_for_bit(
-    nets, half, new_game, images, tmp_path, state_of, differences
-):
+def test_a_run_continued_from_a_file_equals_the_whole(nets, half, new_game, images, tmp_path, state_of, differences):
     """The file is loaded into another game, or resumed from alone; the rates were changed on the way."""
     path, fields = tmp_path / "half.safetensors", {"latent_dim": 5, "width": 6, "loss": "relativistic", "batch_size": 8}
     recipe = recipes.Recipe("small", nets, g_lr=1e-3, betas=(0.3, 0.9), **fields)
@@ -132,9 +130,6 @@ def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
 def test_a_missing_file_is_one_sentence(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"There is no checkpoint .*{name}"):
         checkpoint.read(tmp_path / name)
-
-
-# Files that don't fit
 
 
 def change(path, key, function):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from jupyter_client.manager import KernelManager
@@ -16,11 +17,9 @@ from tests.notebooks import execution
 from tools import links
 
 # IPython 7 puts a package `tests` of its own on the path; ours must be found first. The versions are those of this very run.
-PYTEST = """
-import sys, tests, IPython, ipywidgets, pytest
+PYTEST = """import sys, tests, IPython, ipywidgets, pytest
 print(ipywidgets.__version__, IPython.__version__)
-sys.exit(pytest.main(sys.argv[1:]))
-"""
+sys.exit(pytest.main(sys.argv[1:]))"""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +35,6 @@ def test_every_test_of_widgets_passes_there(environment):
     assert run.returncode == 0, run.stdout + run.stderr
     assert int(re.search(r"(\d+) passed in", run.stdout)[1]) >= 40
     assert "skipped" not in run.stdout
-
-
-# A kernel
 
 
 class Front:
@@ -201,25 +197,16 @@ def test_a_run_in_the_drive_goes_on_after_a_disconnect_and_is_flushed(on_colab, 
     assert on_colab.evaluate("done") == [f"mount {tmp_path}", "flush"] * 2
 
 
-# The installation
-
-
 def test_an_unfinished_installation_or_one_of_another_list_is_started_again(tmp_path, monkeypatch):
-    pins, folder, calls = tmp_path / "pins.txt", tmp_path / "folder", []
-
-    def pip(command, **_):
-        calls.append(command)
-        folder.mkdir()
-        return subprocess.CompletedProcess(command, 0)
-
+    pins, folder = tmp_path / "pins.txt", tmp_path / "folder"
+    pip = mock.Mock(side_effect=lambda command, **_: folder.mkdir() or subprocess.CompletedProcess(command, 0))
     monkeypatch.setattr(subprocess, "run", pip)
     folder.mkdir()
     (folder / "half").touch()  # it was interrupted here
-    for text, expected in (("a==1\n", 1), ("a==1\n", 1), ("a==2\n", 2)):
+    for text, calls in (("a==1\n", 1), ("a==1\n", 1), ("a==2\n", 2)):
         pins.write_text(text)
         colab.install(pins, folder)
-        assert len(calls) == expected
-        assert not (folder / "half").exists()
+        assert pip.call_count == calls and not (folder / "half").exists()
 
 
 def test_an_installation_that_fails_says_so_in_one_sentence_every_time(tmp_path):

@@ -46,9 +46,6 @@ def write_idx(path, values):
     path.write_bytes(header + values.numpy().tobytes())
 
 
-# MNIST, from the package
-
-
 def test_mnist_needs_no_network_and_leaves_no_copy(cache):
     train, test = data.load(), data.load("mnist", train=False)
     assert (train.images.shape, train.images.dtype) == ((60_000, 28, 28), torch.uint8)
@@ -95,8 +92,6 @@ def test_a_damaged_bundle_is_refused_and_nothing_is_written(tmp_path, monkeypatc
             use()
     assert not (tmp_path / "raw").exists()
 
-
-# The other data sets
 
 MNIST_FILES = list(MD5)
 LETTERS = [f"emnist-letters-{name}".replace("t10k", "test") for name in MNIST_FILES]
@@ -230,9 +225,6 @@ def test_unknown_sets_negative_subsets_and_batch_sizes_out_of_range_are_refused(
             next(data.batches(images, batch_size))
 
 
-# Folders of pictures
-
-
 def put(content, path):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content) if isinstance(content, bytes) else Image.fromarray(np.array(content, np.uint8)).save(path)
@@ -275,8 +267,6 @@ def test_a_folder_that_can_not_be_read_is_refused_in_one_sentence(files, sentenc
     with pytest.raises(UserError, match=rf"{sentence}[^\n]*\.$"):
         data.load_folder(tmp_path)
 
-
-# The range of images
 
 RAMP = torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
 
@@ -336,9 +326,6 @@ def test_images_are_checked_where_they_enter(entry):
     white, grey, light = (torch.full((2, 1, 28, 28), shade) for shade in (1.0, 0.0, 0.6))
     for images in (RAMP, white, -white, grey, light, 0.2 + RAMP / 10, RAMP * 1.1, RAMP.clone().requires_grad_(True)):
         ENTRIES[entry](images if entry != "frechet" else torch.cat([images, images.flip(0)]))
-
-
-# Batches
 
 
 def take(k, n, batch_size, start=0):

@@ -23,16 +23,12 @@ from tests.test_runs import TINY
 
 N = int(os.environ.get("FUZZ", 40))
 BLACK = data.Digits(torch.zeros(210, 28, 28, dtype=torch.uint8), torch.zeros(210, dtype=torch.int64))
-EDITS = st.lists(
-    st.one_of(
-        st.tuples(st.just("byte"), st.integers(0, 2**16), st.integers(0, 255)),
-        st.tuples(st.just("number"), st.integers(0, 2**16), st.sampled_from([0, 1, 255, 2**16, 2**31 - 1, 2**32 - 1])),
-        st.tuples(st.just("cut"), st.integers(0, 2**16), st.integers(0, 2**10)),
-        st.tuples(st.just("insert"), st.integers(0, 2**16), st.binary(max_size=40)),
-    ),
-    min_size=1,
-    max_size=6,
-)
+EDITS = st.lists(st.one_of(
+    st.tuples(st.just("byte"), st.integers(0, 2**16), st.integers(0, 255)),
+    st.tuples(st.just("number"), st.integers(0, 2**16), st.sampled_from([0, 1, 255, 2**16, 2**31 - 1, 2**32 - 1])),
+    st.tuples(st.just("cut"), st.integers(0, 2**16), st.integers(0, 2**10)),
+    st.tuples(st.just("insert"), st.integers(0, 2**16), st.binary(max_size=40)),
+), min_size=1, max_size=6)  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),

@@ -55,9 +55,6 @@ def tracked():
     return texts
 
 
-# What is installed
-
-
 def canonical(requirements):
     return [canonicalize_name(Requirement(line).name) for line in requirements]
 
@@ -95,8 +92,7 @@ def test_environment_installs_this_package_with_the_constraints_and_nothing_twic
     assert pip == {"pip": ["-c constraints.txt", "-e .[dev,docs]"]}
     python = SpecifierSet(conda[0].removeprefix("python"))
     supported = [f"3.{minor}" for minor in range(8, 30) if f"3.{minor}" in python]
-    assert supported
-    assert all(version in SpecifierSet(PYPROJECT["project"]["requires-python"]) for version in supported)
+    assert supported and all(version in SpecifierSet(PROJECT["requires-python"]) for version in supported)
 
 
 def test_the_package_has_one_version_and_its_data():
@@ -116,9 +112,6 @@ def test_the_package_has_one_version_and_its_data():
 def test_no_file_names_a_machine_or_a_registry(pattern):
     found = {name: re.search(pattern, text) for name, text in tracked().items()}
     assert {name: text.group() for name, text in found.items() if text} == {}
-
-
-# The make targets
 
 
 def test_every_file_that_a_docstring_cites_exists():
@@ -212,9 +205,6 @@ def test_an_old_python_is_refused(house):
     assert ended.returncode != 0
     assert "needs Python 3.11 or newer, and ./python is 3." in ended.stderr
     assert not (house / ".venv").exists()
-
-
-# README and the links
 
 
 def test_the_snippet_of_readme_runs(tmp_path, monkeypatch):

@@ -29,21 +29,13 @@ def relativistic(above, below):
 FORMULAS = {  # name: (D's loss, G's loss, and both where D can't tell real from fake: all logits are 0)
     "non-saturating": (cross_entropy, lambda real, fake: -mean(math.log(sigmoid(b)) for b in fake), LOG4, LOG2),
     "minimax": (cross_entropy, lambda real, fake: mean(math.log(1 - sigmoid(b)) for b in fake), LOG4, -LOG2),
-    "least squares": (
-        lambda real, fake: (mean((a - 1) ** 2 for a in real) + mean((b + 1) ** 2 for b in fake)) / 2,
-        lambda real, fake: mean((b - 1) ** 2 for b in fake) / 2,
-        1,
-        1 / 2,
-    ),
-    "hinge": (
-        lambda real, fake: mean(max(0, 1 - a) for a in real) + mean(max(0, 1 + b) for b in fake),
-        lambda real, fake: -mean(fake),
-        2,
-        0,
-    ),
+    "least squares": (lambda real, fake: (mean((a - 1) ** 2 for a in real) + mean((b + 1) ** 2 for b in fake)) / 2,
+                      lambda real, fake: mean((b - 1) ** 2 for b in fake) / 2, 1, 1 / 2),
+    "hinge": (lambda real, fake: mean(max(0, 1 - a) for a in real) + mean(max(0, 1 + b) for b in fake),
+              lambda real, fake: -mean(fake), 2, 0),
     "Wasserstein": (lambda real, fake: mean(fake) - mean(real), lambda real, fake: -mean(fake), 0, 0),
     "relativistic": (relativistic, lambda real, fake: relativistic(fake, real), LOG2, LOG2),
-}
+}  # fmt: skip
 
 
 def logits(values):

@@ -42,9 +42,6 @@ def test_in_lesson_04_a_field_is_white_at_zero_red_above_and_blue_below():
     assert picture[2, 2::30].tolist() == [[255, 255, 255], [255, 0, 0], [255, 0, 0], [0, 0, 255], [255, 128, 128]]
 
 
-# Animations
-
-
 @pytest.fixture
 def frames(images):
     return [images[6 * i :][:6] for i in range(8)]

@@ -41,9 +41,6 @@ def tiny(folder):
     return folder / "tiny.csv"
 
 
-# Bands
-
-
 def test_a_recipe_without_reference_runs_is_refused(tiny):
     with pytest.raises(ValueError, match=r"There are no reference runs of 'dcgna'; choose one of: tiny\."):
         reference.Reference("dcgna")
@@ -94,9 +91,6 @@ def test_the_remark_says_when_and_where_a_run_leaves_the_band(first, last, chang
     assert remark(earlier).startswith(f"{LEAVES}100: D(G(z)) is 0.05")  # the first to leave is named
     beyond = [record(step, d_loss=50.0) for step in (1100, 1200, 1300)]  # longer than the reference runs
     assert remark([*records, *beyond]) == sentence
-
-
-# README's tables
 
 
 def scores(*distances, **more):
@@ -176,9 +170,6 @@ def test_errors_of_classifiers_are_percentages_by_the_number_of_real_digits(fold
         "| 6,000 | 2.50 ± 0.71 |  | 4.00 ± 0.00 | 1.50 ± 0.71 |  | 3.00 ± 0.00 |  |  |",
         "| none |  |  | 10.00 |  |  | 9.00 | 1.50 | 0.98 |",
     ]
-
-
-# Real runs in the real bands
 
 
 QUICK = RECIPES["mlp-quick"]

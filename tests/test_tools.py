@@ -23,9 +23,6 @@ from tools import lessons, links, make_digit_net, make_reference
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Links
-
-
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/ada/digits"\n')
@@ -98,14 +95,12 @@ def test_badges_and_the_first_cell_know_the_repository_or_say_what_to_run(projec
             unknown = path.read_text()
 
 
-# Lessons: one run of four tiny ones, which the commands then work on
-
 GOOD = [
     'import os\nassert "inline" in os.environ["MPLBACKEND"]',
-    'from pathlib import Path\nfolder = Path("runs/lesson_01")\nfolder.mkdir(parents=True)\n'
-    '_ = (folder / "hero.png").write_bytes(b"a picture")',
+    'from pathlib import Path\nPath("runs/lesson_01").mkdir()\n_ = Path("runs/lesson_01/hero.png").write_bytes(b"a picture")',
     f'from IPython.display import display\nprint(1)\ndisplay({{"{lessons.WIDGET}": {{}}}}, raw=True)',
 ]
+NAMES = ["01_good", "02_raises", "03_silent", "04_slow"]
 PRINTS = 'print(\'{"coverage": 9, "ok": true}\')'
 
 
@@ -144,15 +139,13 @@ def test_a_run_continues_after_a_failure_and_says_what_failed_where(ran):
     lines = [line.split() for line in printed.splitlines()]
     assert ["lesson", "seconds", "outcome"] in lines
     assert any(line[:1] == ["01_good"] and line[2:] == ["coverage=9", "ok=True"] for line in lines)
-    for name in ("02_raises", "03_silent", "04_slow"):
+    for name in NAMES[1:]:
         assert any(line[:1] == [name] and line[2:] == ["FAILED"] for line in lines)
     assert "In [2]: RuntimeError: the oven is cold" in printed
     assert "0 cells are tagged `outcome`" in printed
     assert "In [2]: CellTimeoutError" in printed
     assert "3 of 4 failed" in printed
-    assert sorted(path.name for path in (root / "runs").glob("*.ipynb")) == [
-        "01_good.ipynb", "02_raises.ipynb", "03_silent.ipynb", "04_slow.ipynb",
-    ]  # fmt: skip
+    assert sorted(path.stem for path in (root / "runs").glob("*.ipynb")) == NAMES
 
 
 def test_the_files_of_a_lesson_are_in_runs_only(ran):
@@ -166,7 +159,7 @@ def test_the_files_of_a_lesson_are_in_runs_only(ran):
 def test_lessons_are_found_by_number_in_order(ran, tmp_path, capsys):
     names = lambda *numbers: [path.stem for path in lessons.find(ran[0], numbers)]
     assert names("02", "1") == ["01_good", "02_raises"]
-    assert names("all") == ["01_good", "02_raises", "03_silent", "04_slow"]
+    assert names("all") == NAMES
     with pytest.raises(SystemExit):
         lessons.main(["run", "07", "--root", str(ran[0])])
     assert "You asked for 07; the lessons are: 01 02 03 04." in capsys.readouterr().err
@@ -208,11 +201,8 @@ def test_outcomes_run_a_lesson_and_hold_it_to_its_bounds(ran, capsys):
 
 
 def results_of(root):
-    runs = root / "runs"
-    return [
-        lessons.Result(path, runs / path.name, runs / f"lesson_{path.name[:2]}" / "hero.png")
-        for path in lessons.find(root, ["01", "03"])
-    ]
+    places = lambda path: (path, root / "runs" / path.name, root / "runs" / f"lesson_{path.name[:2]}" / "hero.png")
+    return [lessons.Result(*places(path)) for path in lessons.find(root, ["01", "03"])]
 
 
 def test_refresh_copies_back_only_if_every_lesson_succeeded(ran):
@@ -267,9 +257,6 @@ def test_refresh_refuses_paths_of_this_machine(ran):
     nbformat.write(copy, results[0].copy)
     lessons.renew(results, root)
     assert results[0].errors == [f"shows a path of this machine, {root}."]
-
-
-# Tools that measure and train
 
 
 def test_make_reference_trains_measures_and_writes(tmp_path, monkeypatch, images, capsys):

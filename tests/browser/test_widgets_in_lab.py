@@ -88,9 +88,6 @@ def check_explorer(page, box):
     return values
 
 
-# The explorer and the inverter
-
-
 def test_keys_and_buttons_move_the_point_and_its_picture(page, explorer):
     assert check_explorer(page, explorer) == [[0] * 8, 8, 0]
     for slider, key in ((0, "ArrowRight"), (1, "ArrowLeft"), (-2, "ArrowRight")):
@@ -162,9 +159,6 @@ def test_the_z_of_a_file_is_found(page, boxes, tmp_path):
     assert off < 1e-5  # the browser has not rounded |z|
 
 
-# The dashboard
-
-
 def wait_for_line(box, pattern, other_than=""):
     """The status line as soon as it matches a pattern and is another one."""
     line = box.locator(".widget-html-content").first
@@ -192,9 +186,6 @@ def test_start_trains_while_cells_run_learning_rates_follow_the_keys_and_pause_s
     page.wait_for_timeout(300)
     assert wait_for_line(dashboard, "") == paused == f"paused at step {step:,}"
     assert evaluate(page, "game.step") == step
-
-
-# All of them
 
 
 @pytest.mark.parametrize("name", ["explorer", "rewinder", "inverter"])

@@ -160,16 +160,12 @@ def first_cell(lesson):
         "the learner's minutes": r"\d minutes for you",
         "the time on two CPU cores": r"compute for about \d+ (seconds?|minutes?) on two CPU cores",
     }
-    for what, pattern in needed.items():
-        if not re.search(pattern, first):
-            yield f"the first cell lacks {what}"
+    yield from (f"the first cell lacks {what}" for what, pattern in needed.items() if not re.search(pattern, first))
 
 
 @rule
 def opening(lesson):
-    """The first code cells are the bootstrap; imports alone; parameters as plain scalars, each with a comment; and what derives
-    from them. No other cell has these tags.
-    """
+    """The first code cells: bootstrap; imports alone; parameters, plain scalars with a comment each; what derives from them."""
     found = [next((tag for tag in OPENING if tag in tags(cell)), None) for cell in lesson.code]
     if found[: len(OPENING)] != OPENING or any(found[len(OPENING) :]):
         yield f"the code cells are tagged {found}, not {OPENING} and then without these"
@@ -186,12 +182,9 @@ def opening(lesson):
 def code_cells(lesson):
     """10 to 22 code cells, of six lines or fewer in the median and 25 at most."""
     lengths = [len(cell.source.splitlines()) for cell in lesson.code]
-    if not 10 <= len(lengths) <= 22:
-        yield f"{len(lengths)} code cells, not 10 to 22"
-    if statistics.median(lengths) > 6:
-        yield f"the median code cell has {statistics.median(lengths)} lines, not six or fewer"
-    if max(lengths) > 25:
-        yield f"the longest code cell has {max(lengths)} lines, more than 25"
+    n, median, longest = len(lengths), statistics.median(lengths), max(lengths)
+    if not 10 <= n <= 22 or median > 6 or longest > 25:
+        yield f"{n} code cells, the median of {median} lines, the longest of {longest}; not 10 to 22, six or fewer, 25 or fewer"
 
 
 @rule
@@ -219,10 +212,7 @@ def terms(lesson):
 
 @rule_for("code")
 def code(lesson, cell):
-    """A text comes before the cell (the four cells of the opening share one, and a check follows its stub). No magics or shell
-    commands outside of the bootstrap, and no comment that tells nbval to skip a cell or let it fail. Files go to the lesson's
-    own runs/lesson_NN/.
-    """
+    """A text before the cell (the opening's four share one, and a check follows its stub), and no magics or comments to nbval."""
     i = next(i for i, each in enumerate(lesson.cells) if each is cell)
     before = lesson.cells[i - 1] if i else cell
     explains = before.cell_type == "markdown" and before.source.strip() and not {"hint", "solution"} & {*tags(before)}
@@ -256,9 +246,7 @@ def prediction(lesson):
 
 @rule_for("markdown")
 def markdown(lesson, cell):
-    """One title, in the first cell. A <details> has a <summary> and then a blank line, without which its Markdown stays
-    unrendered; one holds each answer. Pictures have alternative texts; files of ours that are shown or linked are there.
-    """
+    """One title; whole folds, with the blank line without which their Markdown isn't rendered; texts for pictures; our files."""
     blocks = re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL)
     if not cell.source.count("<details>") == cell.source.count("</details>") == len(blocks):
         yield "does not close a <details>"
@@ -291,9 +279,7 @@ def static_pictures(lesson):
 
 @rule
 def exercises(lesson):
-    """2 to 4 exercises, each of five cells in a row. The text says how hard it is and how long it
-    takes, the stored output of the check says that the stub is not tried yet, and the solution is one block of Python.
-    """
+    """2 to 4 exercises, each of five cells in a row: how hard and how long it is, a check not tried yet, a solution in Python."""
     if not 2 <= len(lesson.exercises) <= 4:
         yield f"{len(lesson.exercises)} exercises, not 2 to 4"
     for tag in EXERCISE:
@@ -301,14 +287,13 @@ def exercises(lesson):
             yield f"a cell tagged {tag!r} is not in an exercise, whose cells are tagged {EXERCISE} in this order"
     for i, exercise in enumerate(lesson.exercises, 1):
         text, shown = exercise.text.source, "".join(map(text_of, exercise.check.outputs))
-        for complaint, holds in {
+        needed = {
             "no difficulty as ●●○○○": re.search(r"(?<![●○])(?=[●○]{5}(?![●○]))●+○*", text),
             "no number of minutes": re.search(r"\d+ min", text),
             "the check does not show that the stub is not tried yet": shown.startswith("Not tried yet"),
             "the solution has not one block of Python": exercise.solution.source.count("```python\n") == 1,
-        }.items():
-            if not holds:
-                yield f"exercise {i}: {complaint}"
+        }
+        yield from (f"exercise {i}: {complaint}" for complaint, holds in needed.items() if not holds)
 
 
 @rule
@@ -357,9 +342,7 @@ def wording(lesson, cell):
 
 @rule
 def file(lesson):
-    """Named NN_verb_object.ipynb, at most 1.5 MB, no attachments; a valid notebook of format 4.5, run
-    from top to bottom, that `refresh` and `make links` would write in the same way.
-    """
+    """A valid notebook, run from top to bottom, that `refresh` and `make links` would write in the same way."""
     if not re.fullmatch(r"\d\d(_[a-z]+)+\.ipynb", lesson.path.name):
         yield f"the name {lesson.path.name} is not of the form NN_verb_object.ipynb"
     if (size := len(lesson.text.encode())) > 1_500_000:
@@ -383,9 +366,7 @@ def file(lesson):
 
 @rule_for("code")
 def outputs(lesson, cell):
-    """Outputs of this run without errors, stderr and the repr of objects; PNG pictures of at most 1,200 × 1,600 pixels; text to
-    compare where nbval compares.
-    """
+    """Outputs of this run, without errors and the repr of objects; PNG pictures; text to compare where nbval compares."""
     for output in cell.outputs:
         data, text = output.get("data", {}), text_of(output)
         if output.get("execution_count", cell.execution_count) != cell.execution_count:

@@ -31,57 +31,37 @@ def test_outputs_are_compared_somewhere():
     assert any("nbval-check-output" in contract.tags(cell) for lesson in LESSONS for cell in lesson.code)
 
 
-# The mechanism, on the example
-
 WORK = """import torch
-
 net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())
 net(torch.ones(6, 3)).sum().backward()
 torch.optim.SGD(net.parameters(), 0.1).step()"""
 DATA = """from pathlib import Path
 from gan_lib.data import cache_folder
-
 assert cache_folder().parent == Path.cwd().parent and not cache_folder().exists()"""
 CALLBACK = """import ipywidgets
-
 slider = ipywidgets.IntSlider()
 slider.observe(lambda _: 1 / 0, "value")
 slider.value = 1"""
-NETWORK = """import urllib.request
-
-urllib.request.urlopen("http://example.org")"""
+NETWORK = "import urllib.request\nurllib.request.urlopen('http://example.org')"
 SOLVED = "assert double(flock) == 16 and len(sheep) == 3"  # with the (wrong) solution, and with three steps
 
 
-def run_example(folder, sources, replaced=()):
-    """Run the example with other code in its cells without tags, and with texts replaced in the file."""
+def test_what_goes_wrong_in_the_example_is_reported_and_its_work_is_counted(tmp_path):
     notebook = example.make()
     plain = [cell for cell in notebook.cells if cell.cell_type == "code" and not contract.tags(cell)]
-    for cell, source in zip(plain, sources, strict=False):
+    sources = f"{WORK}\n{DATA}", "raise LookupError('a wolf')", CALLBACK, NETWORK, SOLVED
+    for cell, source in zip(plain, sources, strict=True):
         cell.source = source
-    path = example.write(folder, notebook)
-    for old, new in replaced:
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new))
-    return execution.run(path, folder, example.WRONG)
-
-
-def test_example_runs(tmp_path):
-    run = run_example(tmp_path, [WORK, DATA])
-    assert run.report == ""
-    assert run.work == {"inputs": 2 * 6, "updates": 1}
-    assert len(run.verdicts) == 8
-    assert run.verdicts[1, "stub"] == run.verdicts[2, "stub"] == ("not tried yet", "")
-    assert run.verdicts[1, "solution"] == run.verdicts[2, "solution"] == ("right", "")
-    assert run.verdicts[1, "wrong 1"] == ("not yet", "double(3) is 9, not 6")
-    assert not (tmp_path / "notebooks" / "runs").exists()
-
-
-def test_what_goes_wrong_in_the_example_is_reported(tmp_path):
-    sources = ["raise LookupError('a wolf')", CALLBACK, NETWORK, "None", SOLVED]
-    run = run_example(tmp_path, sources, [(r'"42\n"', r'"43\n"'), ("flock = 7", "flock = 8")])
+    path = example.write(tmp_path, notebook)
+    path.write_text(path.read_text().replace(r'"42\n"', r'"43\n"').replace("flock = 7", "flock = 8"))
+    run = execution.run(path, tmp_path, example.WRONG)
     assert "4 failed" in run.report
     for part in ("'43", "a wolf", "division by zero", "urlopen error"):
         assert part in run.report
+    assert run.work == {"inputs": 2 * 6, "updates": 1}
+    assert len(run.verdicts) == 8
+    assert run.verdicts[1, "stub"] == run.verdicts[2, "stub"] == ("not tried yet", "")
+    assert run.verdicts[1, "solution"] == ("right", "")
+    assert run.verdicts[1, "wrong 1"] == ("not yet", "double(3) is 9, not 6")
     assert run.verdicts[2, "solution"] == ("not yet", "a flock is seven sheep")
-    assert run.verdicts[2, "stub"] == ("not tried yet", "")
+    assert not (tmp_path / "notebooks" / "runs").exists()
