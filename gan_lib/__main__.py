@@ -56,8 +56,8 @@ def train(options):
         python = "python" + f" -m gan_lib.processes {team.size}" * (team.size > 1)
         command = f"{python} -m gan_lib train {recipe.name} --steps {run.steps} --data {shlex.quote(options.data)}"
         command += f" --out {shlex.quote(str(out))} --device {game.device.type} --resume"
-        end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:"
-        print(f"{end}\n  {command}", file=sys.stderr)
+        end = f"Stopped after step {game.step} of {run.steps}; everything is in {out}. To continue:\n  {command}"
+        print(end, file=sys.stderr)
         sys.exit(130)
 
 
@@ -78,7 +78,7 @@ def sample(options):
     if out.suffix == ".png":
         picture = pictures.tile(images, columns, scale=2)
         if options.text:
-            picture = handwriting.stack([handwriting.line(digits) for digits in samples.split(columns)])
+            picture = handwriting.stack([handwriting.line(row) for row in samples.split(columns)])
             picture = picture.repeat(4, 0).repeat(4, 1)
         pictures.save_picture(picture, out)
     elif out.suffix == ".npy":
@@ -125,8 +125,7 @@ def measure(options):
         if known != "mnist":
             raise UserError(f"{options.source} was trained on {known}, and these scores are for MNIST: see lesson 16.")
         conditional, sets = sampler.classes == 10, (sampler.sample(n, seed) for seed in seeds)
-        title = f"{n} samples of {options.source}"
-        title += f", truncation ψ = {sampler.truncation}" * (sampler.truncation < 1)
+        title = f"{n} samples of {options.source}" + f", truncation ψ = {sampler.truncation}" * (sampler.truncation < 1)
     found = {"scores": [], "floor": [evaluation.floor(min(n, 60_000), seed, device) for seed in seeds]}
     if conditional:
         found |= {"by_class": [], "floor_by_class": [class_scores.floor(n, seed, device) for seed in seeds]}
@@ -138,8 +137,7 @@ def measure(options):
         print(json.dumps({"source": options.source, "n": n} | tables.plain(found)))
         return
     times = f", {len(found['scores'])} times: mean ± standard deviation" if len(found["scores"]) > 1 else ""
-    print(f"{title} against the 10000 test digits{times}")
-    print(tables.scores(found["scores"], found["floor"]))
+    print(f"{title} against the 10000 test digits{times}\n{tables.scores(found['scores'], found['floor'])}")
     if conditional:
         print(tables.class_scores(found["by_class"], found["floor_by_class"]))
 
@@ -240,10 +238,8 @@ def main(words=None):
             sys.stderr.write(f"gan_lib: {source} is the pretrained generator here; for the folder, write ./{source}\n")
     try:
         options.do(options)
-    except (UserError, OSError, Diverged) as error:
-        parser.exit(1, f"gan_lib: {error}\n")
-    except torch.OutOfMemoryError:
-        parser.exit(1, f"gan_lib: {hardware.FULL}\n")
+    except (UserError, OSError, Diverged, torch.OutOfMemoryError) as error:
+        parser.exit(1, f"gan_lib: {hardware.FULL if isinstance(error, torch.OutOfMemoryError) else error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "gan_lib: stopped.\n")
 

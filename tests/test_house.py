@@ -181,7 +181,7 @@ def test_everything_is_small_enough_to_read():
         sizes[f"a line of {path.name}"] = max(map(len, path.read_text("utf-8").splitlines())), 130
     sizes["the core"] = lines(PATHS[name] for name in CORE), 2100
     sizes["the checks"] = lines(path for name, path in PATHS.items() if name.split(".")[0] == "checks"), 800
-    sizes["the package"] = lines(FOLDER.rglob("*.py")), 5200
+    sizes["the package"] = lines(FOLDER.rglob("*.py")), 5300
     tests = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "tests").rglob("wrong_answers.txt")]
     sizes["the tests"] = lines(tests), 11_000
     assert {name: (size, limit) for name, (size, limit) in sizes.items() if size > limit} == {}
