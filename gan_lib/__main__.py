@@ -239,7 +239,7 @@ def main(words=None):
     try:
         options.do(options)
     except (UserError, OSError, Diverged, torch.OutOfMemoryError) as error:
-        parser.exit(1, f"gan_lib: {hardware.FULL if isinstance(error, torch.OutOfMemoryError) else error}\n")
+        parser.exit(1, f"gan_lib: {runs.FULL if isinstance(error, torch.OutOfMemoryError) else error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "gan_lib: stopped.\n")
 

@@ -1,6 +1,5 @@
 """Which device and which number format; what a process knows of the others that share its run (see `processes`)."""
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,8 +7,6 @@ import torch
 from torch.nn import functional as F
 
 from gan_lib import UserError
-
-FULL = "The GPU's memory is full: end what else uses it, or take --device cpu; --resume continues a run, there too."
 
 
 def pick_device(name="auto"):
@@ -35,7 +32,6 @@ def works(device):
         return False
 
 
-@functools.cache
 def agrees(device):
     """Whether a small DCGAN has the logits and gradients there that it has on the CPU. Apple's GPU was wrong in silence."""
     rng, found = torch.Generator().manual_seed(0), []

@@ -34,17 +34,6 @@ def tile(images, columns=10, scale=1):
     return picture.repeat(scale, 0).repeat(scale, 1)
 
 
-def untile(picture, scale=1):
-    """The images uint8 [N, 28, 28], as a tensor, of a picture that `tile` made without empty places."""
-    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, CELL + GAP, CELL).unfold(1, CELL + GAP, CELL)
-    return cells[..., GAP:-GAP, GAP:-GAP].flatten(0, 1)
-
-
-def load_picture(path):
-    """A picture as grey: numpy uint8 [height, width]."""
-    return np.array(Image.open(path).convert("L"))
-
-
 def save_picture(picture, path, dpi=72):
     """Write a uint8 picture [height, width] as PNG or PDF, at `dpi` pixels per inch, and make its folder."""
     with files.replacing(path) as temporary:

@@ -153,4 +153,6 @@ def become_member(rank, words):
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] in ([], ["-m"]) or not sys.argv[1].isdecimal() or int(sys.argv[1]) < 1:
+        sys.exit("usage: python -m gan_lib.processes NUMBER -m gan_lib train RECIPE ...")
     launch(int(sys.argv[1]), sys.argv[2:])

@@ -10,12 +10,16 @@ import hashlib
 import time
 from pathlib import Path
 
+import numpy as np
+import torch
+from PIL import Image
 from tqdm import tqdm
 
 from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
 from gan_lib.hardware import pick_device
 from gan_lib.studies.diagnosis import diagnose
 
+FULL = "The GPU's memory is full: end what else uses it, or take --device cpu; --resume continues a run, there too."
 AT_STAKE = 110  # seconds between checkpoints, at most: nobody loses two minutes of training
 
 
@@ -68,8 +72,8 @@ class Run:
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
         epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n) if epochs})
-        grids = [pictures.load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
-        return [pictures.untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
+        grids = [load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
+        return [untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
 
     def draw(self):
         """Write the pictures of the whole run, from its records and the samples of its epochs, where these were not deleted."""
@@ -89,6 +93,18 @@ class Run:
         same = known and known == dataclasses.replace(self.recipe, epochs=known.epochs) and notes["data"] == "mnist"
         same = same and (not known.anneal or set(notes["planned"]) == {known.steps})
         return reference.Reference(known.name) if same and known.name in reference.names() else None
+
+
+def load_picture(path):
+    """A picture as grey: numpy uint8 [height, width]."""
+    return np.array(Image.open(path).convert("L"))
+
+
+def untile(picture, scale=1):
+    """The images uint8 [N, 28, 28], as a tensor, of a picture that `pictures.tile` made without empty places."""
+    gap, cell = pictures.GAP, pictures.CELL
+    cells = torch.tensor(picture[::scale, ::scale]).unfold(0, cell + gap, cell).unfold(1, cell + gap, cell)
+    return cells[..., gap:-gap, gap:-gap].flatten(0, 1)
 
 
 def last_checkpoint(folder, recipe, dataset, seed):

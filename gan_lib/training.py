@@ -185,8 +185,7 @@ def real_batches(game, images):
         images = images.images if isinstance(images, data.Digits) and not game.classes else images
         batches = data.labelled_batches(images, game.batch_size, seed=game.seed, start=game.step)
     for real, y in batches:
-        share = game.team.share  # the rows of this process
-        yield real[share], (y[share] if game.classes else None)
+        yield real[game.team.share], (y[game.team.share] if game.classes else None)
 
 
 SIZES = ("latent_dim", "width", "d_width", "channels", "batch_size", "epochs", "penalty_every")

@@ -104,8 +104,9 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     run = launch(*words, "--steps", 5000)
     until(lambda: checkpoint.latest(tmp_path / "run") or run.poll() is not None)
     members = psutil.Process(run.pid).children()
-    doors = [door for each in members for door in each.net_connections() if door.status == "LISTEN"]
-    assert doors and {door.laddr.ip for door in doors} == {"127.0.0.1"}
+    started = [psutil.Process(run.pid), *members]
+    doors = {door.laddr.ip for each in started for door in each.net_connections() if door.status == "LISTEN"}
+    assert doors == {"127.0.0.1"}
     time.sleep(1)
     max(members, key=lambda member: member.cpu_times().user).kill()  # one that trains
     code, output = end_of(run)
@@ -117,6 +118,14 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
     assert checkpoint.read(checkpoint.latest(tmp_path / "run")).header["step"] == 3
     made = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"records.csv", "curves.png", "progress.gif", "real_images.png", "samples"} <= made
+
+
+@pytest.mark.parametrize("words", [(), ("2",), ("2", "-m"), ("two", "-m", "gan_lib"), ("0", "x.py")])
+def test_a_launch_without_number_or_program_shows_its_usage(words):
+    command = [sys.executable, "-m", "gan_lib.processes", *words]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    usage = "usage: python -m gan_lib.processes NUMBER -m gan_lib train RECIPE ...\n"
+    assert (ended.returncode, ended.stderr) == (1, usage)
 
 
 def test_ctrl_c_stops_all_of_them_with_everything_saved(tmp_path):
@@ -159,19 +168,16 @@ def test_a_device_that_computes_other_numbers_than_the_cpu_is_refused(name, mome
     monkeypatch.setattr(hardware, "works", lambda name: True)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, place, **more: to(self, "cpu", **more))
     monkeypatch.setattr(functional, "conv2d", conv2d)
-    hardware.agrees.cache_clear()
     if lie == 1:
         assert hardware.pick_device(name).type == ("cuda" if name == "auto" else name)
     else:
         with pytest.raises(UserError, match=r"device '(mps|cuda)' computes other numbers than the CPU"):
             hardware.pick_device(name)
     assert len(calls) == 4
-    hardware.agrees.cache_clear()
 
 
 def test_the_self_test_leaves_random_numbers_as_they_are():
     state = torch.get_rng_state()
-    hardware.agrees.cache_clear()
     assert hardware.agrees("cpu")
     assert torch.get_rng_state().equal(state)
 

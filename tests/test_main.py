@@ -103,7 +103,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     listed = {file.strip() for line in lines for file in line[:33].split(",")}
     assert {re.sub(r"_\d+\.", "_N.", file) for file in written} == listed | {".lock"}
     for picture in (name for name in written if name.endswith(".png")):
-        assert pictures.load_picture(f"run/{picture}").std() > 1
+        assert runs.load_picture(f"run/{picture}").std() > 1
     [record] = runs.load_records("run/records.csv")
     assert (record.step, record.images) == (3, 3 * RECIPES[name].batch_size)
     assert 0 < record.d_real < 1
@@ -188,10 +188,10 @@ def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, s
     images = np.load("new/x.npy")
     assert (images.shape, images.dtype) == ((9, 28, 28), np.uint8)
     assert (images == array(small_run.sample(9, seed=4))).all()
-    assert (pictures.untile(pictures.load_picture("new/x.png"), scale=2).numpy() == images).all()
+    assert (runs.untile(runs.load_picture("new/x.png"), scale=2).numpy() == images).all()
     names = sorted(path.name for path in (here / "new" / "folder").iterdir())
     assert names == [f"{i:05d}.png" for i in range(9)]
-    assert (np.stack([pictures.load_picture(f"new/folder/{name}") for name in names]) == images).all()
+    assert (np.stack([runs.load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
 def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, conditional_run):
@@ -203,7 +203,7 @@ def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, co
     expected = [conditional_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
     assert abs(np.load("x.npy").astype(int) - array(torch.cat(expected))).max() <= 1
     gan("sample conditional --digits 907 --n 8 --out x.png")
-    rows = pictures.untile(pictures.load_picture("x.png"), scale=2)
+    rows = runs.untile(runs.load_picture("x.png"), scale=2)
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
@@ -213,7 +213,7 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
     written = handwriting.write(conditional_run, "20261", conditional_run.noise(n))
     lines = handwriting.stack([handwriting.line(each) for each in written])
-    assert abs(pictures.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
+    assert abs(runs.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
 def test_truncation_is_an_option(gan):
@@ -436,7 +436,7 @@ MENDABLE = (command_line.UserError, OSError, command_line.Diverged, torch.OutOfM
 def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(error, gan, monkeypatch):
     monkeypatch.setattr(runs, "train", mock.Mock(side_effect=error("No space left")))
     if error in MENDABLE:
-        special = {KeyboardInterrupt: (130, "stopped."), torch.OutOfMemoryError: (1, hardware.FULL)}
+        special = {KeyboardInterrupt: (130, "stopped."), torch.OutOfMemoryError: (1, runs.FULL)}
         status, sentence = special.get(error, (1, "No space left"))
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
 
@@ -456,7 +456,7 @@ def test_a_gpu_whose_memory_is_full_keeps_the_checkpoints_and_the_run_goes_on_el
 
     monkeypatch.setattr(training, "iteration", full)
     words = "train mlp-quick --steps 5 --out run --quiet"
-    assert gan(words) == (1, "", f"gan_lib: {hardware.FULL}\n")
+    assert gan(words) == (1, "", f"gan_lib: {runs.FULL}\n")
     assert checkpoint.read(checkpoint.latest("run")).header["step"] == 0
     assert gan(f"{words} --device cpu --resume")[0] == 0
     assert checkpoint.read(checkpoint.latest("run")).header["step"] == 5

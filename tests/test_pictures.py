@@ -11,7 +11,7 @@ import torch
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
-from gan_lib import data, pictures
+from gan_lib import data, pictures, runs
 from tests.notebooks.test_same_code import defined
 
 
@@ -21,7 +21,7 @@ def test_untile_inverts_tile(n, columns, scale, images):
     columns = min(columns, n)
     assert picture.dtype == np.uint8
     assert picture.shape == ((n // columns * 30 + 2) * scale, (columns * 30 + 2) * scale)
-    assert pictures.untile(picture, scale).equal(images[:n])
+    assert runs.untile(picture, scale).equal(images[:n])
 
 
 def test_images_are_tiled_row_by_row_as_floats_or_bytes(images):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 
-from gan_lib import checkpoint, data, files, latent, pictures, recipes
+from gan_lib import checkpoint, data, files, latent, recipes, runs
 from gan_lib.playground import page
 from tests.browser.lab import until
 from tools import make_playground
@@ -445,7 +445,7 @@ def test_the_digit_is_saved_as_it_is(visit):
     with tab.page.expect_download() as download:
         tab.button("Save PNG").click()
     assert download.value.suggested_filename == "dcgan,-trained-seed-12.png"
-    assert (pictures.load_picture(download.value.path()) == pixels.repeat(10, 0).repeat(10, 1)).all()
+    assert (runs.load_picture(download.value.path()) == pixels.repeat(10, 0).repeat(10, 1)).all()
 
 
 @pytest.mark.parametrize("width", [320, 375, 390, 768, 1280])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lib import UserError, data, latent, models, pictures, widgets
+from gan_lib import UserError, data, latent, models, pictures, runs, widgets
 from gan_lib.studies import inversion, photograph
 from gan_lib.training import Record
 from gan_lib.widgets.explorer import LEG
@@ -176,7 +176,7 @@ def test_save_writes_the_picture_and_its_walk_and_overwrites_nothing(sampler, tm
     assert explorer.status.value == "saved as runs/digit_1.png and runs/digit_1.gif"
     first = [Path(f"runs/digit_1.{kind}").read_bytes() for kind in ("png", "gif")]
     shown = decode(explorer.image.value)
-    assert (pictures.load_picture("runs/digit_1.png") == shown.repeat(10, 0).repeat(10, 1)).all()
+    assert (runs.load_picture("runs/digit_1.png") == shown.repeat(10, 0).repeat(10, 1)).all()
     with Image.open("runs/digit_1.gif") as film:
         assert (film.n_frames, film.size, film.info["loop"], film.info["duration"]) == (4 * LEG, (280, 280), 0, 100)
         for position in (0, 30, 95):
