@@ -3,14 +3,12 @@
 import argparse
 import contextlib
 import json
-import os
 import shlex
 import signal
 import sys
 import tokenize
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that wait leave the cores to others
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports below: no traceback
 

@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 from tests.browser.lab import until
-from tools import links
 
 ACCELERATE = "accelerate.commands.launch --multi_gpu --num_processes 2 --main_process_port 0"
 OURS = "gan_lib.processes 2"
@@ -69,16 +68,6 @@ def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monke
     assert hardware.fast_dtype(torch.device(device)) is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
     assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
-
-
-@pytest.mark.parametrize("first", ["from gan_lib import __main__", links.bootstrap("ada/digits").split("if")[0]])
-def test_threads_that_wait_leave_the_cores_to_other_processes(first):
-    """A setting that OpenMP reads when torch is imported, after the first line of a command or the first cell of a lesson."""
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    environment["OMP_DISPLAY_ENV"] = "VERBOSE"  # prints what follows from it: GNU's name, or that of LLVM
-    words = [sys.executable, "-c", f"{first}\nimport torch"]
-    shown = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stderr
-    assert re.search(r"(GOMP_SPINCOUNT ?= ?'0'|KMP_BLOCKTIME ?= ?'0)", shown)
 
 
 @pytest.mark.parametrize("by", [OURS, ACCELERATE])
