@@ -42,6 +42,7 @@ def team(device="auto"):
         try:
             return accelerator.reduce(values, "mean")
         except RuntimeError as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the launcher sends it now too: this error says enough
             raise ConnectionError(f"{GONE} ({str(error).splitlines()[0]}).") from error
 
     def stop(*_):
