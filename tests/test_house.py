@@ -24,7 +24,7 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "optuna": set(),
     "skimage": set(),
     "accelerate": {"processes"},
-    "scipy": {"studies.number_reader"},
+    "scipy": {"checks.test_an_image_pipeline"},
     "torchvision": {"data"},
     "argparse": {"__main__"},
     "tqdm": {"runs"},

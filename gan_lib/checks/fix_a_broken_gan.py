@@ -40,8 +40,7 @@ def relative_change(answer):
 def blind_runs(answer):
     """The faults of the three `faults.make_blind_runs()`, a list of names."""
     names = [faults.HEALTHY, *faults.FAULTS]
-    three = isinstance(answer, list | tuple) and len(answer) == 3
-    yield not three, "it should be a list of three names, one for each run."
+    yield not isinstance(answer, list | tuple) or len(answer) != 3, "it should be three names, one for each run."
     if ... in answer:
         raise NotTried
     for name in answer:

@@ -37,6 +37,12 @@ def optimal_discriminator(answer):
     yield not same(got, right), f"for log p = -1 and log q = -2 it should be {right[0]:.4f}."
 
 
+def reference_count(samples, centres, sigma):
+    """The right answer to `modes_and_share`, as in Srivastava et al. 2017 (arXiv 1705.07761)."""
+    good = torch.cdist(samples, centres) <= 3 * sigma
+    return good.any(0).sum().item(), good.any(1).float().mean().item()
+
+
 @check
 def modes_and_share(answer):
     """`answer(samples, centres, sigma)` → the number of captured modes, and the share of good samples."""

@@ -1,8 +1,14 @@
 """Checks of the lesson on a robustness test: the degraded strip, and the false alarms of a statistical test."""
 
 import numpy as np
+from scipy import ndimage
 
 from gan_lib.checks.check import call, check, same
+
+
+def reference_degrade(strip, blur, noise, rng):
+    """The right answer to `degrade`. The lesson uses it until the learner's answer is right."""
+    return np.clip(ndimage.gaussian_filter(strip, blur) + noise * rng.standard_normal(strip.shape), 0, 1)
 
 
 @check
@@ -12,13 +18,17 @@ def degrade(answer):
     run = lambda strip, *values, seed=0: np.asarray(call(answer, strip.copy(), *values, np.random.default_rng(seed)))
     plain, noisy, strong = run(point, 2, 0), run(grey, 2, 0.1), run(point, 1, 2)
     yield plain.shape != (28, 40), f"a strip of shape [28, 40] keeps its shape; yours has {list(plain.shape)}."
-    left = f"{plain.max():.3f}"
-    yield abs(plain.max() - 0.04) > 2e-3, f"blur 2 leaves 0.040 of a white pixel; your function leaves {left}."
+    yield abs(plain.max() - 0.04) > 2e-3, f"blur 2 leaves 0.040 of a white pixel; yours leaves {plain.max():.3f}."
     neighbours = np.corrcoef(noisy[:, 1:].ravel(), noisy[:, :-1].ravel())[0, 1]
     yield neighbours > 0.3, "your noise is blurred too: add it after the blur."
     mean, std = noisy.mean(), noisy.std()
     yield abs(mean - 0.5) + abs(std - 0.1) > 0.01, f"grey 0.5 with noise 0.1 has mean {mean:.2f} and std {std:.2f}."
     yield strong.min() < 0 or strong.max() > 1, "some pixels lie outside of [0, 1]."
+
+
+def reference_false_alarms(rate, n, m, alarm, rng):
+    """The right answer to `false_alarms`."""
+    return np.mean([alarm(rng.binomial(n, rate), n, rng.binomial(m, rate), m) for _ in range(1000)])
 
 
 @check

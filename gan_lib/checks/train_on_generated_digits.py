@@ -10,8 +10,7 @@ from gan_lib.checks.check import call, check, same
 def half_a_batch(answer):
     """`answer(real, fake, n)` → n images and their labels, half of them from each `data.Digits`, drawn at random."""
     shades, n = torch.arange(200, dtype=torch.uint8), 40  # the grey level of an image is its index
-    labels = (7 * shades.long()) % 10
-    images = shades.view(-1, 1, 1).expand(-1, 28, 28)
+    images, labels = shades.view(-1, 1, 1).expand(-1, 28, 28), 7 * shades.long() % 10
     real, fake = (data.Digits(images[part], labels[part]) for part in (slice(120), slice(120, 200)))
     batches = [call(answer, real, fake, n) for _ in range(20)]
     for got, got_labels in batches:

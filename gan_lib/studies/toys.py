@@ -1,46 +1,24 @@
-"""Toy problems: points with a known density, and nets for them. Introduced in lesson 06.
-
-A **world** has `sample` and `log_prob`; its points x are float [N, d].
-"""
+"""A toy problem, points in the plane, and nets for points. Introduced in lesson 06."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 
-class Mixture(NamedTuple):
-    """A mixture of equally likely normal distributions, the **modes**: N(centre, sigma²) for each of `centres` [K, d]."""
+class Ring:
+    """Eight equally likely normal distributions around a circle, the **modes**: N(centre, sigma²) for each centre [2].
 
-    centres: torch.Tensor
-    sigma: float
+    `training.train` takes it as a world, because it has `sample`.
+    """
+
+    angles = 2 * math.pi * torch.arange(8) / 8
+    centres, sigma = 2 * torch.stack([angles.cos(), angles.sin()], 1), 0.1
 
     def sample(self, n, rng):
-        """The next n points of the `torch.Generator` rng, [n, d]."""
-        mode = torch.randint(len(self.centres), (n,), generator=rng)
-        return self.centres[mode] + self.sigma * torch.randn(n, self.centres.shape[1], generator=rng)
-
-    def log_prob(self, x):
-        """log of the mean over modes of exp(-|x - centre|² / (2 sigma²)) / (sigma sqrt(2 pi))^d, exact, [N]."""
-        modes, d = self.centres.shape
-        squares = (x.unsqueeze(1) - self.centres).square().sum(2) / self.sigma**2
-        return (-squares / 2).logsumexp(1) - math.log(modes) - d * math.log(self.sigma * math.sqrt(2 * math.pi))
-
-
-def ring(modes=8, radius=2.0, sigma=0.1):
-    """A `Mixture` of modes evenly around a circle."""
-    angle = 2 * math.pi * torch.arange(modes) / modes
-    return Mixture(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma)
-
-
-def count_modes(samples, centres, sigma):
-    """How many of the modes at `centres` have a sample within 3 sigma, and the share of samples that are so near to a mode.
-
-    As in Srivastava et al. 2017 (arXiv 1705.07761) and Lin et al. 2018 (arXiv 1712.04086).
-    """
-    good = torch.cdist(samples, centres) <= 3 * sigma
-    return good.any(0).sum().item(), good.any(1).float().mean().item()
+        """The next n points of the `torch.Generator` rng, [n, 2]."""
+        mode = torch.randint(8, (n,), generator=rng)
+        return self.centres[mode] + self.sigma * torch.randn(n, 2, generator=rng)
 
 
 def nets(d=2, latent_dim=2, width=64):

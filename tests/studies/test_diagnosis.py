@@ -4,6 +4,7 @@ import contextlib
 import copy
 import csv
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_finished_runs_have_no_remark(name):
 
 def test_points_have_no_remark_wherever_they_lie():
     game = training.Game(*toys.nets(), latent_dim=2, g_lr=1e-2, d_lr=1e-2)
-    far = toys.Mixture(torch.tensor([[5.0, 5.0]]), 1.0)
+    far = SimpleNamespace(sample=lambda n, rng: 5 + torch.randn(n, 2, generator=rng))
     assert diagnose(train(game, far), game, far) is None
 
 

@@ -310,9 +310,9 @@ async def test_classes_are_counted_at_every_tenth_drawing(new_game, images, monk
 def test_a_world_of_points_has_its_own_picture_and_equals_train_also_if_gamma_changes(state_of, differences):
     game = training.Game(*toys.nets(width=8), latent_dim=2, batch_size=16, g_lr=0.02, d_lr=0.01)
     with pytest.raises(UserError, match="Points are not images: give `live` a picture"):
-        widgets.live(game, toys.ring())
+        widgets.live(game, toys.Ring())
     alone, picture = copy.deepcopy(game), lambda game: np.full((5, 6, 3), game.step, np.uint8)
-    show = live(game, toys.ring(), picture=picture, size=60, record_every=60)
+    show = live(game, toys.Ring(), picture=picture, size=60, record_every=60)
     for act, step in ((show.d_step.click, 0), (show.g_step.click, 1), (show.advance, 60), (show.advance, 120)):
         act()  # past a hundred iterations, where the diagnosis tries one
         assert (decode(show.samples.value) == step).all()
@@ -321,7 +321,7 @@ def test_a_world_of_points_has_its_own_picture_and_equals_train_also_if_gamma_ch
     assert "step 180 ·" in show.line.value
     assert 'width="60" height="50"' in show.samples.value
     assert show.classes.value == ""
-    list(training.train(alone, toys.ring(), 120))
+    list(training.train(alone, toys.Ring(), 120))
     alone.gamma = 1.0
-    list(training.train(alone, toys.ring(), 60))
+    list(training.train(alone, toys.Ring(), 60))
     assert differences(state_of(game), state_of(alone)) == []

@@ -9,12 +9,11 @@ from skimage import measure
 
 from gan_lib import attributes, data
 from gan_lib.checks import test_an_image_pipeline as checks
-from gan_lib.studies import number_reader
 from tests.notebooks.test_same_code import defined
 
-segment, deskew, thin, process, read = defined("13", "segment", "deskew", "thin", "process", "read")
+typeset, segment, deskew, thin, process, read = defined("13", "typeset", "segment", "deskew", "thin", "process", "read")
 Condition, conditions, readable, fits = defined("13", "Condition", "conditions", "readable", "fits")
-[misread] = defined("13", "misread", degrade=number_reader.degrade)
+[misread] = defined("13", "misread", degrade=checks.reference_degrade)
 
 
 def bar(left=12, right=16, top=4, bottom=24, lean=0.0):
@@ -25,7 +24,7 @@ def bar(left=12, right=16, top=4, bottom=24, lean=0.0):
 
 
 def strip_of(*bars, gap=4):
-    return number_reader.typeset(torch.stack(bars), gap)
+    return typeset(torch.stack(bars), gap)
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +52,12 @@ def test_a_strip_has_the_given_gap(gap):
 
 def test_a_strip_keeps_the_brighter_of_two_digits_and_the_columns_of_an_empty_one():
     assert strip_of(bar(), bar().clamp(max=0.5), gap=-2)[10, 4:10].tolist() == [1, 1, 1, 1, 0.75, 0.75]
-    assert number_reader.typeset(-torch.ones(2, 1, 28, 28)).shape == (28, 4 + 28 + 4 + 28 + 4)
+    assert typeset(-torch.ones(2, 1, 28, 28)).shape == (28, 4 + 28 + 4 + 28 + 4)
 
 
 def test_what_the_exercises_ask_for_passes_their_checks():
-    assert checks.degrade(number_reader.degrade)
-    assert checks.false_alarms(number_reader.false_alarms)
+    assert checks.degrade(checks.reference_degrade)
+    assert checks.false_alarms(checks.reference_false_alarms)
 
 
 def test_pieces_are_the_components_from_left_to_right_without_specks():
@@ -96,7 +95,7 @@ def test_thinning_gives_every_stroke_one_width_and_keeps_holes():
 def test_the_pipeline_reads_what_is_written(real):
     images, labels = real
     assert read([]).shape == (0,)
-    strip = number_reader.typeset(images[[3, 2, 1, 0]])
+    strip = typeset(images[[3, 2, 1, 0]])
     pieces = process(strip)
     assert read(pieces).tolist() == labels[[3, 2, 1, 0]].tolist() == [0, 1, 2, 7]
     assert np.allclose(thin(process(strip, thinned=False)[0]), pieces[0])
@@ -139,7 +138,7 @@ def test_a_wrong_missing_or_added_digit_makes_a_number_misread(real, monkeypatch
 
 
 def test_only_what_differs_from_the_ordinary_condition_fails():
-    [count_failing] = defined("13", "count_failing", false_alarms=number_reader.false_alarms)
+    [count_failing] = defined("13", "count_failing", false_alarms=checks.reference_false_alarms)
     failing, chance = count_failing({"ordinary": (30, 450), "same": (10, 150), "more": (40, 150), "less": (0, 150)})
     assert failing == ["more"]
     assert 0 < chance < 0.03
