@@ -68,7 +68,9 @@ def symptoms(means, causes_excluded=False):
     if high > 3:
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
         yield Remark(
-            "high d_loss", f"d_loss reaches {high:.3g}; an undecided D has 2 at most with any loss", ORDER + causes
+            "high d_loss",
+            f"d_loss reaches {high:.3g}; an undecided D has 1.39, or 2 with the hinge loss",
+            ORDER + causes,
         )
     if means and means[-1].d_fake - means[-1].d_real > 0.5:
         sign = f"D(x) ends at {means[-1].d_real:.2f}, and D(G(z)) at {means[-1].d_fake:.2f}"
