@@ -178,7 +178,7 @@ class Game {
   constructor(kernel, world, {latent = 64, width = 256, size = 784, output = "tanh", seed = 0, ...settings} = {}) {
     const random = uniform(seed)
     const usual = {loss: "non-saturating", batch: 32, dRate: 1e-3, gRate: 1e-3, ema: 0.999, fault: ""}
-    this.settings = {...usual, ...settings}  // these may change at any time
+    this.settings = {...usual, seed, ...settings}  // these may change at any time
     Object.assign(this, {world, latent, size, random, step: 0})
     this.generator = new Net(kernel, [latent, width, width, size], 0, output, MOST, random)
     this.discriminator = new Net(kernel, [size, width, width, 1], 0.2, "linear", 2 * MOST, random)
