@@ -17,6 +17,7 @@ import torch
 
 from gan_lib import UserError, checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.playground.page import write as write_page
+from gan_lib.playground.train import write_trainer
 from gan_lib.studies import class_scores, effects, handwriting
 from gan_lib.training import Diverged
 
@@ -101,11 +102,16 @@ def draw(sampler, options):
 
 
 def page(options):
-    """Write generators with sliders into one HTML file, which needs nothing else."""
-    if Path(options.out).suffix != ".html":
-        raise UserError(f"--out must end in .html, not be {Path(options.out).name}.")
-    size = write_page(options.out, options.sources)
-    print(f"The playground is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
+    """Write generators with sliders, or a GAN that trains, into one HTML file, which needs nothing else."""
+    out = options.out or ("train.html" if options.train else "playground.html")
+    if Path(out).suffix != ".html":
+        raise UserError(f"--out must end in .html, not be {Path(out).name}.")
+    if options.train and options.sources:
+        raise UserError("--train takes no generators: the page trains its own.")
+    size = write_trainer(out) if options.train else write_page(out, options.sources)
+    print(
+        f"The {'page that trains' if options.train else 'playground'} is in {out} ({size / 1e6:.1f} MB): open it in a browser."
+    )
 
 
 def measure(options):
@@ -204,7 +210,8 @@ def build_parser():
 
     command = add(page, epilog=PRECEDENCE)
     command.add_argument("sources", nargs="*", help=f"{SOURCE}, which shows its training (default: all recipes)")
-    command.add_argument("--out", default="playground.html", help="the file (default: playground.html)")
+    command.add_argument("--out", help="the file (default: playground.html, or train.html)")
+    command.add_argument("--train", action="store_true", help="instead, a page that trains a GAN before your eyes")
 
     command = add(measure, "--device", "--truncation", "--json", epilog=PRECEDENCE)
     command.add_argument("source", help=f"{SOURCE}; or a .npy of images")

@@ -80,7 +80,8 @@ def stage(root, folder):
     """Fill `folder` with what Sphinx reads."""
     shutil.copytree(root / "docs", folder)
     (folder / "extra").mkdir()
-    shutil.copy(root / "samples" / "playground.html", folder / "extra")
+    for name in ("playground.html", "train.html"):
+        shutil.copy(root / "samples" / name, folder / "extra")
     shutil.copy(root / "benchmarks" / "results" / "bench.png", folder)
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     notebooks = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}

@@ -31,7 +31,8 @@ function startWorker() {
 
 const RATES = ["0.0001", "0.0003", "0.001", "0.002", "0.004", "0.01"], STOP = 6000
 const CHOICES = {
-  dRate: ["learning rate of D", RATES], gRate: ["learning rate of G", RATES], batch: ["batch size", ["8", "16", "32", "64", "128"]],
+  dRate: ["learning rate of D", RATES], gRate: ["learning rate of G", RATES],
+  batch: ["batch size", ["8", "16", "32", "64", "128"]],
   loss: ["loss", ["non-saturating", "minimax", "relativistic"]],
 }
 const FAULTS = {
@@ -73,8 +74,10 @@ function makeChoice(key, label, values, value, change) {
 }
 
 function makeSettings() {
-  for (const [key, [label, values]] of Object.entries(CHOICES))
-    find("settings").append(makeChoice(key, label, values, String(settings[key]), value => change(key, key === "loss" ? value : Number(value))))
+  for (const [key, [label, values]] of Object.entries(CHOICES)) {
+    const take = value => change(key, key === "loss" ? value : Number(value))
+    find("settings").append(makeChoice(key, label, values, String(settings[key]), take))
+  }
   const box = document.createElement("label"), input = document.createElement("input")
   box.className = "field"
   Object.assign(input, {type: "number", name: "seed", min: 0, max: 999999999, value: settings.seed})
@@ -127,30 +130,32 @@ function receive(report) {
   const was = state.running
   Object.assign(state, {last: report, running: report.running})
   if (report.means) {
-    state.rows.push([report.step, ...report.means])
-    if (state.rows.length > 600) {  // two rows become one
-      state.rows = state.rows.flatMap((row, i, all) => i % 2 ? [] : [all[i + 1] ? row.map((x, j) => j ? (x + all[i + 1][j]) / 2 : all[i + 1][0]) : row])
+    state.rows.push([report.step, ...report.means, report.found?.low, report.found?.high])
+    if (state.rows.length === 600) {  // two rows become one
+      const pair = i => state.rows[2 * i].map((value, j) => j ? (value + state.rows[2 * i + 1][j]) / 2 : state.rows[2 * i + 1][0])
+      state.rows = Array.from({length: 300}, (_, i) => pair(i))
       state.from = Math.ceil(state.from / 2)
     }
   }
   keep(report)
   drawCurves()
   if (!state.running || report.step - (state.asked ?? 0) > 100 || report.step < 100) tell()
-  const {step, seconds, steps: [d, g]} = report, speed = seconds && step ? ` · ${(1000 * seconds / step).toFixed(1)} ms each` : ""
-  say(`${state.running ? "Training" : step >= STOP ? "Done" : step ? "Paused" : "Ready"}: ${step.toLocaleString("en")} iterations${speed}` +
-      (d !== g ? ` · D has made ${d} steps, G ${g}` : ""))
+  const {step, seconds, steps: [d, g]} = report
+  const speed = seconds && step ? ` · ${(1000 * seconds / step).toFixed(1)} ms each` : ""
+  const what = state.running ? "Training" : step >= STOP ? "Done" : step ? "Paused" : "Ready"
+  say(`${what}: ${step.toLocaleString("en")} iterations${speed}${d === g ? "" : ` · D has made ${d} steps, G ${g}`}`)
   find("start").textContent = state.running ? "Pause" : step ? "Continue" : "Start training"
   find("speed").textContent = `Computed by ${report.engine}, in one worker.`
-  if (was && !state.running && step > 0 && report.means?.every(Number.isFinite)) finish()
+  if (was && !state.running && step > 0 && Number.isFinite(state.rows.at(-1)[1])) finish()
 }
 
 function keep(report) {  // a picture for the film; when there are many, every second one goes
-  const live = Number(find("film").value) === Math.max(0, state.film.length - 1), previous = state.film.at(-1)
-  if (previous && report.step < previous.step + state.every && report.running) state.film[state.film.length - 1] = report
-  else state.film.push(report)
-  if (state.film.length > 120) {
-    state.film = state.film.filter((_, i) => i % 2 === 0 || i === state.film.length - 1)
-    state.every = 2 * (state.every || 20)
+  const {film} = state, live = Number(find("film").value) >= film.length - 1
+  if (film.length > 1 && report.step < film.at(-2).step + state.every) film[film.length - 1] = report
+  else film.push(report)
+  if (film.length > 120) {
+    state.film = film.filter((_, i) => i % 2 === 0)
+    state.every = 2 * (state.every || 25)
   }
   find("film").max = state.film.length - 1
   if (live) find("film").value = state.film.length - 1
@@ -167,25 +172,29 @@ function showFilm() {
   tile(find("samples"), samples)
   find("when").textContent = `after ${step.toLocaleString("en")} iterations`
   find("film").setAttribute("aria-valuetext", `after ${step} iterations`)
-  for (let i = 0; i < count; i++)
-    paint(find("strip"), toImage(film[Math.round(i * (film.length - 1) / Math.max(1, count - 1))].samples.subarray(0, 784)), 28 * i)
+  for (let i = 0; i < count; i++) {
+    const {samples} = film[Math.round(i * (film.length - 1) / Math.max(1, count - 1))]
+    paint(find("strip"), toImage(samples.subarray(0, 784)), 28 * i)
+  }
 }
 
 
 /* 4 · Curves */
 
 function drawCurve(svg, columns, top, marks) {  // columns: [class, index in a row]; marks: [value, text] of dashed lines
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number), last = Math.max(100, state.rows.at(-1)?.[0] ?? 0)
-  const x = step => 30 + (width - 76) * step / last, y = value => height - 16 - (height - 24) * Math.min(1, Math.max(0, value / top))
+  const {width, height} = svg.viewBox.baseVal, last = Math.max(100, state.rows.at(-1)?.[0] ?? 0), right = width - 46
+  const x = step => 30 + (right - 30) * step / last
+  const y = value => height - 16 - (height - 24) * Math.min(1, Math.max(0, value / top))
   const lines = columns.map(([name, i]) => {
-    const points = state.rows.filter(row => Number.isFinite(row[i])).map(row => `${x(row[0]).toFixed(1)},${y(row[i]).toFixed(1)}`)
+    const rows = state.rows.filter(row => Number.isFinite(row[i]))
+    const points = rows.map(row => `${x(row[0]).toFixed(1)},${y(row[i]).toFixed(1)}`)
     return `<polyline class="${name}" points="${points.join(" ")}"/>`
   })
-  const dashes = marks.map(([value, text]) =>
-    `<line x1="30" x2="${width - 46}" y1="${y(value)}" y2="${y(value)}"/><text x="${width - 42}" y="${y(value) + 4}">${text}</text>`)
-  svg.innerHTML = `<line class="axis" x1="30" x2="${width - 46}" y1="${y(0)}" y2="${y(0)}"/><text x="8" y="${y(0) + 4}">0</text>
-    <text x="8" y="${y(top) + 6}">${top}</text><text x="${width - 46}" y="${height - 2}" text-anchor="end">${last.toLocaleString("en")}
-    iterations</text>${dashes.join("")}${lines.join("")}`
+  const level = (value, name) => `<line class="${name}" x1="30" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>`
+  const dashes = marks.map(([value, text]) => `${level(value, "")}<text x="${right + 4}" y="${y(value) + 4}">${text}</text>`)
+  const labels = `<text x="8" y="${y(0) + 4}">0</text><text x="8" y="${y(top) + 6}">${top}</text>
+    <text x="${right}" y="${height - 2}" text-anchor="end">${last.toLocaleString("en")} iterations</text>`
+  svg.innerHTML = [level(0, "axis"), labels, ...dashes, ...lines].join("")
 }
 
 function drawCurves() {
@@ -199,34 +208,41 @@ function drawCurves() {
 
 const two = value => value.toFixed(2).replace("-", "−")
 
-function diagnose({rows, from, last: {found, range, movesBoth, samples, step}}, {dRate, gRate}) {
-  const recent = rows.slice(Math.max(from, rows.length - 8)), mean = i => recent.reduce((sum, row) => sum + row[i], 0) / recent.length
-  if (!recent.length) return "No iteration yet. G's images are grey noise, and D answers about ½ to everything: nobody has learnt."
-  const [dLoss, dReal, dFake] = [mean(1), mean(3), mean(4)]
+function diagnose({rows, from, last: {range, movesBoth, samples, step}}, {dRate, gRate}) {
+  const recent = rows.slice(Math.max(from, rows.length - 8))
+  if (!recent.length) return "No iteration yet: D and G have random weights, and G's images are grey noise."
+  const mean = i => recent.reduce((sum, row) => sum + row[i], 0) / recent.length
+  const dLoss = mean(1), dReal = mean(3), dFake = mean(4)
   const answers = `D answers ${two(dReal)} for real digits and ${two(dFake)} for generated ones.`
-  if (!recent.every(row => row.every(Number.isFinite)))
+  if (!recent.every(row => Number.isFinite(row[1] + row[2])))
     return "Diverged: a loss is no longer a number. The learning rates are too high. Lower them, then restart."
-  if (range && (range[0] < -1.05 || range[1] > 1.05))
-    return `Range: real pixels go from ${two(range[0])} to ${two(range[1])}, but G's tanh stays between −1 and 1. D knows real digits by
-      pixels that G can't make. Scale the real images to [−1, 1]. ${answers}`
-  if (movesBoth) return `One optimiser: D's step also changes G, so G is made worse by each of D's steps. Give each network its own
-    optimiser, and detach the fakes in D's step. ${answers}`
-  if (found.low >= 0 && found.high <= 1)
-    return `Sigmoid twice: D's logits stay between ${two(found.low)} and ${two(found.high)}, so its answers stay between 0.50 and 0.73, and
-      it can't say “generated”. End D in a linear layer. ${answers}`
-  if (dFake - dReal > 0.2) return `Swapped labels: D takes generated images for real ones. ${answers} In D's loss, real images need the
-    label 1 and generated ones the label 0.`
-  if (dLoss > 3) return `Learning rate: d_loss is ${two(dLoss)}; a D that can't tell has about 1.39. The steps are so large that the
-    networks overshoot. Lower both rates.`
+  if (range[0] < -1.05 || range[1] > 1.05)
+    return `Range: real pixels go from ${two(range[0])} to ${two(range[1])}, but G's tanh stays between −1 and 1. D knows real
+      digits by pixels that G can't make. Scale the real images to [−1, 1]. ${answers}`
+  if (movesBoth)
+    return `One optimiser: D's step also changes G, and makes its images easier to recognise. Give each network its own optimiser,
+      and detach the fakes in D's step. ${answers}`
+  if (step > 200 && recent.length > 3 && recent.every(row => row[5] >= 0 && row[6] <= 1))
+    return `Sigmoid twice: D's logits stay between 0 and 1, so its answers stay between 0.50 and
+      0.73, and it can't say “generated”. End D in a linear layer. ${answers}`
+  if (dFake - dReal > 0.2)
+    return `Swapped labels: D takes generated images for real ones. ${answers} In D's loss, real images need the label 1, and
+      generated images the label 0.`
+  if (dLoss > 3)
+    return `Learning rate: d_loss is ${two(dLoss)}; a D that can't tell has 1.39. The steps are so large that both networks
+      overshoot. Lower both rates, and restart.`
   if (dReal > 0.98 && dFake < 0.02)
-    return `D is sure: ${answers} G learns little from such a D, because it can't see what would be better. ${dRate >= 10 * gRate
-      ? "D's learning rate is far above G's: lower it." : "D is too strong for G: compare their learning rates, as each step uses them."}`
-  let spread = 0
-  for (let j = 0; j < 784; j++) for (let i = 1; i < 16; i++) spread = Math.max(spread, Math.abs(samples[784 * i + j] - samples[j]))
-  if (step > 300 && spread < 40) return `Collapse: all generated images are nearly equal. ${answers} Raise D's learning rate, or restart.`
-  const stage = step < 300 ? "G has learnt where the ink is, but its images are still alike." : step < 1500
-    ? "The images have become different, and strokes appear." : step < 4000 ? "You can read most digits." : "It changes slowly now."
-  return `Healthy. ${answers} It can tell most of the time, not always, so G hears what to change. ${stage}`
+    return `D is sure: ${answers} So G learns little from D. D is too strong for G: compare the rates of their steps. The
+      settings say ${dRate} for D and ${gRate} for G.`
+  if (step > 300 && alike(samples)) return `Collapse: all generated images are nearly equal. ${answers} Restart with other rates.`
+  const stage = step < 300 ? "G has learnt where the ink is, but its images are still alike."
+    : step < 1000 ? "The images differ now, and strokes appear."
+    : step < 2500 ? "More and more of them can be read." : "You can read most of them."
+  return `Healthy. ${answers} D is right more often than not, but not always, so G learns from it. ${stage}`
+}
+
+function alike(samples) {  // whether no pixel differs by 40 of 255 from its like in the first image
+  return samples.every((grey, i) => Math.abs(grey - samples[i % 784]) < 40)
 }
 
 function tell() {
@@ -247,7 +263,11 @@ async function finish() {
   find("after").hidden = false
   find("sliders").replaceChildren(...state.directions.map(({name}) => {
     const about = {key: name, label: name, step: 0.1, values: [-3, 3], words: value => value.toFixed(1).replace("-", "−")}
-    const slider = makeSlider(about, value => { state.strengths[name] = value; setSlider(slider, value); steer() })
+    const slider = makeSlider(about, value => {
+      state.strengths[name] = value
+      setSlider(slider, value)
+      steer()
+    })
     setSlider(slider, 0)
     return slider.box
   }))
@@ -256,13 +276,16 @@ async function finish() {
   steer()
 }
 
-const newZ = () => Array.from({length: 64}, () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()))
+function newZ() {  // from N(0, 1), by Box and Muller
+  const {sqrt, log, cos, PI, random} = Math
+  return Array.from({length: 64}, () => sqrt(-2 * log(1 - random())) * cos(2 * PI * random()))
+}
 
 async function steer() {  // z plus strength · direction, as long as it was: what latent.render does
   const {z, directions, strengths} = state, long = Math.hypot(...z)
-  let moved = z.map((value, j) => directions.reduce((sum, {name, vector}) => sum + (strengths[name] ?? 0) * vector[j], value))
-  moved = moved.map(value => value * long / Math.max(Math.hypot(...moved), 1e-6))
-  state.steered = await ask("render", {z: moved})
+  const moved = z.map((value, j) => directions.reduce((sum, {name, vector}) => sum + (strengths[name] ?? 0) * vector[j], value))
+  const shrink = long / Math.max(Math.hypot(...moved), 1e-6)
+  state.steered = await ask("render", {z: moved.map(value => value * shrink)})
   paint(find("steered"), toImage(state.steered))
 }
 

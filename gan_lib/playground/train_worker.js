@@ -67,13 +67,19 @@ function report(world) {
   game.fixed ??= normal(uniform(0), new Float32Array((size === 2 ? 256 : 16) * latent))  // the z of the samples
   const shown = game.render(game.fixed), pictures = size === 2
     ? {points: shown, real: real.slice(), field: field(game)}
-    : {samples: greys(shown), range: real.length ? [Math.min(...real), Math.max(...real)] : null}
+    : {samples: greys(shown), range: [extreme(real, -1), extreme(real, 1)]}
   postMessage({
     world, seconds, step: game.step, steps: [discriminator.steps, generator.steps], running: running === world,
     engine: generator.kernel.name, found: game.found, movesBoth: game.movesBoth, ...pictures,
     means: rows.length ? [0, 1, 2, 3].map(i => rows.reduce((sum, row) => sum + row[i], 0) / rows.length) : null,
   })
   game.rows = []
+}
+
+function extreme(values, sign) {  // the largest of sign · value, with its sign
+  let most = -Infinity
+  for (let i = 0; i < values.length; i++) if (sign * values[i] > most) most = sign * values[i]
+  return sign * most
 }
 
 function field({discriminator, generator: {kernel}}, cells = 48, reach = 3.2) {  // D(x) of a grid of points, from the top left on
@@ -94,11 +100,11 @@ async function train(world) {
       step(game, turn)
       turn = turn === "D" ? "G" : "D"
     } else {
-      const before = generatorSum(game)
+      const last = game.generator.layers.at(-1).bias(game.generator.w), before = last.slice()
       step(game, "D")
-      game.movesBoth = generatorSum(game) !== before  // D's step must leave G alone: the page says so where it doesn't
+      game.movesBoth = last.some((value, i) => value !== before[i])  // D's step should leave G alone
       step(game, "G")
-      while (performance.now() < start + 70 && game.step < until) game.rows.push(game.iteration())
+      while (performance.now() < start + 90 && game.step < until) game.rows.push(game.iteration())
     }
     seconds += (performance.now() - start) / 1000
     const failed = game.rows.length && !game.rows.at(-1).every(Number.isFinite)
@@ -106,9 +112,8 @@ async function train(world) {
     report(world)
     await pause(slow ? 400 : 0)
   }
+  if (games[world] === game) report(world)
 }
-
-const generatorSum = ({generator: {w}}) => w.reduce((sum, value) => sum + value, 0)
 
 const actions = {
   async open({digits, kernel}) {

@@ -30,7 +30,8 @@ function colour(answer) {  // of D: from G's pink for 0 over white to the green 
 }
 
 function paintField(canvas, answers, cells) {
-  const small = Object.assign(document.createElement("canvas"), {width: cells, height: cells}), image = new ImageData(cells, cells)
+  const small = Object.assign(document.createElement("canvas"), {width: cells, height: cells})
+  const image = new ImageData(cells, cells)
   for (let i = 0; i < cells * cells; i++) image.data.set([...colour(answers[i]), 255], 4 * i)
   context(small).putImageData(image, 0, 0)
   context(canvas).drawImage(small, 0, 0, canvas.width, canvas.height)
@@ -52,7 +53,10 @@ function dots(canvas, at, points, colour, radius) {
 /* The ring */
 
 const ring = {last: null, dRate: 0.004, gRate: 0.004, loss: "non-saturating"}
-const restartRing = () => ask("new", {world: "ring", settings: {dRate: ring.dRate, gRate: ring.gRate, loss: ring.loss, batch: 128, seed: 1}})
+function restartRing() {
+  const {dRate, gRate, loss} = ring
+  ask("new", {world: "ring", settings: {dRate, gRate, loss, batch: 128, seed: 1}})
+}
 
 listeners.ring = report => {
   ring.last = report
@@ -64,8 +68,8 @@ listeners.ring = report => {
     const angle = Math.PI / 4 * mode
     if (Math.hypot(points[i] - 2 * Math.cos(angle), points[i + 1] - 2 * Math.sin(angle)) < 0.3) caught.add(mode)
   }
-  const words = caught.size === 8 ? "G has found all eight clusters" : caught.size > 1 || report.step < 200
-    ? `G has points in ${caught.size} of the eight clusters` : `mode collapse: G has points in ${caught.size} of the eight clusters`
+  const collapse = caught.size < 4 && report.step > 300 ? ": mode collapse" : ""
+  const words = `G has points in ${caught.size} of the eight clusters${collapse}`
   find("ring-status").textContent = `${report.step} iterations: ${words}`
   canvas.setAttribute("aria-label", `the plane of the ring: ${words}`)
   find("ring-start").textContent = report.running ? "Pause" : "Start"
@@ -119,7 +123,8 @@ function drawNumbers() {
   dots(canvas, at, [0, 0], "#00704f", 6)
   dots(canvas, at, [theta, psi], "#222", 6)
   const far = Math.hypot(theta, psi).toFixed(2)
-  find("numbers-status").textContent = `${numbers.steps} steps: θ ${theta.toFixed(2)}, ψ ${psi.toFixed(2)}, distance ${far} from (0, 0)`
+  const words = `${numbers.steps} steps: θ ${theta.toFixed(2)}, ψ ${psi.toFixed(2)}, distance ${far} from (0, 0)`
+  find("numbers-status").textContent = words
   canvas.setAttribute("aria-label", `the plane of θ and ψ: the two numbers are ${far} from the equilibrium`)
 }
 
@@ -134,7 +139,7 @@ function turnNumbers() {
   numbers.timer = 0
   if (!numbers.mode || document.hidden) return
   stepNumbers(numbers.steps % 2 ? "G" : "D")
-  if (numbers.mode === "fast") stepNumbers("G")
+  if (numbers.mode === "fast") stepNumbers(numbers.steps % 2 ? "G" : "D")
   numbers.timer = setTimeout(turnNumbers, numbers.mode === "fast" ? 30 : 400)
 }
 

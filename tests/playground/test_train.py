@@ -1,6 +1,5 @@
 """The engine of the page that trains: its steps are PyTorch's, in plain JavaScript and in WebAssembly."""
 
-import base64
 import json
 import shutil
 import subprocess
@@ -54,7 +53,9 @@ def runs():
         pytest.skip("no Node here, which runs JavaScript without a browser: `apt-get install nodejs` on Debian")
     names = json.dumps(["non-saturating", "minimax", "relativistic"])
     values = json.dumps(str(ENGINE)), json.dumps(KERNEL.read_text()), names, WIDTH, BATCH, ITERATIONS
-    return json.loads(subprocess.run([NODE, "-"], input=PROGRAM % values, capture_output=True, text=True, check=True).stdout)
+    return json.loads(
+        subprocess.run([NODE, "-"], input=PROGRAM % values, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def linear_layers(net):
@@ -95,7 +96,9 @@ def test_ten_iterations_are_those_of_pytorch(kernel, loss, runs):
         assert row["stats"][2:] == pytest.approx(expected[2:], abs=1e-2 if free else 1e-5)
     for name, net in (("G", generator), ("D", discriminator), ("EMA", game.average)):
         error = np.abs(flatten(net).detach().numpy() - run["after"][name])
-        weights = np.concatenate([np.repeat([1, not free], (each.weight.numel(), each.bias.numel())) for each in linear_layers(net)])
+        weights = np.concatenate(
+            [np.repeat([1, not free], (each.weight.numel(), each.bias.numel())) for each in linear_layers(net)]
+        )
         assert (error * (weights if name == "D" else 1)).max() < 1e-5, name
         assert (flatten(net) - torch.tensor(run["before"][name])).abs().max() > 1e-3
 
