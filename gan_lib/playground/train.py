@@ -9,7 +9,7 @@ from gan_lib import data, files, recipes
 from gan_lib.playground import page
 
 DIGITS = 5000  # more make the page larger, and its generator hardly better
-FRAME = '<iframe title="Train a GAN" style="width: 100%; height: {}px; border: 0" srcdoc="{}"></iframe>'
+FRAME = '<div><iframe title="Train a GAN" style="width: 100%; height: {}px; border: 0" srcdoc="{}"></iframe></div>'
 
 
 def write_trainer(path):
@@ -28,9 +28,14 @@ def train_inline(height=900):
 
 def trainer():
     """The page as text."""
+    return page.fill("train.html", facts())
+
+
+def facts():
+    """What the page holds beside its program: the packed digits, the kernel, and the recipe that a checkpoint names."""
     digits = base64.b64encode(gzip.compress(pack(data.load().images[:DIGITS]), 9, mtime=0)).decode()
     kernel = (page.FOLDER / "train_kernel.txt").read_text("ascii").replace("\n", "")
-    return page.fill("train.html", {"digits": digits, "kernel": kernel, "recipe": asdict(recipes.get("mlp-quick"))})
+    return {"digits": digits, "kernel": kernel, "recipe": asdict(recipes.get("mlp-quick"))}
 
 
 def pack(images):

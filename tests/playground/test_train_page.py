@@ -1,5 +1,7 @@
 """The engine of the page that trains: its steps are PyTorch's, in plain JavaScript and in WebAssembly."""
 
+import base64
+import gzip
 import json
 import shutil
 import subprocess
@@ -9,8 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import losses, models, training
-from gan_lib.playground import page
+from gan_lib import data, losses, models, training
+from gan_lib.playground import page, train
+from tests.playground.test_page import facts_of
+from tools import make_playground
 
 NODE = shutil.which("node")
 ITERATIONS, BATCH, WIDTH = 10, 32, 32
@@ -106,3 +110,26 @@ def test_ten_iterations_are_those_of_pytorch(kernel, loss, runs):
 def test_a_single_step_moves_one_net_only(runs):
     """The EMA follows G."""
     assert all(run["moved"] == [["D"], ["G", "EMA"]] for run in runs.values())
+
+
+def test_the_compiled_kernel_is_that_of_its_source():
+    try:
+        compiled = make_playground.compile_kernel()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"AssemblyScript, which compiles the kernel, can't be fetched from npm here: {error}")
+    assert KERNEL.read_text() == compiled
+
+
+def test_the_committed_page_has_the_current_code_and_5000_training_digits():
+    """Two libraries may compress the same bytes differently."""
+    text, size = make_playground.TRAINER.read_text(encoding="utf-8"), make_playground.TRAINER.stat().st_size
+    found, expected = facts_of(make_playground.TRAINER), train.facts()
+    assert text.split('id="facts">')[0] == train.trainer().split('id="facts">')[0]
+    assert text.split("</script>")[1:] == train.trainer().split("</script>")[1:]
+    assert found | {"digits": ""} == expected | {"digits": ""}
+    packed = base64.b64decode(found["digits"])
+    greys = np.frombuffer(gzip.decompress(packed), np.uint8)
+    greys = 17 * np.stack([greys >> 4, greys & 15], 1).reshape(-1, 28, 28).astype(int)
+    assert np.abs(greys - data.load().images[:5000].numpy()).max() <= 8
+    assert len(packed) < 500_000 and size <= 700_000
+    assert len(ENGINE.read_text().splitlines()) <= 300
