@@ -142,7 +142,7 @@ function receive(report) {
   if (!state.running || report.step - (state.asked ?? 0) > 100 || report.step < 100) tell()
   const {step, seconds, steps: [d, g]} = report
   const speed = seconds && step ? ` · ${(1000 * seconds / step).toFixed(1)} ms each` : ""
-  const what = state.running ? "Training" : step >= STOP ? "Done" : step ? "Paused" : "Ready"
+  const what = state.running ? "Training" : step >= STOP ? "Done" : step ? "Paused" : "Ready to start"
   say(`${what}: ${step.toLocaleString("en")} iterations${speed}${d === g ? "" : ` · D has made ${d} steps, G ${g}`}`)
   find("start").textContent = state.running ? "Pause" : step ? "Continue" : "Start training"
   find("speed").textContent = `Computed by ${report.engine}, in one worker.`
@@ -228,9 +228,10 @@ function diagnose({rows, from, last: {range, movesBoth, samples, step}}, {dRate,
   if (dFake - dReal > 0.2)
     return `Swapped labels: D takes generated images for real ones. ${answers} In D's loss, real images need the label 1, and
       generated images the label 0.`
-  if (dLoss > 3)
-    return `Learning rate: d_loss is ${two(dLoss)}; a D that can't tell has 1.39. The steps are so large that both networks
-      overshoot. Lower both rates, and restart.`
+  const highest = Math.max(...rows.slice(from).map(row => row[1]))
+  if (dLoss > 3 || highest > 8)
+    return `Learning rate: d_loss went up to ${two(highest)}; a D that can't tell has 1.39. The steps are so large that both
+      networks overshoot. Lower both rates, and restart.`
   if (dReal > 0.98 && dFake < 0.02)
     return `D is sure: ${answers} So G learns little from D. D is too strong for G: compare the rates of their steps. The
       settings say ${dRate} for D and ${gRate} for G.`
