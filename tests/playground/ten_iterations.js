@@ -1,4 +1,4 @@
-/* Run by test_train_page.py in Node, with the engine, the kernel as base64, and {width, batch, iterations, losses} as JSON:
+/* Run by test_train_engine.py in Node, with the engine, the kernel as base64, and {width, batch, iterations, losses} as JSON:
    prints {"kernel, loss": what ten iterations do, and then which nets each single step moves}. */
 
 const fs = require("fs"), [engine, kernel, options] = process.argv.slice(2)
