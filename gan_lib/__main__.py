@@ -161,9 +161,7 @@ def directions(options):
 
 def build_parser():
     """The parser of all commands and their options."""
-    parser = argparse.ArgumentParser(
-        "python -m gan_lib", description="Train GANs on handwritten digits, and sample from them."
-    )
+    parser = argparse.ArgumentParser("python -m gan_lib", description="Train GANs on digits, and sample from them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     shared = {
