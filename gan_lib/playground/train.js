@@ -343,7 +343,7 @@ document.addEventListener("visibilitychange", () => {
 listeners.digits = receive
 makeSettings()
 startWorker()
-tile(find("real"), await ask("open", {digits: decode(facts.digits), kernel: decode(facts.kernel)}))
+tile(find("real"), await ask("open", {digits: decode(facts.digits), kernel: decode(find("kernel").textContent)}))
 await restart()
 state.ready = true
 window.trainer = {state, settings, ask, run, diagnose}

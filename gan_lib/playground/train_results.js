@@ -71,3 +71,5 @@ function checkpoint({generator, discriminator, settings, step}, recipe, seconds)
   const length = new Uint8Array(new BigUint64Array([BigInt(text.length)]).buffer)
   return new Blob([length, text, ...Object.values(tensors).map(({bytes}) => bytes)])
 }
+
+if (typeof module !== "undefined") module.exports = {checkpoint, findDirections}
