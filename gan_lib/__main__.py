@@ -105,7 +105,7 @@ def page(options):
     if Path(options.out).suffix != ".html":
         raise UserError(f"--out must end in .html, not be {Path(options.out).name}.")
     size = write_trainer(options.out) if options.train else write_page(options.out, options.sources)
-    print(f"The playground is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
+    print(f"The page is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
 
 
 def measure(options):

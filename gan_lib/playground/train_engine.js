@@ -140,7 +140,7 @@ class Net {
     return g
   }
 
-  step(rate, [beta1, beta2] = [0.5, 0.999]) {  // Adam, for the gradient that `backward` has left
+  step(rate, [beta1, beta2]) {  // Adam, for the gradient that `backward` has left
     this.steps++
     const {kernel, w, gradient, mean, square} = this  // its two means start at 0, and are too small at first: correct for that
     const small = 1 - beta1 ** this.steps, large = Math.sqrt(1 - beta2 ** this.steps)
@@ -177,7 +177,7 @@ const MOST = 128  // the largest batch
 class Game {
   constructor(kernel, world, {latent = 64, width = 256, size = 784, output = "tanh", seed = 0, ...settings} = {}) {
     const random = uniform(seed)
-    const usual = {loss: "non-saturating", batch: 32, dRate: 1e-3, gRate: 1e-3, ema: 0.999, fault: ""}
+    const usual = {loss: "non-saturating", batch: 32, dRate: 1e-3, gRate: 1e-3, betas: [0.5, 0.99], ema: 0.999, fault: ""}
     this.settings = {...usual, seed, ...settings}  // these may change at any time
     Object.assign(this, {world, latent, size, random, step: 0})
     this.generator = new Net(kernel, [latent, width, width, size], 0, output, MOST, random)
@@ -206,7 +206,7 @@ class Game {
   }
 
   discriminatorStep() {  // D learns to give the real batch high logits, and the fakes low ones. G stays as it is.
-    const {generator, discriminator, n, g, settings: {fault, dRate}} = this, {d, dReal, dFake} = LOSSES[this.settings.loss]
+    const {generator, discriminator, n, g, settings: {fault, dRate, betas}} = this, {d, dReal, dFake} = LOSSES[this.settings.loss]
     discriminator.output = fault === "sigmoid twice" ? "sigmoid" : "linear"
     const [high, low] = fault === "swapped labels" ? [n, 0] : [0, n]  // where in the batch the "real" images start
     const logits = discriminator.forward(this.both, 2 * n), found = {loss: 0, real: 0, fake: 0, low: Infinity, high: -Infinity}
@@ -224,15 +224,15 @@ class Game {
     const back = discriminator.backward(g, 2 * n, {own: true, inputs: joint})
     if (joint) {
       generator.backward(back.subarray(n * this.size), n, {own: true})
-      generator.step(dRate)
+      generator.step(dRate, betas)
       this.fake()
     }
-    discriminator.step((fault === "learning rate" ? 20 : 1) * dRate)
+    discriminator.step((fault === "learning rate" ? 20 : 1) * dRate, betas)
     return this.found = found
   }
 
   generatorStep() {  // G learns to make fakes with high logits. The gradient passes through D, and D stays as it is.
-    const {generator, discriminator, n, size, g, settings: {fault, dRate, gRate, ema}} = this
+    const {generator, discriminator, n, size, g, settings: {fault, dRate, gRate, betas, ema}} = this
     const paired = this.settings.loss === "relativistic", first = paired ? n : 0  // whether it needs the real logits too
     const logits = discriminator.forward(paired ? this.both : this.both.subarray(n * size), n + first)
     let loss = 0
@@ -243,7 +243,7 @@ class Game {
     }
     const back = discriminator.backward(g, n + first, {inputs: true})
     generator.backward(back.subarray(first * size), n, {own: true})
-    generator.step({"learning rate": 20 * gRate, "discriminator too strong": dRate / 100}[fault] ?? gRate)
+    generator.step({"learning rate": 20 * gRate, "discriminator too strong": dRate / 100}[fault] ?? gRate, betas)
     const share = 1 - Math.min(ema, (1 + this.step) / (10 + this.step))
     generator.kernel.follow(generator.w.length, generator.average, generator.w, share)
     this.step++

@@ -59,9 +59,9 @@ function checkpoint({generator, discriminator, settings, step}, recipe, seconds)
       parts(net, array, (i, kind, shape, values) => add(`${name}.${i}.${slot}`, shape, values))
     for (let i = 0; i < 2 * net.layers.length; i++) add(`${name}.${i}.step`, [], [net.steps])
   }
-  const {loss, batch, gRate, dRate, seed} = settings
-  const notes = {recipe: {...recipe, name: "trained-in-a-tab", loss, batch_size: batch, g_lr: gRate, d_lr: dRate}}
-  const about = {step, seconds, seed, rates: [gRate, dRate], horizon: null, betas: [[0.5, 0.999], [0.5, 0.999]], notes}
+  const {loss, batch, gRate, dRate, betas, seed} = settings
+  const notes = {recipe: {...recipe, name: "trained-in-a-tab", loss, batch_size: batch, g_lr: gRate, d_lr: dRate, betas}}
+  const about = {step, seconds, seed, rates: [gRate, dRate], horizon: null, betas: [betas, betas], notes}
   const header = {__metadata__: {gan_lib: JSON.stringify(about)}}
   let end = 0
   for (const [name, {dtype, shape, bytes}] of Object.entries(tensors))

@@ -5,18 +5,16 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from axe_playwright_python.sync_playwright import Axe
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, latent, playground, training
+from gan_lib import checkpoint, data, latent, playground
 from gan_lib.playground.page import SLIDERS
 from tests.browser.lab import until
 from tests.browser.test_inline import sandbox
 from tools.make_playground import TRAINER
 
 READY, SAMPLES = "() => window.trainer?.state.ready", "() => [...trainer.state.last.samples]"
-RUNNING, STEPS = "() => trainer.state.running", "() => trainer.state.last.steps"
 FRAMES = """() => new Promise(done => {
     let n = 0
     const start = performance.now(), count = now => now - start > 3000 ? done(n) : (n++, requestAnimationFrame(count))
@@ -24,10 +22,8 @@ FRAMES = """() => new Promise(done => {
 })"""
 HIDE = """hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})
     document.dispatchEvent(new Event('visibilitychange')) }"""
-BUGS = {"": "Healthy", "discriminator too strong": "D is sure"}  # of the others the diagnosis starts with the name
-BUGS |= {
-    name: name.capitalize() for name in ("range", "one optimiser", "learning rate", "swapped labels", "sigmoid twice")
-}
+BUGS = {"": "Healthy", "discriminator too strong": "D is sure", "range": "Range", "one optimiser": "One optimiser",
+        "learning rate": "Learning", "swapped labels": "Swapped", "sigmoid twice": "Sigmoid"}  # fmt: skip
 
 
 @pytest.fixture
@@ -44,9 +40,8 @@ def visit(new_page):
 
 
 def train(page, end):
-    """Train until iteration `end`."""
     page.evaluate("end => trainer.ask('run', {world: 'digits', end})", end)
-    until(lambda: page.evaluate("end => !trainer.state.running && trainer.state.last.step === end", end), 1500)
+    until(lambda: page.evaluate("end => !trainer.state.running && trainer.state.last.step === end", end), 900)
 
 
 def test_it_learns_ten_digits_and_its_weights_open_in_python(visit, tmp_path, capsys):
@@ -56,41 +51,35 @@ def test_it_learns_ten_digits_and_its_weights_open_in_python(visit, tmp_path, ca
         page.get_by_role("button", name="Save weights").click()
     download.value.save_as(path)
     sampler = checkpoint.sampler(path)
-    for z in sampler.noise(5, seed=3):
-        pixels = page.evaluate("async z => [...await trainer.ask('render', {z})]", z.tolist())
-        assert np.abs(data.to_uint8(sampler(z[None])).flatten().int().numpy() - pixels).max() <= 1
-    directions = latent.orthogonal(latent.find_directions(sampler, SLIDERS))
-    for found, each in zip(page.evaluate("() => trainer.state.directions"), directions, strict=True):
-        assert found["name"] == each.name
-        assert torch.cosine_similarity(torch.tensor(found["vector"]), each.vector, dim=0) > 0.9
-    game = checkpoint.resume(path)
-    assert (game.step, len(list(training.train(game, data.load().images, 2)))) == (3000, 1)
+    z = sampler.noise(5, seed=3)
+    pixels = page.evaluate("zs => Promise.all(zs.map(async z => [...await trainer.ask('render', {z})]))", z.tolist())
+    assert np.abs(data.to_uint8(sampler(z)).flatten(1).int().numpy() - pixels).max() <= 1
+    found = page.evaluate("() => trainer.state.directions")
+    for each, direction in zip(found, latent.orthogonal(latent.find_directions(sampler, SLIDERS)), strict=True):
+        assert each["name"] == direction.name
+        assert np.corrcoef(each["vector"], direction.vector)[0, 1] > 0.9
     command_line.main(["measure", str(path), "--json"])
     [score] = json.loads(capsys.readouterr().out)["scores"]
-    assert score["classes"] == 10 and score["frechet"] <= 7  # 6.1 here, and 4.2 after 6,000
+    assert score["classes"] == 10 and score["frechet"] <= 5
 
 
-def test_single_steps_move_one_net_and_a_link_restores_the_settings(visit):
+def test_single_steps_move_the_images_and_a_link_restores_the_settings(visit):
     page = visit("dRate=0.004&loss=minimax&seed=7&batch=16&fault=range")
     assert page.locator("[name=loss]").input_value() == "minimax"
     assert page.get_by_role("button", name="range").get_attribute("aria-pressed") == "true"
     before = page.evaluate(SAMPLES)
-    page.locator("#step-d").press("Enter")
-    until(lambda: page.evaluate(STEPS) == [1, 0])
-    assert page.evaluate(SAMPLES) == before
-    page.locator("#step-g").press("Enter")
-    until(lambda: page.evaluate(STEPS) == [1, 1])
-    assert page.evaluate(SAMPLES) != before
+    for net, steps in (("d", [1, 0]), ("g", [1, 1])):
+        page.locator(f"#step-{net}").press("Enter")
+        until(lambda steps=steps: page.evaluate("() => trainer.state.last.steps") == steps)
+        assert (page.evaluate(SAMPLES) == before) == (net == "d")
 
 
 def test_it_trains_the_same_in_nested_sandboxes_and_plainly_where_webassembly_is_forbidden(visit, new_page, chromium):
-    inside, found = new_page(), []
+    inside, strict, found = new_page(), chromium.new_page(), []  # the console of `strict` names what is forbidden
     inside.set_content(sandbox(sandbox(playground.train_inline().data)))
-    until(lambda: len(inside.frames) == 4)
-    strict = chromium.new_page()  # its console names what the policy forbids
     forbidden = html.escape(TRAINER.read_text(encoding="utf-8").replace("'wasm-unsafe-eval'", ""))
     strict.set_content(f'<iframe srcdoc="{forbidden}"></iframe>')
-    until(lambda: len(strict.frames) == 2)
+    until(lambda: len(inside.frames) == 4 and len(strict.frames) == 2)
     for page, engine in ((visit(), "WebAssembly"), (inside.frames[-1], "WebAssembly"), (strict.frames[-1], "plain")):
         page.wait_for_function(READY)
         train(page, 10)
@@ -107,7 +96,7 @@ def test_webassembly_is_three_times_as_fast_frames_go_on_and_a_hidden_tab_pauses
     assert plain > 3 * fast and page.evaluate(FRAMES) > 0.8 * idle  # 50 of 60
     for hidden in (True, False):
         page.evaluate(HIDE, hidden)
-        until(lambda hidden=hidden: page.evaluate(RUNNING) is not hidden)
+        until(lambda hidden=hidden: page.evaluate("() => trainer.state.running") is not hidden)
 
 
 @pytest.mark.parametrize("fault", BUGS)
@@ -128,8 +117,7 @@ def test_it_fits_axe_finds_nothing_and_the_small_worlds_move(width, scheme, visi
         assert Axe().run(page).response["violations"] == []
         page.get_by_role("tab").first.press("ArrowRight")
         page.get_by_role("img", name="the plane of the ring: G has points in").wait_for()
-    page.locator("#numbers-d").click()
-    assert "ψ 0.85" in page.locator("#numbers-status").inner_text()  # 1 - 0.2 · sigmoid(1)
-    page.locator("#ring-d").click()
-    page.locator("#ring-g").click()
+    for button in ("numbers-d", "ring-d", "ring-g"):
+        page.locator(f"#{button}").click()
+    page.get_by_text("ψ 0.85").wait_for()  # 1 - 0.2 · sigmoid(1)
     page.get_by_text("1 iterations: G has").wait_for()
