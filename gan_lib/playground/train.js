@@ -29,7 +29,7 @@ function startWorker() {
 
 /* 2 · What the user may choose. The address keeps it after #, so a link restores it. */
 
-const RATES = ["0.0001", "0.0003", "0.001", "0.002", "0.004", "0.01"], STOP = 6000
+const RATES = ["0.0001", "0.0003", "0.001", "0.002", "0.004", "0.01"], STOP = 4000
 const CHOICES = {
   dRate: ["learning rate of D", RATES], gRate: ["learning rate of G", RATES],
   batch: ["batch size", ["8", "16", "32", "64", "128"]],
@@ -43,7 +43,7 @@ const FAULTS = {
   "sigmoid twice": "D ends in a sigmoid, and its loss applies another one.",
   "discriminator too strong": "G's learning rate is a hundredth of D's.",
 }
-const settings = {dRate: 0.002, gRate: 0.002, batch: 32, loss: "non-saturating", seed: 1, fault: "", ...readLink()}
+const settings = {dRate: 0.002, gRate: 0.002, batch: 64, loss: "non-saturating", seed: 1, fault: "", ...readLink()}
 const state = {rows: [], film: [], every: 0, from: 0, last: null, running: false, ready: false, z: null, directions: []}
 
 function readLink() {

@@ -124,7 +124,7 @@ function drawNumbers() {
   dots(canvas, at, [theta, psi], "#222", 6)
   const far = Math.hypot(theta, psi).toFixed(2)
   const words = `${numbers.steps} steps: θ ${theta.toFixed(2)}, ψ ${psi.toFixed(2)}, distance ${far} from (0, 0)`
-  find("numbers-status").textContent = words
+  find("numbers-status").textContent = words.replaceAll("-", "−")
   canvas.setAttribute("aria-label", `the plane of θ and ψ: the two numbers are ${far} from the equilibrium`)
 }
 
