@@ -32,6 +32,7 @@ def lesson(notebook, terms):
         if cell["cell_type"] == "markdown":
             source = BADGE.sub(r"[\1]", source).replace(links.NONE + "\n", "")
             source = re.sub(r"https://github\.com/[^)\s]*/docs/(\w+)\.md", r"../\1.md", source)
+            source = re.sub(r"\[([^]]+)\]\(\.\./samples/(\w+\.html)\)", r'<a href="../\2">\1</a>', source)
             cell["source"] = re.sub(r"\*\*(.+?)\*\*", lambda found: link(found[1], terms), source)
     return json.dumps(notebook)
 
