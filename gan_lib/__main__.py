@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from gan_lib import UserError, checkpoint, data, evaluation, files, hardware, latent, pictures, recipes, runs, tables
-from gan_lib.playground.page import write as write_page
+from gan_lib.playground import write as write_page
+from gan_lib.playground import write_trainer
 from gan_lib.studies import class_scores, effects, handwriting
 from gan_lib.training import Diverged
 
@@ -95,17 +96,16 @@ def draw(sampler, options):
         n, columns = len(text) * (options.n or 1) if options.text else n, len(text)
         z = sampler.noise(-(-n // columns), options.seed)  # one for each row
         return handwriting.write(sampler, text, z).flatten(0, 1)[:n], columns
-    if options.digit is not None:
-        sampler = sampler.of(options.digit)
+    sampler = sampler if options.digit is None else sampler.of(options.digit)
     return sampler.sample(n, options.seed), 10 if sampler.classes == 10 else round(n**0.5)
 
 
 def page(options):
-    """Write generators with sliders into one HTML file, which needs nothing else."""
+    """Write generators with sliders, or a GAN that trains, into one HTML file, which needs nothing else."""
     if Path(options.out).suffix != ".html":
         raise UserError(f"--out must end in .html, not be {Path(options.out).name}.")
-    size = write_page(options.out, options.sources)
-    print(f"The playground is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
+    size = write_trainer(options.out) if options.train else write_page(options.out, options.sources)
+    print(f"The page is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
 
 
 def measure(options):
@@ -161,8 +161,7 @@ def directions(options):
 
 def build_parser():
     """The parser of all commands and their options."""
-    about = "Train GANs on handwritten digits, and sample from them."
-    parser = argparse.ArgumentParser("python -m gan_lib", description=about)
+    parser = argparse.ArgumentParser("python -m gan_lib", description="Train GANs on digits, and sample from them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     shared = {
@@ -205,6 +204,7 @@ def build_parser():
     command = add(page, epilog=PRECEDENCE)
     command.add_argument("sources", nargs="*", help=f"{SOURCE}, which shows its training (default: all recipes)")
     command.add_argument("--out", default="playground.html", help="the file (default: playground.html)")
+    command.add_argument("--train", action="store_true", help="instead, a page that trains a GAN before your eyes")
 
     command = add(measure, "--device", "--truncation", "--json", epilog=PRECEDENCE)
     command.add_argument("source", help=f"{SOURCE}; or a .npy of images")

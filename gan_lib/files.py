@@ -50,9 +50,9 @@ def replacing(path):
 
 
 def write_atomically(path, content):
-    """Write bytes to `path`, and make its folder. After an `OSError` (a full disk, no permission) `path` is as it was."""
+    """Write bytes to `path`, and make its folder. Returns their number. After an `OSError` `path` is as it was."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write(content)
+        return file.write(content)
 
 
 def manifest():

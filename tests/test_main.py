@@ -24,6 +24,7 @@ from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables, training
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.playground import page
+from gan_lib.playground.train import trainer
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 from tests.notebooks.execution import environment
@@ -234,12 +235,14 @@ def test_where_both_exist_a_name_means_the_pretrained_recipe_and_a_path_the_fold
 
 def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
     said, size = gan("page small mlp --out new/x.html"), Path("new/x.html").stat().st_size
-    assert said == (0, f"The playground is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n", "")
+    assert said == (0, f"The page is in new/x.html ({size / 1e6:.1f} MB): open it in a browser.\n", "")
     text = Path("new/x.html").read_text()
     assert text.startswith("<!doctype html>") and '"small":' in text and '"mlp":' in text
     monkeypatch.setattr(command_line, "write_page", write := mock.Mock(return_value=1_234_567))
-    assert gan("page")[1] == "The playground is in playground.html (1.2 MB): open it in a browser.\n"
+    assert gan("page")[1] == "The page is in playground.html (1.2 MB): open it in a browser.\n"
     write.assert_called_once_with("playground.html", [])
+    assert gan("page --train --out train.html")[1] == "The page is in train.html (0.7 MB): open it in a browser.\n"
+    assert Path("train.html").read_text() == trainer()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def lesson(notebook, terms):
         if cell["cell_type"] == "markdown":
             source = BADGE.sub(r"[\1]", source).replace(links.NONE + "\n", "")
             source = re.sub(r"https://github\.com/[^)\s]*/docs/(\w+)\.md", r"../\1.md", source)
+            source = re.sub(r"\[([^]]+)\]\(\.\./samples/(\w+\.html)\)", r'<a href="../\2">\1</a>', source)
             cell["source"] = re.sub(r"\*\*(.+?)\*\*", lambda found: link(found[1], terms), source)
     return json.dumps(notebook)
 
@@ -80,7 +81,8 @@ def stage(root, folder):
     """Fill `folder` with what Sphinx reads."""
     shutil.copytree(root / "docs", folder)
     (folder / "extra").mkdir()
-    shutil.copy(root / "samples" / "playground.html", folder / "extra")
+    for name in ("playground.html", "train.html"):
+        shutil.copy(root / "samples" / name, folder / "extra")
     shutil.copy(root / "benchmarks" / "results" / "bench.png", folder)
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     notebooks = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}

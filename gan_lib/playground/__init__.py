@@ -1,5 +1,6 @@
-"""Generators with sliders that need no kernel: in a cell's output (`inline`), and in one HTML file (`write`)."""
+"""Generators with sliders, and a GAN that trains, without a kernel: in a cell's output, and in one HTML file."""
 
 from gan_lib.playground.page import inline, write
+from gan_lib.playground.train import train_inline, write_trainer
 
-__all__ = ["inline", "write"]
+__all__ = ["inline", "train_inline", "write", "write_trainer"]

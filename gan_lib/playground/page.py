@@ -43,9 +43,7 @@ def write(path, sources=(), bits=12):
         if name in generators:
             raise UserError(f"Two of the generators are called {name}: give one of them, or rename its folder.")
         generators[name] = generator(moments, bits)
-    content = page(generators).encode()
-    files.write_atomically(path, content)
-    return len(content)
+    return files.write_atomically(path, page(generators).encode())
 
 
 def inline(sampler, directions=None, height=250):
@@ -102,9 +100,7 @@ def generator(moments, bits=12, directions=None):
         directions = latent.orthogonal(latent.find_directions(last, SLIDERS)[: last.latent_dim])  # more can't be
     named = {each.name: len(each.vector) for each in directions if isinstance(each, latent.Direction)}
     if set(named.values()) - {last.latent_dim} or len(named.keys() - {"digit", "moment", "norm"}) < len(directions):
-        raise UserError(
-            f"Each direction must be a latent.Direction with {last.latent_dim} numbers and a name of its own."
-        )
+        raise UserError(f"Each direction must be a latent.Direction with {last.latent_dim} numbers and its own name.")
     about = {key: getattr(last, key) for key in ("latent_dim", "classes", "truncation")}
     about["directions"] = [{"name": each.name, "vector": to_list(each.vector)} for each in directions]
     return about | {"moments": [describe(moment, bits) for moment in moments]}

@@ -101,6 +101,7 @@ def test_sliders_formulas_folds_and_playground_are_alive(visit, way):
     page.locator("a[href*='term-latent-direction']").first.click()
     assert page.url.endswith("glossary.html#term-latent-direction")
     assert visit("playground.html", way).get_by_role("slider").count() >= 5
+    visit("train.html", way).get_by_text("Ready to start: 0 iterations").wait_for()
 
 
 def test_a_search_finds_the_lesson(visit):

@@ -10,7 +10,6 @@ from PIL import Image
 from gan_lib import data, latent, recipes
 from gan_lib.studies import photograph
 from tests.browser.lab import evaluate, open_and_run, until, write
-from tests.notebooks import contract, execution
 from tests.widgets.test_html import decode, decode_all
 
 SET_UP = """import time
@@ -134,15 +133,6 @@ def test_z_as_text_is_selected_by_a_click(page, explorer):
     explorer.get_by_text("torch.tensor([").click()
     selected = page.evaluate("() => getSelection().toString()")
     assert evaluate(page, f"[{selected}.equal(explorer.point()), len(explorer.point())]") == [True, 64]
-
-
-def test_explorers_of_lesson_05_follow_their_sliders(chromium, lab):
-    [lesson] = [lesson for lesson in contract.all_lessons() if lesson.number == "05"]
-    page = open_and_run(chromium, lab, execution.prepare(lesson.path, lab.folder))
-    explorers = page.locator(".widget-hbox", has=page.locator("img[alt*='digit of seed']")).all()
-    assert explorers
-    for explorer in explorers:
-        press(explorer, 0, "ArrowRight")
 
 
 def test_the_z_of_a_file_is_found(page, boxes, tmp_path):

@@ -58,17 +58,6 @@ def samples(game, n=4):
 # It follows
 
 
-def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys):
-    game = new_game()
-    show = widgets.live(game)
-    for record in training.train(game, images, 4, record_every=2):
-        show.update(record)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("step 2 · 0 s · d_loss")
-    assert f"D(x) {show.records[1].d_real:.2f} · D(G(z)) {show.records[1].d_fake:.2f}" in second
-    assert show.samples.value == show.curves.value == ""
-
-
 def test_following_shows_samples_curves_and_numbers_and_changes_nothing(new_game, images, capsys):
     game, shown = new_game(), []
     show = live(game, n=8, every=2)

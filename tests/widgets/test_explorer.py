@@ -7,7 +7,6 @@ from pathlib import Path
 from unittest import mock
 
 import ipywidgets
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,6 @@ from PIL import Image
 
 from gan_lib import UserError, data, latent, models, pictures, runs, widgets
 from gan_lib.studies import inversion, photograph
-from gan_lib.training import Record
 from gan_lib.widgets.explorer import LEG
 from tests.widgets.test_html import decode, decode_all
 
@@ -192,18 +190,6 @@ def test_save_writes_the_picture_and_its_walk_and_overwrites_nothing(sampler, tm
     assert explorer.status.value == "seed 0"
 
 
-def test_z_as_text_gives_the_same_picture(sampler):
-    explorer = widgets.explore(sampler, directions(0, 1), seed=3)
-    explorer.sliders[0].value, explorer.norm.value, explorer.walk.value = 1.3, 3.3, 17
-    explorer.text.click()
-    (code,) = re.findall(r'<code style="user-select: all">torch.tensor\((\[.*\])\)</code>', explorer.status.value)
-    z = torch.tensor([float(number) for number in code[1:-1].split(",")])
-    assert z.equal(explorer.point())
-    assert widgets.explore(sampler, directions(0, 1), z=z).image.value.split("src=")[1] in explorer.image.value
-    explorer.walk.value = 18
-    assert explorer.status.value == "seed 3"
-
-
 def test_a_row_of_digits_chooses_the_class_of_the_same_z_also_for_a_walk(conditional, sampler, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     explorer = widgets.explore(conditional)
@@ -310,34 +296,3 @@ def test_during_the_search_no_earlier_result_is_shown(sampler, images, monkeypat
     assert np.array_equal(found, images[3:4])
     assert status == "looking for its z …"
     assert shown.status.value == "<b>RuntimeError</b>: out of memory"
-
-
-# All widgets
-
-
-def family(widget):
-    """A widget and all that are in it."""
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from family(child)
-
-
-def test_all_use_only_widgets_of_ipywidgets_7_with_words_and_without_pyplot(sampler, conditional, images, new_game):
-    """pyplot in a callback is slow, and not safe from another thread."""
-    follow, train = widgets.live(new_game()), widgets.live(new_game(), images)
-    follow.on_screen = True
-    follow.update(Record(1, 8, 0.0, 1.0, 1.0, 0.5, 0.5))
-    explorer = widgets.explore(conditional)
-    explorer.sliders[0].value = 1
-    all_widgets = [explorer, widgets.rewind({0: sampler}), widgets.invert(sampler, images), follow, train]
-    everything = [part for widget in all_widgets for part in family(widget)]
-    core = lambda part: next(kind for kind in type(part).__mro__ if kind.__module__.startswith("ipywidgets."))
-    assert {core(part).__name__ for part in everything} == {
-        *("HBox", "VBox", "HTML", "FloatSlider", "IntSlider", "FloatLogSlider", "SelectionSlider", "ToggleButtons"),
-        *("BoundedIntText", "Button", "Play", "FileUpload"),
-    }
-    controls = (ipywidgets.BoundedIntText, ipywidgets.FloatSlider, ipywidgets.FloatLogSlider, ipywidgets.Button)
-    assert all(part.description for part in everything if isinstance(part, controls))
-    buttons = [part.description for part in family(train) if isinstance(part, ipywidgets.Button)]
-    assert buttons == ["start", "D: 1 step", "G: 1 step"]
-    assert plt.get_fignums() == []
