@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from gan_lib import UserError, data, hardware, losses
+from gan_lib import UserError, capture, data, hardware, losses
 from gan_lib.sampler import Sampler
 
 
@@ -40,11 +40,21 @@ class Game:
         self.classes = getattr(generator, "classes", 0)  # 0: neither net is conditioned on labels
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.penalty, self.gamma, self.penalty_every, self.truncation = penalty, gamma, penalty_every, truncation
-        self.rates, self.horizon = (g_lr, d_lr), horizon  # see `set_learning_rates`
+        self.rates, self.horizon = (g_lr, d_lr), horizon  # see `schedule`
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = hardware.fast_dtype(self.device)
         self.team = hardware.Team()
+        self.graphs = capture.Graphs()  # used on a GPU only
         self.step, self.seconds = 0, 0.0
+
+    def schedule(self):
+        """The learning rates of G and D at this step, and the EMA's 1 - decay.
+
+        The rates are constant; with a `horizon` constant for its first quarter, then a linear decay to 1 % at its end.
+        """
+        factor = 1.0 if self.horizon is None else min(1.0, max(0.01, (1 - self.step / self.horizon) / 0.75))
+        decay = min(self.ema, (1 + self.step) / (10 + self.step))  # warm-up: the first, bad weights are soon forgotten
+        return factor * self.rates[0], factor * self.rates[1], 1 - decay
 
     def noise(self, n):
         """The next n latent vectors z [n, latent_dim] from N(0, 1). With several processes, only the rows of this one."""
@@ -138,7 +148,7 @@ def train(game, images, steps, record_every=100):
     batches, end = real_batches(game, images), game.step + steps
     while game.step < end:
         start, n = time.perf_counter(), min(record_every - game.step % record_every, end - game.step)
-        total = sum(iteration(game, *next(batches)) for _ in range(n))
+        total = game.graphs.run(iteration, game, itertools.islice(batches, n))  # the sum of n iterations
         means = game.team.mean(total / n).tolist()  # the only wait for the device
         game.seconds += time.perf_counter() - start
         if not all(map(math.isfinite, means)):
@@ -158,17 +168,15 @@ def gradient_penalty(game, real, fake, y=None):
 @torch.no_grad()
 def update_average(game):
     """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
-    decay = min(game.ema, (1 + game.step) / (10 + game.step))  # warm-up: the first, bad weights are soon forgotten
     nets = game.average, game.generator  # BatchNorm's count of batches, an integer, is left out
     averages, weights = ([t for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()] for net in nets)
-    torch._foreach_lerp_(averages, weights, 1 - decay)  # all tensors in one call
+    torch._foreach_lerp_(averages, weights, len(weights) * [game.schedule()[-1]])  # all tensors in one call
 
 
 def set_learning_rates(game):
-    """Constant `game.rates`; with a `game.horizon` constant for its first quarter, then a linear decay to 1 % at its end."""
-    factor = 1.0 if game.horizon is None else min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
-    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
-        optimizer.param_groups[0]["lr"] = factor * rate
+    """Give the optimisers of G and D their rates of `Game.schedule`."""
+    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.schedule(), strict=False):
+        optimizer.param_groups[0]["lr"] = rate
 
 
 def real_batches(game, images):
