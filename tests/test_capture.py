@@ -262,7 +262,7 @@ READING += [lambda x: x * torch.zeros(8), lambda x: x * torch.tensor(0.5), lambd
 @pytest.mark.parametrize("act", READING)
 def test_one_that_does_is_seen(act, play_on_meta):
     play_on_meta("mlp")
-    with pytest.raises((RuntimeError, NotImplementedError), match="(?i)meta|on cpu"):
+    with pytest.raises((RuntimeError, NotImplementedError), match=r"(?i)meta|on cpu"):
         play_on_meta("mlp", SOUND._replace(generator=lambda real, fake: (act(fake.detach()), fake.sum())[1]))
 
 
