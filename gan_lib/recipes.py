@@ -39,7 +39,7 @@ class Recipe:
     epochs: int = 20
     g_lr: float = 2e-4  # as Radford et al.; with the EMA, short runs do better at 1e-3 or above
     d_lr: float = 2e-4
-    anneal: bool = False  # learning-rate decay: see training.set_learning_rates
+    anneal: bool = False  # learning-rate decay: see training.Game.schedule
     betas: tuple = (0.5, 0.999)  # Adam's; β1 = 0.5 forgets old gradients faster, because the opponent changes
     truncation: float = 1.0  # the default ψ of sampling: z from N(0, ψ²)
     ema: float = 0.999  # the EMA covers about the last 1 / (1 - ema) iterations

