@@ -43,15 +43,11 @@ class Game:
         self.rates, self.horizon = (g_lr, d_lr), horizon  # see `schedule`
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = hardware.fast_dtype(self.device)
-        self.team = hardware.Team()
-        self.graphs = capture.Graphs()  # used on a GPU only
+        self.team, self.graphs = hardware.Team(), capture.Graphs()  # graphs: of iterations, on a GPU
         self.step, self.seconds = 0, 0.0
 
     def schedule(self):
-        """The learning rates of G and D at this step, and the EMA's 1 - decay.
-
-        The rates are constant; with a `horizon` constant for its first quarter, then a linear decay to 1 % at its end.
-        """
+        """The rates of G and D now, and the EMA's 1 - decay. After a quarter of `horizon` rates decay linearly to 1 %."""
         factor = 1.0 if self.horizon is None else min(1.0, max(0.01, (1 - self.step / self.horizon) / 0.75))
         decay = min(self.ema, (1 + self.step) / (10 + self.step))  # warm-up: the first, bad weights are soon forgotten
         return factor * self.rates[0], factor * self.rates[1], 1 - decay
