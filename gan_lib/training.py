@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from gan_lib import UserError, capture, data, hardware, losses
+from gan_lib import UserError, data, hardware, losses
 from gan_lib.sampler import Sampler
 
 
@@ -43,7 +43,7 @@ class Game:
         self.rates, self.horizon = (g_lr, d_lr), horizon  # see `schedule`
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = hardware.fast_dtype(self.device)
-        self.team, self.graphs = hardware.Team(), capture.Graphs()  # graphs: of iterations, on a GPU
+        self.team, self.repeat = hardware.Team(), repeat  # on a GPU `capture.Graphs()` repeats faster
         self.step, self.seconds = 0, 0.0
 
     def schedule(self):
@@ -135,6 +135,11 @@ def iteration(game, real, y=None):
     return torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
 
 
+def repeat(game, batches):
+    """The sum of what `iteration` returns for each (real, y) of `batches`."""
+    return sum(iteration(game, *batch) for batch in batches)
+
+
 def train(game, images, steps, record_every=100):
     """Train for `steps` iterations on `images` (see `real_batches`); yield a `Record` every `record_every` and at the end.
 
@@ -144,7 +149,7 @@ def train(game, images, steps, record_every=100):
     batches, end = real_batches(game, images), game.step + steps
     while game.step < end:
         start, n = time.perf_counter(), min(record_every - game.step % record_every, end - game.step)
-        total = game.graphs.run(iteration, game, itertools.islice(batches, n))  # the sum of n iterations
+        total = game.repeat(game, itertools.islice(batches, n))
         means = game.team.mean(total / n).tolist()  # the only wait for the device
         game.seconds += time.perf_counter() - start
         if not all(map(math.isfinite, means)):
@@ -171,7 +176,7 @@ def update_average(game):
 
 def set_learning_rates(game):
     """Give the optimisers of G and D their rates of `Game.schedule`."""
-    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.schedule(), strict=False):
+    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.schedule()[:2], strict=True):
         optimizer.param_groups[0]["lr"] = rate
 
 

@@ -87,7 +87,7 @@ def new(device):
     def make(name="best", seed=0):
         small = {"width": 6, "batch_size": 8, "latent_dim": 5, "d_width": None} if device == "cpu" else {}
         game = dataclasses.replace(RECIPES[name], **small).game(seed, device, horizon=100)
-        game.dtype = torch.float32
+        game.dtype, game.repeat = torch.float32, capture.Graphs()
         return game
 
     return make
@@ -118,7 +118,7 @@ def eager(game):
 
 
 def recorded(game):
-    return {kind for kind, graph in getattr(game.graphs, "graphs", {}).items() if graph}
+    return {kind for kind, graph in getattr(game.repeat, "graphs", {}).items() if graph}
 
 
 @RECIPE
@@ -196,6 +196,7 @@ def test_hooks_and_worlds_take_part_in_every_iteration(device, new, digits, same
     points = torch.arange(200.0).view(100, 2).sin().to(device)
     world = SimpleNamespace(sample=lambda n, rng: points[torch.randint(100, (n,), generator=rng, device=device)])
     game = training.Game(*(net.to(device) for net in toys.nets(width=4)), latent_dim=2, batch_size=8)
+    game.repeat = capture.Graphs()
     other = eager(copy.deepcopy(game))
     same(game, other, *(play(each, world, 9) for each in (game, other)))
     assert recorded(game) == {True}
@@ -207,7 +208,7 @@ def test_the_memory_of_graphs_is_freed_with_the_game(device, new, digits):
     for _ in range(10 if device == "cuda" else 1):
         game = new("mlp")
         play(game, digits, 5)
-        graph = weakref.ref(game.graphs.graphs[True][0])
+        graph = weakref.ref(game.repeat.graphs[True][0])
         del game
         assert graph() is None
         gc.collect()

@@ -15,7 +15,7 @@ import gan_lib
 from tools import make_structure
 
 # What is not the core:
-OUTSIDE = {"checks", "widgets", "playground", "studies", "processes", "reference", "runs", "tables", "__main__"}
+OUTSIDE = {"checks", "widgets", "playground", "studies", "capture", "processes", "runs", "tables", "__main__"}
 HOMES = {  # the modules, or folders of modules, that may import a library
     "matplotlib": {"plotting"},
     "imageio": {"pictures"},

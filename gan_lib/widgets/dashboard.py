@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import torch
 from IPython import get_ipython
 
-from gan_lib import UserError, evaluation, training
+from gan_lib import UserError, capture, evaluation, training
 from gan_lib.pictures import tile
 from gan_lib.studies import dry_run
 from gan_lib.studies.diagnosis import SPAN, diagnose
@@ -59,6 +59,7 @@ class Live(widgets.VBox):
 
     def add_controls(self):
         """Put buttons and sliders above the pictures."""
+        self.game.repeat = capture.Graphs()  # used on a GPU
         act = lambda text, act: button(text, lambda: self.attempt(act))
         self.button = act("start", lambda: self.pause() if self.task else self.start())
         self.d_step, self.g_step = act("D: 1 step", lambda: self.step("D")), act("G: 1 step", lambda: self.step("G"))
