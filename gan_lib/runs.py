@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from gan_lib import UserError, capture, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
+from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
+from gan_lib.capture import Graphs
 from gan_lib.hardware import pick_device
 from gan_lib.studies.diagnosis import diagnose
 
@@ -47,7 +48,7 @@ class Run:
         self.temporary = last.path if last and not last.notes["keep"] else None  # the next checkpoint replaces it
         self.game = last.game(device) if last else self.recipe.game(seed or 0, device, horizon=self.steps)
         self.game.horizon = self.steps if self.recipe.anneal else self.game.horizon
-        self.game.repeat = capture.Graphs()  # used on a GPU
+        self.game.repeat = Graphs()  # used on a GPU
         processes.join(self.game, team)
         self.records = [r for r in load_records(folder / "records.csv") if r.step <= self.game.step]
         self.remark = None
