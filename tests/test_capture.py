@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import dataclasses
-import gc
 import itertools
 import sys
 import weakref
@@ -14,9 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gan_lib import capture, checkpoint, data, hardware, losses, models, playground, training, widgets
+from gan_lib import capture, checkpoint, data, hardware, losses, playground, training, widgets
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import toys
+from tests.notebooks import contract, execution
 from tests.test_training import play
 
 RECIPE = pytest.mark.parametrize("name", RECIPES)
@@ -54,9 +54,10 @@ class Tape(TorchDispatchMode):
             with self:
                 yield
         finally:
-            with torch.no_grad():
-                [tensor.copy_(value) for tensor, value in self.before.values()]
-            [rng.set_state(state) for rng, state in self.rngs.values()]
+            for tensor, value in self.before.values():
+                tensor.detach().copy_(value)
+            for rng, state in self.rngs.values():
+                rng.set_state(state)
 
     @torch.no_grad()
     def replay(self):
@@ -112,8 +113,8 @@ def same(device, state_of):
 
 
 def eager(game):
-    """The game, as if it shared its run: then nothing is recorded."""
-    game.team = hardware.Team(size=2)
+    """The game, without graphs."""
+    game.repeat = training.repeat
     return game
 
 
@@ -134,7 +135,8 @@ def test_short_calls_train_as_a_long_one(new, digits, same):
     """Fewer iterations than the warm-up, and two games in turns."""
     games, others = [new(seed=1), new("cgan", seed=2)], [eager(new(seed=1)), eager(new("cgan", seed=2))]
     for steps in (1, 2, 1, 9, 1, 4):
-        [play(game, digits, steps) for game in games]
+        play(games[0], digits, steps)
+        play(games[1], digits, steps)
     for game, other in zip(games, others, strict=True):
         play(other, digits, 18)
         same(game, other)
@@ -160,7 +162,6 @@ def test_settings_that_change_between_records_count(new, digits, same):
         for number, _ in enumerate(training.train(game, digits, 35, record_every=7)):
             if number == 1:
                 game.rates, game.ema, game.horizon = (1e-3, 2e-3), 0.9, 50
-            if number == 2:
                 game.loss = losses.LOSSES["hinge"]
             if number == 3:
                 game.generator[0].requires_grad_(False)
@@ -188,11 +189,14 @@ def test_an_error_inside_leaves_the_game_usable(new, digits, same):
     same(game, other)
 
 
-def test_hooks_and_worlds_take_part_in_every_iteration(device, new, digits, same):
+def test_hooks_teams_and_worlds_take_part_in_every_iteration(device, new, digits, same):
     game, seen = new("mlp"), []
     with game.generator[0].register_forward_hook(lambda *_: seen.append(game.step)):
         play(game, digits, 6)
     assert seen == list(range(6))
+    game.team = hardware.Team(size=2)
+    play(game, digits, 6)
+    assert recorded(game) == set()
     points = torch.arange(200.0).view(100, 2).sin().to(device)
     world = SimpleNamespace(sample=lambda n, rng: points[torch.randint(100, (n,), generator=rng, device=device)])
     game = training.Game(*(net.to(device) for net in toys.nets(width=4)), latent_dim=2, batch_size=8)
@@ -202,18 +206,13 @@ def test_hooks_and_worlds_take_part_in_every_iteration(device, new, digits, same
     assert recorded(game) == {True}
 
 
-def test_the_memory_of_graphs_is_freed_with_the_game(device, new, digits):
-    """By counting references: no cycle waits for a collection. On a GPU ten games take about as much memory as two."""
-    held = []
-    for _ in range(10 if device == "cuda" else 1):
-        game = new("mlp")
-        play(game, digits, 5)
-        graph = weakref.ref(game.repeat.graphs[True][0])
-        del game
-        assert graph() is None
-        gc.collect()
-        held.append(torch.cuda.memory_reserved() if device == "cuda" else 0)
-    assert held[-1] <= 1.2 * held[:2][-1]
+def test_the_memory_of_graphs_is_freed_with_the_game(new, digits):
+    """By counting references: no cycle waits for a collection."""
+    game = new("mlp")
+    play(game, digits, 5)
+    graph = weakref.ref(game.repeat.graphs[True][0])
+    del game
+    assert graph() is None
 
 
 # Nothing in an iteration waits for the device: tensors on "meta" have no values, so that reading one fails
@@ -282,18 +281,22 @@ def test_a_checkpoint_goes_on_on_the_other_device(way, tmp_path):
     for a, b in zip(game.average.state_dict().values(), other.average.state_dict().values(), strict=True):
         assert a.cpu().equal(b.cpu())
     assert play(other, data.load(device=way[1]), 20)[-1].step == 37
-    assert recorded(other) == ({True, False} if way[1] == "cuda" else set())
 
 
 @pytest.mark.gpu
 def test_widgets_and_pages_take_a_sampler_from_a_gpu(tmp_path):
     game = RECIPES["mlp"].game(device="cuda")
-    play(game, data.load(device="cuda"), 9)
-    sampler, on_cpu = game.sampler(), models.Sampler(copy.deepcopy(game.average).cpu(), game.latent_dim)
-    assert torch.allclose(sampler.sample(20).cpu(), on_cpu.sample(20), atol=1e-3)
-    assert all(widgets.explore(sampler).children) and "srcdoc" in playground.inline(sampler).data
-    assert playground.write(tmp_path / "page.html", {"mlp": sampler}) > 100_000
     show = widgets.live(game, data.load(device="cuda").images)
     show.step("D")
     show.step("G")
-    assert game.step == 10 and "made one step" in show.line.value
+    assert game.step == 1 and "made one step" in show.line.value
+    sampler = game.sampler()
+    assert all(widgets.explore(sampler).children) and "srcdoc" in playground.inline(sampler).data
+    assert playground.write(tmp_path / "page.html", {"mlp": sampler}) > 100_000
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("lesson", contract.all_lessons(), ids=lambda lesson: lesson.number)
+def test_a_lesson_runs_on_a_gpu(lesson, tmp_path):
+    """With small parameters, and the device that it chooses by itself."""
+    assert not execution.run(lesson.path, tmp_path, wrong={}).report

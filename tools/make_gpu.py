@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lib import data, evaluation, hardware, recipes, training
+from gan_lib import capture, data, evaluation, hardware, recipes, training
 from gan_lib.files import write_atomically
 from tools import lessons, make_bench
 
@@ -60,7 +60,7 @@ def race(name, steps, device="cuda", rounds=5):
     """Milliseconds of an iteration: {"graphs", "operations" (one by one), "usual" (loop): [one for each round]}."""
     recipe, images = recipes.get(name), data.load(device=device).images
     games, usual = [recipe.game(device=device) for _ in range(2)], make_bench.usual_loop(recipe, device)
-    games[1].team = hardware.Team(size=2)  # as if it shared its run: then no iteration is recorded
+    games[0].repeat = capture.Graphs()
     ours = [lambda n, game=game: list(training.train(game, images, n, record_every=n)) for game in games]
     plays = {
         "graphs": (ours[0], steps),
