@@ -69,7 +69,7 @@ def symptoms(means, causes_excluded=False):
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
         yield Remark(
             "high d_loss",
-            f"d_loss reaches {high:.3g}; an undecided D has 1.39, or 2 with the hinge loss",
+            f"d_loss reaches {high:.3g}; that of an undecided D is 2 at most",
             ORDER + causes,
         )
     if means and means[-1].d_fake - means[-1].d_real > 0.5:
@@ -185,7 +185,9 @@ def check_results(trial, means):
     for player, rate in zip("GD", game.rates, strict=True):
         lr, change = trial.players[player][1].param_groups[0]["lr"], trial.change.get(player)
         if "high d_loss" in remarks and rate > HIGH:
-            return Remark("learning rate", f"{remarks['high d_loss'].sign}; {player} learns at {lr:.2g}", "lower it")
+            return Remark(
+                "learning rate", f"{remarks['high d_loss'].sign}; {player}'s learning rate is {lr:.2g}", "lower it"
+            )
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed
         if change is not None and game.step >= SPAN and (change > MOST or (change < LEAST and rate < LOW)):
             sign = f"one iteration at {lr:.2g} changes the weights of {player} by {100 * change:.2g} %"
