@@ -69,7 +69,7 @@ def symptoms(means, causes_excluded=False):
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
         yield Remark(
             "high d_loss",
-            f"d_loss reaches {high:.3g}; that of an undecided D is 2 at most",
+            f"d_loss reaches {high:.3g}; in healthy runs it stays below 3",
             ORDER + causes,
         )
     if means and means[-1].d_fake - means[-1].d_real > 0.5:

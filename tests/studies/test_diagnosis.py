@@ -190,7 +190,7 @@ def test_logits_that_are_not_log_odds_have_no_remark(name):
 
 
 @pytest.mark.parametrize(("fault", "change", "sign"), [
-    ("high d_loss", {"d_loss": 624.0}, "d_loss reaches 624; that of an undecided D is 2 at most"),
+    ("high d_loss", {"d_loss": 624.0}, "d_loss reaches 624; in healthy runs it stays below 3"),
     ("D takes fakes for real", {"d_real": 0.1, "d_fake": 0.7}, "D(x) ends at 0.10, and D(G(z)) at 0.70"),
     ("D is sure", STRONG_D, "d_loss falls to 0.0020, so G learns little from D"),
 ])  # fmt: skip
