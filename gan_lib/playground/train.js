@@ -233,7 +233,7 @@ function showFilm() {
 function drawCurve(svg, columns, bottom, top, marks) {  // columns: [class, index in a row]; marks: [value, text]
   const {height} = svg.viewBox.baseVal, width = Math.round(svg.getBoundingClientRect().width) || 480, right = width - 40
   const last = Math.max(100, state.rows.at(-1)?.[0] ?? 0), x = step => 30 + (right - 30) * step / last
-  const y = value => height - 18 - (height - 30) * Math.min(1, Math.max(0, (value - bottom) / (top - bottom)))
+  const y = value => height - 18 - (height - 38) * Math.min(1, Math.max(0, (value - bottom) / (top - bottom)))
   let above = ""
   const lines = columns.map(([name, i]) => {
     const rows = state.rows.filter(row => Number.isFinite(row[i]))
