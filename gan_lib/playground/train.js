@@ -31,20 +31,26 @@ function startWorker() {
 
 const RATES = ["0.0001", "0.0003", "0.001", "0.002", "0.004", "0.01"], STOP = 4000
 const CHOICES = {
-  dRate: ["learning rate of D", RATES], gRate: ["learning rate of G", RATES],
-  batch: ["batch size", ["8", "16", "32", "64", "128"]],
-  loss: ["loss", ["non-saturating", "minimax", "relativistic"]],
+  dRate: ["learning rate of D", RATES, "size of each step"], gRate: ["learning rate of G", RATES, "size of each step"],
+  batch: ["batch size", ["8", "16", "32", "64", "128"], "images per step"],
+  loss: ["loss", ["non-saturating", "minimax", "relativistic"], "what G is scored by"],
 }
 const FAULTS = {
-  "range": "The real images are scaled to mean 0 and variance 1, as for a classifier. G's tanh ends at −1 and 1.",
-  "one optimiser": "D's optimiser holds G's weights as well, and the fakes aren't detached: D's step changes G in D's favour.",
-  "learning rate": "Both learning rates are 20 times too high.",
-  "swapped labels": "In D's loss, real and generated images have each other's label.",
-  "sigmoid twice": "D ends in a sigmoid, and its loss applies another one.",
-  "discriminator too strong": "G's learning rate is a hundredth of D's.",
+  "range": ["Real digits in another pixel range",
+    "The real images are scaled to mean 0 and variance 1, as for a classifier. G's tanh ends at −1 and 1."],
+  "one optimiser": ["D's training also moves G",
+    "D's optimiser holds G's weights as well, and the fakes aren't detached: D's step changes G in D's favour."],
+  "learning rate": ["Both take steps 20 times too large",
+    "Both learning rates are 20 times too high."],
+  "swapped labels": ["D is told that real is fake",
+    "In D's loss, real and generated images have each other's label."],
+  "sigmoid twice": ["D can never say fake",
+    "D ends in a sigmoid, and its loss applies another one."],
+  "discriminator too strong": ["G learns 100 times slower than D",
+    "G's learning rate is a hundredth of D's."],
 }
 const settings = {dRate: 0.002, gRate: 0.002, batch: 64, loss: "non-saturating", seed: 1, fault: "", ...readLink()}
-const state = {rows: [], film: [], every: 0, from: 0, last: null, running: false, ready: false, z: null, directions: []}
+const state = {rows: [], last: null, running: false, ready: false, z: null, directions: []}
 
 function readLink() {
   const found = {}
@@ -62,11 +68,18 @@ function note() {
   try { history.replaceState(null, "", link()) } catch {}  // a frame in a notebook has no address
 }
 
-function makeChoice(key, label, values, value, change) {
+function makeLabel(text, hint) {  // two lines, the second one small
+  const label = document.createElement("span"), small = document.createElement("small")
+  small.textContent = hint
+  label.append(`${text} `, small)
+  return label
+}
+
+function makeChoice(key, label, values, value, change, hint = "") {
   const box = document.createElement("label"), select = document.createElement("select")
   box.className = "field"
   select.name = key
-  box.append(label, select)
+  box.append(makeLabel(label, hint), select)
   for (const each of values) select.add(new Option(each, each))
   select.value = value
   select.addEventListener("change", () => change(select.value))
@@ -74,9 +87,9 @@ function makeChoice(key, label, values, value, change) {
 }
 
 function makeSettings() {
-  for (const [key, [label, values]] of Object.entries(CHOICES)) {
+  for (const [key, [label, values, hint]] of Object.entries(CHOICES)) {
     const take = value => change(key, key === "loss" ? value : Number(value))
-    find("settings").append(makeChoice(key, label, values, String(settings[key]), take))
+    find("settings").append(makeChoice(key, label, values, String(settings[key]), take, hint))
   }
   const box = document.createElement("label"), input = document.createElement("input")
   box.className = "field"
@@ -86,11 +99,12 @@ function makeSettings() {
     input.value = settings.seed
     note()
   })
-  box.append("seed", input)
+  box.append(makeLabel("seed", "same seed, same run"), input)
   find("settings").append(box)
-  for (const name of Object.keys(FAULTS)) {
+  for (const [name, [label]] of Object.entries(FAULTS)) {
     const button = document.createElement("button")
-    button.textContent = name
+    button.dataset.fault = name
+    button.append(makeLabel(label, name))
     button.addEventListener("click", () => change("fault", settings.fault === name ? "" : name))
     find("faults").append(button)
   }
@@ -102,13 +116,14 @@ function change(key, value) {
   if (key === "fault") showFault()
   const {dRate, gRate, batch, loss, fault} = settings
   ask("set", {world: "digits", settings: {dRate, gRate, batch, loss, fault}})
-  state.from = state.rows.length  // what the curves say from here on
+  state.from = state.rows.length  // what the curves say from here on, so a new row starts
+  state.inLast = state.share
   note()
 }
 
 function showFault() {
-  for (const button of find("faults").children) button.setAttribute("aria-pressed", button.textContent === settings.fault)
-  find("fault-text").textContent = FAULTS[settings.fault] ?? ""
+  for (const button of find("faults").children) button.setAttribute("aria-pressed", button.dataset.fault === settings.fault)
+  find("fault-text").textContent = FAULTS[settings.fault]?.[1] ?? ""
 }
 
 
@@ -117,7 +132,7 @@ function showFault() {
 const say = words => { find("status").textContent = words }
 
 async function restart() {
-  Object.assign(state, {rows: [], film: [], every: 0, from: 0, last: null, asked: 0})
+  Object.assign(state, {rows: [], inLast: 1, share: 1, film: [], every: 25, from: 0, last: null, asked: 0, pace: 0})
   find("after").hidden = true
   find("film").value = find("film").max = 0
   await ask("new", {world: "digits", settings: {...settings}})
@@ -128,37 +143,69 @@ function run() { ask("run", {world: "digits", end: state.last.step < STOP ? STOP
 
 function receive(report) {
   const was = state.running
+  measurePace(report, was)
   Object.assign(state, {last: report, running: report.running})
-  if (report.means) {
-    state.rows.push([report.step, ...report.means, report.found?.low, report.found?.high])
-    if (state.rows.length === 600) {  // two rows become one
-      const pair = i => state.rows[2 * i].map((value, j) => j ? (value + state.rows[2 * i + 1][j]) / 2 : state.rows[2 * i + 1][0])
-      state.rows = Array.from({length: 300}, (_, i) => pair(i))
-      state.from = Math.ceil(state.from / 2)
-    }
-  }
+  if (report.means) addRow([report.step, ...report.means, report.found?.low, report.found?.high])
   keep(report)
   drawCurves()
   if (!state.running || report.step - (state.asked ?? 0) > 100 || report.step < 100) tell()
-  const {step, seconds, steps: [d, g]} = report
-  const speed = seconds && step ? ` · ${(1000 * seconds / step).toFixed(1)} ms each` : ""
+  const {step, seconds, steps: [d, g]} = report, done = step.toLocaleString("en")
+  const speed = seconds && step ? ` ${(1000 * seconds / step).toFixed(1)} ms for an iteration.` : ""
   const what = state.running ? "Training" : step >= STOP ? "Done" : step ? "Paused" : "Ready to start"
-  say(`${what}: ${step.toLocaleString("en")} iterations${speed}${d === g ? "" : ` · D has made ${d} steps, G ${g}`}`)
+  if (state.running && step < STOP) say(`Training: ${done} of ${STOP.toLocaleString("en")} iterations${timeLeft(step)}`)
+  else say(`${what}: ${done} iterations${d === g ? "" : ` · D has made ${d} steps, G ${g}`}`)
   find("start").textContent = state.running ? "Pause" : step ? "Continue" : "Start training"
-  find("speed").textContent = `Computed by ${report.engine}, in one worker.`
+  find("speed").textContent = `Computed by ${report.engine}, in one worker.${speed}`
   if (was && !state.running && step > 0 && Number.isFinite(state.rows.at(-1)[1])) finish()
 }
 
-function keep(report) {  // a picture for the film; when there are many, every second one goes
-  const {film} = state, live = Number(find("film").value) >= film.length - 1
+// The mean of n reports and one more. The first number of a row is the step: the later one counts.
+const join = (row, n, more) => row.map((value, j) => j ? (n * value + more[j]) / (n + 1) : more[0])
+
+function addRow(row) {  // a row is the mean of `share` reports
+  const {rows, inLast, share} = state
+  if (inLast < share) {
+    rows.push(join(rows.pop(), inLast, row))
+    state.inLast++
+  } else {
+    if (rows.length === 300) {  // two rows become one
+      state.rows = Array.from({length: 150}, (_, i) => join(rows[2 * i], 1, rows[2 * i + 1]))
+      state.from = Math.ceil(state.from / 2)
+      state.share *= 2
+    }
+    state.rows.push(row)
+    state.inLast = 1
+  }
+}
+
+function measurePace({step}, was) {  // milliseconds for an iteration
+  const now = performance.now(), done = step - (state.last?.step ?? step)
+  if (was && done > 0) {
+    const latest = (now - state.clock) / done
+    state.pace = state.pace ? 0.95 * state.pace + 0.05 * latest : latest
+  }
+  state.clock = now
+}
+
+function timeLeft(step) {
+  const seconds = state.pace * (STOP - step) / 1000, halves = Math.round(seconds / 30)
+  if (!state.pace) return ""
+  if (seconds < 50) return `, about ${Math.max(10, 10 * Math.round(seconds / 10))} seconds left`
+  return `, about ${Math.floor(halves / 2)}${halves % 2 ? "½" : ""} minute${halves > 2 ? "s" : ""} left`
+}
+
+function keep(report) {  // a picture for the film each `every` iterations; when there are many, every second one goes
+  const {film} = state, slider = find("film"), live = Number(slider.value) >= film.length - 1
   if (film.length > 1 && report.step < film.at(-2).step + state.every) film[film.length - 1] = report
   else film.push(report)
   if (film.length > 120) {
     state.film = film.filter((_, i) => i % 2 === 0)
-    state.every = 2 * (state.every || 25)
+    state.every *= 2
+    slider.value = Math.floor(slider.value / 2)
   }
-  find("film").max = state.film.length - 1
-  if (live) find("film").value = state.film.length - 1
+  slider.max = state.film.length - 1
+  if (live) slider.value = state.film.length - 1
+  find("film-card").hidden = film.length < 2
   showFilm()
 }
 
@@ -168,12 +215,14 @@ function tile(canvas, images) {
 }
 
 function showFilm() {
-  const {film} = state, at = Number(find("film").value), {step, samples} = film[at], count = Math.min(14, film.length)
+  const {film} = state, {step, samples} = film[Number(find("film").value)], last = film.at(-1).step
+  const moment = `iteration ${step.toLocaleString("en")}`, ofAll = `${moment} of ${last.toLocaleString("en")}`
   tile(find("samples"), samples)
-  find("when").textContent = `after ${step.toLocaleString("en")} iterations`
-  find("film").setAttribute("aria-valuetext", `after ${step} iterations`)
-  for (let i = 0; i < count; i++) {
-    const {samples} = film[Math.round(i * (film.length - 1) / Math.max(1, count - 1))]
+  find("when").textContent = moment
+  find("moment").textContent = ofAll
+  find("film").setAttribute("aria-valuetext", ofAll)
+  for (let i = 0; i < 14; i++) {  // evenly in iterations
+    const {samples} = film.findLast(({step}) => step <= last * i / 13)
     paint(find("strip"), toImage(samples.subarray(0, 784)), 28 * i)
   }
 }
@@ -181,27 +230,41 @@ function showFilm() {
 
 /* 4 · Curves */
 
-function drawCurve(svg, columns, top, marks) {  // columns: [class, index in a row]; marks: [value, text] of dashed lines
-  const {width, height} = svg.viewBox.baseVal, last = Math.max(100, state.rows.at(-1)?.[0] ?? 0), right = width - 46
-  const x = step => 30 + (right - 30) * step / last
-  const y = value => height - 16 - (height - 24) * Math.min(1, Math.max(0, value / top))
+function drawCurve(svg, columns, bottom, top, marks) {  // columns: [class, index in a row]; marks: [value, text]
+  const {height} = svg.viewBox.baseVal, width = Math.round(svg.getBoundingClientRect().width) || 480, right = width - 40
+  const last = Math.max(100, state.rows.at(-1)?.[0] ?? 0), x = step => 30 + (right - 30) * step / last
+  const y = value => height - 18 - (height - 38) * Math.min(1, Math.max(0, (value - bottom) / (top - bottom)))
+  let above = ""
   const lines = columns.map(([name, i]) => {
     const rows = state.rows.filter(row => Number.isFinite(row[i]))
     const points = rows.map(row => `${x(row[0]).toFixed(1)},${y(row[i]).toFixed(1)}`)
-    return `<polyline class="${name}" points="${points.join(" ")}"/>`
+    const high = rows.filter((row, k) => row[i] > top && !(rows[k - 1]?.[i] > top))
+    if (high.length) above = `<text x="${right}" y="10" text-anchor="end">▲ above ${top}</text>`
+    const tips = high.map(row => `<path class="${name}" d="M${x(row[0]) - 4} ${y(top)}h8l-4-7z"/>`)
+    return `<polyline class="${name}" points="${points.join(" ")}"/>${tips.join("")}`
   })
   const level = (value, name) => `<line class="${name}" x1="30" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>`
   const dashes = marks.map(([value, text]) => `${level(value, "")}<text x="${right + 4}" y="${y(value) + 4}">${text}</text>`)
-  const labels = `<text x="8" y="${y(0) + 4}">0</text><text x="8" y="${y(top) + 6}">${top}</text>
-    <text x="${right}" y="${height - 2}" text-anchor="end">${last.toLocaleString("en")} iterations</text>`
-  svg.innerHTML = [level(0, "axis"), labels, ...dashes, ...lines].join("")
+  const number = value => `<text x="24" y="${y(value) + 4}" text-anchor="end">${String(value).replace("-", "−")}</text>`
+  const labels = `${number(bottom)}${number(top)}${bottom ? number(0) : ""}
+    <text x="${right}" y="${height - 3}" text-anchor="end">${last.toLocaleString("en")} iterations</text>`
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`)  // in pixels: labels keep their size
+  svg.innerHTML = [level(0, "axis"), labels, ...dashes, ...lines, above].join("")
+}
+
+const GUESSING = {  // the losses where D answers 1/2 to everything
+  "non-saturating": "1.39 (log 4) and 0.69 (log 2)",
+  minimax: "1.39 (log 4) and −0.69 (−log 2)",
+  relativistic: "0.69 (log 2) for both",
 }
 
 function drawCurves() {
-  const marks = settings.loss === "relativistic" ? [[Math.log(2), "log 2"]] : [[Math.log(4), "log 4"], [Math.log(2), "log 2"]]
-  drawCurve(find("losses"), [["d-line", 1], ["fake-line", 2]], 4, marks)
-  drawCurve(find("answers"), [["real-line", 3], ["fake-line", 4]], 1, [[0.5, "½"]])
+  const words = GUESSING[settings.loss], marks = words.match(/−?\d\.\d+/g).map(text => [Number(text.replace("−", "-")), text])
+  drawCurve(find("losses"), [["d", 1], ["g", 2]], words.includes("−") ? -2 : 0, 4, marks)
+  drawCurve(find("answers"), [["r", 3], ["g", 4]], 0, 1, [[0.5, "½"]])
+  find("guessing").textContent = words
 }
+addEventListener("resize", drawCurves)
 
 
 /* 5 · The diagnosis, from what can be seen: curves, and one iteration looked at closely. It doesn't know which bug is on. */
@@ -236,10 +299,14 @@ function diagnose({rows, from, last: {range, movesBoth, samples, step}}, {dRate,
     return `D is sure: ${answers} So G learns little from D. D is too strong for G: compare the rates of their steps. The
       settings say ${dRate} for D and ${gRate} for G.`
   if (step > 300 && alike(samples)) return `Collapse: all generated images are nearly equal. ${answers} Restart with other rates.`
-  const stage = step < 300 ? "G has learnt where the ink is, but its images are still alike."
-    : step < 1000 ? "The images differ now, and strokes appear."
-    : step < 2500 ? "More and more of them can be read." : "You can read most of them."
-  return `Healthy. ${answers} D is right more often than not, but not always, so G learns from it. ${stage}`
+  const gap = dReal - dFake
+  const skill = gap < 0.02 ? "D only guesses now."
+    : gap < 0.4 ? "D is a little better than guessing: G fools it often, and still learns from it."
+    : "D is mostly right, but not sure: G learns from it."
+  const stage = step < 300 ? "clouds where the ink of digits is, all alike"
+    : step < 1000 ? "strokes and blots that differ"
+    : step < 2500 ? "some readable digits and some blots" : "more readable digits than blots"
+  return `Healthy. ${answers.slice(0, -1)} (1: surely real). ${skill} By now, most runs show ${stage}.`
 }
 
 function alike(samples) {  // whether no pixel differs by 40 of 255 from its like in the first image

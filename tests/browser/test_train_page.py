@@ -57,7 +57,7 @@ def test_it_learns_ten_digits_and_its_weights_open_in_python(new_page, tmp_path)
 def test_single_steps_move_the_images_and_a_link_restores_the_settings(new_page):
     page = visit(new_page, "dRate=0.004&loss=minimax&seed=7&batch=16&fault=range")
     assert page.locator("[name=loss]").input_value() == "minimax"
-    assert page.get_by_role("button", name="range").get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("button", name="Real digits in another pixel range").get_attribute("aria-pressed") == "true"
     before = page.evaluate(SAMPLES)
     for net, steps in (("d", [1, 0]), ("g", [1, 1])):
         page.locator(f"#step-{net}").press("Enter")
