@@ -1,6 +1,7 @@
 """Every lesson keeps every rule of contract.py, and every rule complains about a notebook that breaks it."""
 
 import base64
+import re
 
 import pytest
 from nbformat.v4 import new_output
@@ -20,6 +21,11 @@ def test_lesson_keeps(lesson, rule):
 
 def test_each_number_is_that_of_one_lesson():
     assert len({lesson.number for lesson in LESSONS}) == len(LESSONS)
+
+
+def test_the_course_has_at_most_25_000_words():
+    """A word has a Latin letter: numbers, symbols and the signs of tables aren't counted."""
+    assert sum(bool(re.search("[A-Za-z]", word)) for lesson in LESSONS for word in lesson.prose.split()) <= 25_000
 
 
 def find(notebook, tag):
