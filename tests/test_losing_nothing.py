@@ -25,7 +25,10 @@ POSIX = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
 def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, tmp_path):
     reader, writer = os.pipe()
-    process = subprocess.Popen([*TRAIN, tmp_path / "run"], stderr=writer, start_new_session=True)
+    heed = lambda: signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # under nohup the tests, and so the run, would ignore it
+    process = subprocess.Popen([*TRAIN, tmp_path / "run"], stderr=writer, start_new_session=True, preexec_fn=heed)
     os.close(writer)
     samples = tmp_path / "run" / "samples" / "epoch_0.png"
     until(lambda: process.poll() or (samples.exists() and b"epoch" in os.read(reader, 1 << 16)))  # a record is there
