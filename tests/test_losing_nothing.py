@@ -25,9 +25,7 @@ POSIX = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
 def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, tmp_path):
     reader, writer = os.pipe()
-    heed = lambda: signal.signal(
-        signal.SIGHUP, signal.SIG_DFL
-    )  # under nohup the tests, and so the run, would ignore it
+    heed = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup makes the tests, and their child, ignore
     process = subprocess.Popen([*TRAIN, tmp_path / "run"], stderr=writer, start_new_session=True, preexec_fn=heed)
     os.close(writer)
     samples = tmp_path / "run" / "samples" / "epoch_0.png"
