@@ -35,8 +35,8 @@ test: $(READY)  ## run everything that must pass
 test-matrix: $(READY)  ## test with the oldest versions, the newest and Colab's (needs Python 3.11 and 3.13, the network, 15 GB)
 	$(BIN)/nox --envdir build/nox
 
-outcomes: $(READY)  ## run every lesson with its defaults and check its outcomes
-	$(BIN)/python tools/lessons.py outcomes all
+outcomes: $(READY)  ## run all lessons with their defaults and check their outcomes (LESSONS="03 06" for some)
+	$(BIN)/python tools/lessons.py outcomes $(or $(LESSONS),all)
 
 fuzz: $(READY)  ## try 10,500 damaged files
 	FUZZ=1500 $(BIN)/python -m pytest tests/test_fuzz.py
