@@ -53,9 +53,8 @@ function make(world, {plain: slowly, ...settings} = {}) {
 }
 
 function step(game, player) {  // of one net; G's step uses the fakes of D's, and the pictures drawn since then were in its way
-  if (player === "D") game.draw()
-  else if (game.n) game.fake()
-  else game.draw()
+  if (player === "D" || !game.n) game.draw()
+  else game.fake()
   if (player === "D") { game.discriminatorStep(); return }
   game.gLoss = game.generatorStep()
   game.rows.push([game.found?.loss ?? NaN, game.gLoss, game.found?.real ?? NaN, game.found?.fake ?? NaN])

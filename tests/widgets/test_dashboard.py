@@ -5,6 +5,7 @@ import copy
 import functools
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -56,6 +57,17 @@ def samples(game, n=4):
 
 
 # It follows
+
+
+def test_outside_a_notebook_a_record_is_a_printed_line(new_game, images, capsys):
+    game = new_game()
+    show = widgets.live(game)
+    for record in training.train(game, images, 4, record_every=2):
+        show.update(record)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("step 2 · 0 s · d_loss")
+    assert f"D(x) {show.records[1].d_real:.2f} · D(G(z)) {show.records[1].d_fake:.2f}" in second
+    assert show.samples.value == show.curves.value == ""
 
 
 def test_following_shows_samples_curves_and_numbers_and_changes_nothing(new_game, images, capsys):
@@ -314,3 +326,15 @@ def test_a_world_of_points_has_its_own_picture_and_equals_train_also_if_gamma_ch
     alone.gamma = 1.0
     list(training.train(alone, toys.Ring(), 60))
     assert differences(state_of(game), state_of(alone)) == []
+
+
+def test_its_buttons_have_words_and_pyplot_holds_no_figure(new_game, images):
+    """pyplot in a callback is slow, and not safe from another thread."""
+    show = live(new_game(), images)
+    show.advance()
+    assert [show.button.description, show.d_step.description, show.g_step.description] == [
+        "start",
+        "D: 1 step",
+        "G: 1 step",
+    ]
+    assert plt.get_fignums() == []
