@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports below: no traceback
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # read with torch: two trainings share the cores better
 
 import numpy as np
 import torch

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 from tests.browser.lab import until
+from tools import links
 
 ACCELERATE = "accelerate.commands.launch --multi_gpu --num_processes 2 --main_process_port 0"
 OURS = "gan_lib.processes 2"
@@ -70,6 +71,15 @@ def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monke
     assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has GNU's OpenMP")
+def test_waiting_threads_soon_leave_the_cores_to_other_trainings():
+    environment = os.environ | {"OMP_DISPLAY_ENV": "VERBOSE"}
+    environment.pop("GOMP_SPINCOUNT", None)
+    for words in (["-m", "gan_lib", "-h"], ["-c", links.bootstrap("ada/digits").split("if")[0] + "import torch"]):
+        ended = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=True)
+        assert "GOMP_SPINCOUNT = '5000'" in ended.stderr
+
+
 @pytest.mark.parametrize("by", [OURS, ACCELERATE])
 def test_two_processes_train_as_one(by, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
@@ -111,8 +121,7 @@ def test_a_killed_process_ends_the_run_clearly_and_the_run_goes_on_from_its_chec
 
 @pytest.mark.parametrize("words", [(), ("2",), ("2", "-m"), ("two", "-m", "gan_lib"), ("0", "x.py")])
 def test_a_launch_without_number_or_program_shows_its_usage(words):
-    command = [sys.executable, "-m", "gan_lib.processes", *words]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-m", "gan_lib.processes", *words], capture_output=True, text=True)
     usage = "usage: python -m gan_lib.processes NUMBER -m gan_lib train RECIPE ...\n"
     assert (ended.returncode, ended.stderr) == (1, usage)
 
@@ -175,8 +184,7 @@ def test_apples_gpu_is_used_by_its_name_only_and_gets_no_float64(monkeypatch):
     """It has none: numbers go to the CPU first."""
     monkeypatch.setattr(hardware, "works", lambda name: name == "mps")
     assert hardware.pick_device().type == "cpu"
-    sources = [
-        path.read_text("utf-8") for path in Path(hardware.__file__).parent.rglob("*.py") if path.name != "tune_it.py"
-    ]
+    files = Path(hardware.__file__).parent.rglob("*.py")
+    sources = [path.read_text("utf-8") for path in files if path.name != "tune_it.py"]
     assert [text for text in sources if re.search(r"(?<!\.cpu\(\))\.double\(", text)] == []
     assert sum(text.count(".cpu().double()") for text in sources) > 5

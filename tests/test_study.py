@@ -175,7 +175,6 @@ def test_a_finished_study_is_not_made_again_and_a_longer_one_proposes_new_settin
     runs.make(4)
     assert (runs.seeds, runs.file.read_bytes()) == (seeds, first)
     runs.make(8)
-    rates = [row["params"]["g_lr"] for row in load_results()["trials"]]
-    assert len(set(rates)) == 8
+    assert len({row["params"]["g_lr"] for row in load_results()["trials"]}) == 8
     assert {seed for seed in runs.seeds if seed >= 8} == set(tool.FRESH)
     assert len(tool.FRESH) == 5

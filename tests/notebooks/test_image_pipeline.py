@@ -67,8 +67,7 @@ def test_pieces_are_the_components_from_left_to_right_without_specks():
     assert [piece.shape for piece in pieces] == [(28, 4), (28, 6), (28, 4)]
     assert [np.flatnonzero(piece.any(1))[[0, -1]].tolist() for piece in pieces] == [[10, 23], [4, 23], [4, 7]]
     slanted = bar(lean=0.5)  # bounding boxes overlap here, but not the ink
-    pieces = segment(strip_of(slanted, slanted, gap=-3))
-    assert [piece.sum() for piece in pieces] == [(slanted > 0).sum()] * 2
+    assert [each.sum() for each in segment(strip_of(slanted, slanted, gap=-3))] == [(slanted > 0).sum()] * 2
     assert segment(np.zeros((28, 40))) == []
 
 
@@ -79,8 +78,7 @@ def test_a_piece_is_deskewed_and_centred(lean):
     upright = torch.from_numpy(deskew(piece)).float().view(1, 1, 28, 28) * 2 - 1
     assert abs(attributes.slant(slanted.unsqueeze(0)).item() - math.degrees(math.atan(lean))) < 2
     assert abs(attributes.slant(upright).item()) < 2
-    centre = np.argwhere(upright[0, 0].numpy() > 0).mean(0)
-    assert abs(centre - 13.5).max() < 0.6
+    assert abs(np.argwhere(upright[0, 0].numpy() > 0).mean(0) - 13.5).max() < 0.6  # its centre
     assert deskew(np.ones((1, 12), bool)).sum() == pytest.approx(12)  # a dash has no slant
 
 

@@ -13,8 +13,7 @@ SEEN = json.loads((ROOT / "tests" / "notebooks" / "seeds.json").read_text())
 
 
 def test_every_lesson_has_bounds_and_five_runs():
-    names = [path.stem for path in lessons.find(ROOT, ["all"])]
-    assert sorted(BOUNDS) == sorted(SEEN) == names
+    assert sorted(BOUNDS) == sorted(SEEN) == [path.stem for path in lessons.find(ROOT, ["all"])]
     assert {len(values) for found in SEEN.values() for values in found.values()} == {5}
 
 

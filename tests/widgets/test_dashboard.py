@@ -332,9 +332,6 @@ def test_its_buttons_have_words_and_pyplot_holds_no_figure(new_game, images):
     """pyplot in a callback is slow, and not safe from another thread."""
     show = live(new_game(), images)
     show.advance()
-    assert [show.button.description, show.d_step.description, show.g_step.description] == [
-        "start",
-        "D: 1 step",
-        "G: 1 step",
-    ]
+    words = [each.description for each in (show.button, show.d_step, show.g_step)]
+    assert words == ["start", "D: 1 step", "G: 1 step"]
     assert plt.get_fignums() == []
