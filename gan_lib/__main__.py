@@ -79,8 +79,7 @@ def sample(options):
     if out.suffix == ".png":
         picture = pictures.tile(images, columns, scale=2)
         if options.text:
-            picture = handwriting.stack([handwriting.line(row) for row in samples.split(columns)])
-            picture = picture.repeat(4, 0).repeat(4, 1)
+            picture = handwriting.stack([*map(handwriting.line, samples.split(columns))]).repeat(4, 0).repeat(4, 1)
         pictures.save_picture(picture, out)
     elif out.suffix == ".npy":
         with files.replacing(out) as temporary:
@@ -104,10 +103,11 @@ def draw(sampler, options):
 
 def page(options):
     """Write generators with sliders, or a GAN that trains, into one HTML file, which needs nothing else."""
-    if Path(options.out).suffix != ".html":
-        raise UserError(f"--out must end in .html, not be {Path(options.out).name}.")
-    size = write_trainer(options.out) if options.train else write_page(options.out, options.sources)
-    print(f"The page is in {options.out} ({size / 1e6:.1f} MB): open it in a browser.")
+    out = options.out or ("train.html" if options.train else "playground.html")
+    if Path(out).suffix != ".html":
+        raise UserError(f"--out must end in .html, not be {Path(out).name}.")
+    size = write_trainer(out) if options.train else write_page(out, options.sources)
+    print(f"The page is in {out} ({size / 1e6:.1f} MB): open it in a browser.")
 
 
 def measure(options):
@@ -165,7 +165,6 @@ def build_parser():
     """The parser of all commands and their options."""
     parser = argparse.ArgumentParser("python -m gan_lib", description="Train GANs on digits, and sample from them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
     shared = {
         "source": {"help": SOURCE},
         "--device": {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto, which is cuda or cpu)"},
@@ -204,9 +203,10 @@ def build_parser():
     command.add_argument("--out", required=True, help="FILE.png: one grid; FILE.npy: uint8 [N, 28, 28]; else a folder")
 
     command = add(page, epilog=PRECEDENCE)
-    command.add_argument("sources", nargs="*", help=f"{SOURCE}, which shows its training (default: all recipes)")
-    command.add_argument("--out", default="playground.html", help="the file (default: playground.html)")
-    command.add_argument("--train", action="store_true", help="instead, a page that trains a GAN before your eyes")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("sources", nargs="*", default=[], help=f"{SOURCE}, which shows its training (none: all recipes)")
+    what.add_argument("--train", action="store_true", help="instead, a page that trains a GAN before your eyes")
+    command.add_argument("--out", help="the file (default: playground.html, or train.html)")
 
     command = add(measure, "--device", "--truncation", "--json", epilog=PRECEDENCE)
     command.add_argument("source", help=f"{SOURCE}; or a .npy of images")

@@ -241,7 +241,8 @@ def test_page_writes_one_file_with_the_generators(gan, small_run, monkeypatch):
     monkeypatch.setattr(command_line, "write_page", write := mock.Mock(return_value=1_234_567))
     assert gan("page")[1] == "The page is in playground.html (1.2 MB): open it in a browser.\n"
     write.assert_called_once_with("playground.html", [])
-    assert gan("page --train --out train.html")[1] == "The page is in train.html (0.7 MB): open it in a browser.\n"
+    assert "--train: not allowed with argument sources" in gan("page mlp --train")[2]
+    assert gan("page --train")[1] == "The page is in train.html (0.7 MB): open it in a browser.\n"
     assert Path("train.html").read_text() == trainer()
 
 
