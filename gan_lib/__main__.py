@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-import os
 import shlex
 import signal
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports below: no traceback
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # read with torch: two trainings share the cores better
 
 import numpy as np
 import torch

@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from gan_lib import UserError, checkpoint, data, hardware, processes, recipes, runs, training
 from tests.browser.lab import until
-from tools import links
 
 ACCELERATE = "accelerate.commands.launch --multi_gpu --num_processes 2 --main_process_port 0"
 OURS = "gan_lib.processes 2"
@@ -69,15 +68,6 @@ def test_bfloat16_is_used_where_the_hardware_has_it(device, expected, cpu, monke
     assert hardware.fast_dtype(torch.device(device)) is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
     assert hardware.fast_dtype(torch.device("cpu")) is torch.float32
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has GNU's OpenMP")
-def test_waiting_threads_soon_leave_the_cores_to_other_trainings():
-    environment = os.environ | {"OMP_DISPLAY_ENV": "VERBOSE"}
-    environment.pop("GOMP_SPINCOUNT", None)
-    for words in (["-m", "gan_lib", "-h"], ["-c", links.bootstrap("ada/digits").split("if")[0] + "import torch"]):
-        ended = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=True)
-        assert "GOMP_SPINCOUNT = '5000'" in ended.stderr
 
 
 @pytest.mark.parametrize("by", [OURS, ACCELERATE])

@@ -32,8 +32,7 @@ def badges(repository, name):
 
 def bootstrap(repository, more=""):
     """The first code cell of a lesson; `more` are packages that Colab and Kaggle lack."""
-    start = 'import os\n\nos.environ.setdefault("GOMP_SPINCOUNT", "5000")  # before torch: two trainings share the cores better\n'
-    start += 'if "COLAB_RELEASE_TAG" in os.environ or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:\n    '
+    start = 'import os\n\nif "COLAB_RELEASE_TAG" in os.environ or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:\n    '
     if repository.startswith(UNKNOWN):
         return f'{start}raise RuntimeError("This copy does not know its repository: run `make links` in it, and push.")'
     gpu = "No GPU is on. Runtime > Change runtime type > T4 GPU (Kaggle: Settings > Accelerator) adds one."
