@@ -102,7 +102,8 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     written = {path.relative_to("run").as_posix() for path in Path("run").rglob("*") if path.is_file()}
     lines = command_line.TRAIN.split("\n\n")[1].splitlines()
     listed = {file.strip() for line in lines for file in line[:33].split(",")}
-    assert {re.sub(r"_\d+\.", "_N.", file) for file in written} == listed | {".lock"}
+    written -= {".lock"}  # some versions of filelock delete it when it is released
+    assert {re.sub(r"_\d+\.", "_N.", file) for file in written} == listed
     for picture in (name for name in written if name.endswith(".png")):
         assert runs.load_picture(f"run/{picture}").std() > 1
     [record] = runs.load_records("run/records.csv")
@@ -330,7 +331,8 @@ def test_directions_have_a_row_for_each_attribute(gan, small_run, monkeypatch):
     assert heads.split() == ["R²", "own", "leak", "random"]
     expected = [[e.name, f"{e.explained:.0%}", *(f"{value:.2f}" for value in e[2:])] for e in judged]
     assert [row.split() for row in rows] == expected
-    assert json.loads(gan("directions small --json")[1]) == [effect._asdict() for effect in judged]
+    for found, effect in zip(json.loads(gan("directions small --json")[1]), judged, strict=True):
+        assert found == pytest.approx(effect._asdict(), rel=1e-4)
 
 
 # Errors: one sentence, exit status 1
