@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lib import UserError, conditional, models, residual, training
+from gan_lib import UserError, conditional, models, training
 from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES, PENALTIES
 
@@ -16,7 +16,7 @@ PAIRS = {  # name: (generator, discriminator)
     "mapped": (models.mapped_generator, models.plain_discriminator),
     "dcgan-plain": (models.dcgan_generator, models.plain_discriminator),
     "dcgan-spectral": (models.dcgan_generator, models.spectral_discriminator),
-    "residual": (residual.generator, residual.discriminator),
+    "residual": (models.residual_generator, models.residual_discriminator),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import UserError, data, models, recipes, residual
+from gan_lib import UserError, data, models, recipes
 
 each_pair = pytest.mark.parametrize("name", recipes.PAIRS)
 
@@ -104,7 +104,7 @@ def test_spectral_normalisation_divides_each_layer_by_its_largest_singular_value
 
 
 def test_a_residual_block_starts_as_the_identity_and_adds_f_of_x():
-    block, x = residual.Residual(3).apply(residual.even_init), torch.randn(2, 3, 5, 5)
+    block, x = models.Residual(3).apply(models.even_init), torch.randn(2, 3, 5, 5)
     assert block(x).equal(x)
     for layer in (block.f[1], block.f[3]):
         nn.init.dirac_(layer.weight)  # both convolutions leave their input as it is
@@ -118,7 +118,7 @@ def test_a_residual_block_starts_as_the_identity_and_adds_f_of_x():
 def test_an_even_start_keeps_the_variance(kind, kernel):
     layer, shape = (kind(64, 900), (64,)) if kind is nn.Linear else (kind(32, 64, kernel, 2), (32, 20, 20))
     with torch.no_grad():
-        out = layer.apply(residual.even_init)(torch.randn(20, *shape))
+        out = layer.apply(models.even_init)(torch.randn(20, *shape))
     assert out.std().item() == pytest.approx(1, abs=0.08)  # the edges of a transposed convolution have fewer inputs
 
 

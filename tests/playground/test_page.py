@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes, residual
+from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes
 from gan_lib.playground import page
 from tools import make_playground
 
@@ -126,7 +126,7 @@ def test_nets_are_computed_by_their_layers_and_nearly_by_the_serialised_ones(wha
     (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "Conv2d(2, 2, "),
     (nn.ConvTranspose2d(2, 2, 3, stride=(1, 2)), "ConvTranspose2d(2, 2, "),
     (nn.BatchNorm2d(2, track_running_stats=False), "BatchNorm2d(2, "),
-    (residual.Residual(2), "Residual: "),
+    (models.Residual(2), "Residual: "),
 ])  # fmt: skip
 def test_an_unsupported_layer_is_named_in_one_sentence(layer, name):
     with pytest.raises(UserError, match=r"^The sliders can't compute the layer .*\.$") as raised:
