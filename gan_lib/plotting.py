@@ -10,6 +10,7 @@ from matplotlib.ticker import LogFormatter
 
 from gan_lib import files
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
+from gan_lib.reference import means_until
 
 
 def subplots(width, height, columns=1, **options):
@@ -86,7 +87,7 @@ def curves(records, axes=None, reference=None):
             values, until = [getattr(record, field) for record in records], steps
             if reference is not None:
                 ax.plot(steps, values, color=color, linewidth=0.6, alpha=0.4)
-                values = reference.means(records, field)
+                values = means_until(records, field, reference.steps)
                 until = reference.steps[: len(values)]
                 low, high = reference.band(field)
                 n = bisect(reference.steps, max(steps, default=0))

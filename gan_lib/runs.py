@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
 from gan_lib.hardware import pick_device
+from gan_lib.studies import films
 from gan_lib.studies.diagnosis import diagnose
 
 FULL = "The GPU's memory is full: end what else uses it, or take --device cpu; --resume continues a run, there too."
@@ -85,7 +86,7 @@ class Run:
         rows = plotting.rows(*self.frames(10))
         plotting.save_figure(rows, self.folder / "visualization_across_epochs.png", close=True)
         for name in ("progress.gif", "progress.mp4"):
-            pictures.save_animation(images, self.folder / name, labels=labels)
+            films.save(images, self.folder / name, labels=labels)
 
     def reference(self):
         """The reference runs to compare with; None if this run has another recipe, data or learning-rate decay."""

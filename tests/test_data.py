@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from gan_lib import UserError, attributes, data, evaluation, files, pictures
+from gan_lib.studies import augmentation
 
 MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -219,7 +220,7 @@ def test_unknown_sets_negative_subsets_and_batch_sizes_out_of_range_are_refused(
     with pytest.raises(UserError, match="no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist"):
         data.load("minst")
     with pytest.raises(UserError, match="per_class must be at least 0, not -1"):
-        data.subset(data.Digits(images, torch.arange(48) % 10), -1)
+        augmentation.subset(data.Digits(images, torch.arange(48) % 10), -1)
     for batch_size in (0, -1, 49):
         with pytest.raises(UserError, match=f"between 1 and the number of images .48., not {batch_size}"):
             next(data.batches(images, batch_size))

@@ -18,7 +18,7 @@ from tools import make_structure
 OUTSIDE = {"checks", "widgets", "playground", "studies", "processes", "runs", "tables", "__main__"}
 HOMES = {  # the modules, or folders of modules, that may import a library
     "matplotlib": {"plotting"},
-    "imageio": {"pictures"},
+    "imageio": {"studies.films"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets", "playground"},
     "optuna": set(),

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gan_lib import UserError, data, latent, models
+from gan_lib.studies import films
 
 
 def vector(*numbers):
@@ -39,12 +40,12 @@ def test_slerp_is_the_formula_of_white():
 
 def test_loop_is_a_closed_walk_on_the_sphere_through_all_anchors():
     anchors = torch.stack([A, B, -A + 0.1 * B])
-    walk = latent.loop(anchors, 12)
+    walk = films.loop(anchors, 12)
     assert walk.shape == (12, 4)
     assert torch.allclose(walk.norm(dim=1), torch.full((12,), 2.0), atol=1e-5)  # sqrt(latent_dim)
     assert torch.allclose(walk[::4], 2 * nn.functional.normalize(anchors), atol=1e-5)
     assert torch.allclose(walk[10], latent.slerp(walk[8], walk[0], 0.5), atol=1e-5)
-    assert len(latent.loop(anchors, 20)) == 20
+    assert len(films.loop(anchors, 20)) == 20
 
 
 PLANTED = vector(0.6, 0, -0.8, 0)

@@ -13,6 +13,7 @@ import pytest
 
 from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, files, pictures, plotting, runs, training
+from gan_lib.studies import films
 from tests.browser.lab import until
 from tests.test_house import SOURCES
 from tests.test_runs import TINY, _few_images  # noqa: F401
@@ -92,8 +93,8 @@ def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(tmp_p
 
 WRITERS = {
     "png": lambda path: pictures.save_picture(np.zeros((28, 28), np.uint8), path),
-    "gif": lambda path: pictures.save_animation([data.load().images[:4]], path),
-    "mp4": lambda path: pictures.save_animation([data.load().images[:4]], path),
+    "gif": lambda path: films.save([data.load().images[:4]], path),
+    "mp4": lambda path: films.save([data.load().images[:4]], path),
     "figure.png": lambda path: plotting.save_figure(plotting.subplots(2, 2), path, close=True),
     "npy": lambda path: command_line.main(["sample", "mlp", "--n", "2", "--out", str(path)]),
     "csv": lambda path: runs.save_records([], path),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import UserError, attributes, data, evaluation, latent, runs
+from gan_lib import UserError, attributes, data, evaluation, runs
+from gan_lib.studies import films
 from tools import make_art as art
 
 
@@ -64,7 +65,7 @@ def test_digits_arrive_on_the_beat_and_rest_after_it():
 def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(conditional):
     frames = art.count(conditional, [3, 1, 4], [0.4, 0.2, 0.4], n=5, fps=10)
     assert [frame.shape for frame in frames] == [(5, 1, 28, 28)] * 10
-    z = torch.stack([latent.loop(anchors, 10) for anchors in conditional.noise(15).view(5, 3, -1)], 1)
+    z = torch.stack([films.loop(anchors, 10) for anchors in conditional.noise(15).view(5, 3, -1)], 1)
     for i, digit in ((0, 3), (4, 1), (6, 4)):
         torch.testing.assert_close(frames[i], conditional(z[i], torch.full((5,), digit)))
     *steps, last = [(b - a).abs().mean().item() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
