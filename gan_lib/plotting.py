@@ -100,17 +100,6 @@ def curves(records, axes=None, reference=None):
     return axes
 
 
-def race(courses, ax=None):
-    """Draw Fréchet distances over seconds, log-log; `courses` is {name: ([[(seconds, distance) …] for each run], colour)}."""
-    ax = subplots(7, 3.6) if ax is None else ax
-    for name, (runs, color) in courses.items():
-        for i, run in enumerate(runs):
-            ax.plot(*zip(*run, strict=True), "o-", color=color, markersize=3, linewidth=1, label=None if i else name)
-    finish(ax, xscale="log", yscale="log", xlabel="seconds of training", ylabel="Fréchet distance")
-    plain_numbers(ax.xaxis, ax.yaxis)
-    return ax
-
-
 def plain_numbers(*axes):
     """Label logarithmic axes (`ax.xaxis`, `ax.yaxis`) with 10 and 1000 instead of powers."""
     for axis in axes:

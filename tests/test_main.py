@@ -27,6 +27,7 @@ from gan_lib.playground import page
 from gan_lib.playground.train import trainer
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
+from tests import load_picture
 from tests.notebooks.execution import environment
 
 COMMANDS = ("train", "sample", "page", "measure", "directions")
@@ -104,7 +105,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     listed = {file.strip() for line in lines for file in line[:33].split(",")}
     assert {re.sub(r"_\d+\.", "_N.", file) for file in written} == listed | {".lock"}
     for picture in (name for name in written if name.endswith(".png")):
-        assert runs.load_picture(f"run/{picture}").std() > 1
+        assert load_picture(f"run/{picture}").std() > 1
     [record] = runs.load_records("run/records.csv")
     assert (record.step, record.images) == (3, 3 * RECIPES[name].batch_size)
     assert 0 < record.d_real < 1
@@ -189,10 +190,10 @@ def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, s
     images = np.load("new/x.npy")
     assert (images.shape, images.dtype) == ((9, 28, 28), np.uint8)
     assert (images == array(small_run.sample(9, seed=4))).all()
-    assert (runs.untile(runs.load_picture("new/x.png"), scale=2).numpy() == images).all()
+    assert (runs.untile(load_picture("new/x.png"), scale=2).numpy() == images).all()
     names = sorted(path.name for path in (here / "new" / "folder").iterdir())
     assert names == [f"{i:05d}.png" for i in range(9)]
-    assert (np.stack([runs.load_picture(f"new/folder/{name}") for name in names]) == images).all()
+    assert (np.stack([load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
 def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, conditional_run):
@@ -204,7 +205,7 @@ def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, co
     expected = [conditional_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
     assert abs(np.load("x.npy").astype(int) - array(torch.cat(expected))).max() <= 1
     gan("sample conditional --digits 907 --n 8 --out x.png")
-    rows = runs.untile(runs.load_picture("x.png"), scale=2)
+    rows = runs.untile(load_picture("x.png"), scale=2)
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
@@ -214,7 +215,7 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
     written = handwriting.write(conditional_run, "20261", conditional_run.noise(n))
     lines = handwriting.stack([handwriting.line(each) for each in written])
-    assert abs(runs.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
+    assert abs(load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
 def test_truncation_is_an_option(gan):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import UserError, attributes, data, evaluation, runs
+from gan_lib import UserError, attributes, data, evaluation
 from gan_lib.studies import films
+from tests import load_picture
 from tools import make_art as art
 
 
@@ -109,7 +110,7 @@ def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditi
     monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.zeros((300, 600), np.uint8))
     art.main(conditional, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in art.FOLDER.iterdir()}
-    one, other = (runs.load_picture(folder / "mosaic.png") for folder in (tmp_path, art.FOLDER))
+    one, other = (load_picture(folder / "mosaic.png") for folder in (tmp_path, art.FOLDER))
     assert one.shape == other.shape
     assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "poster.pdf").read_bytes()  # in points, 72 to the inch
-    assert runs.load_picture(art.FOLDER / "poster.png").shape == art.A4
+    assert load_picture(art.FOLDER / "poster.png").shape == art.A4

@@ -12,6 +12,7 @@ import safetensors.torch
 from PIL import Image
 
 from gan_lib import UserError, checkpoint, data, files, plotting, processes, recipes, runs, training
+from tests import load_picture
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -89,10 +90,10 @@ def test_a_run_writes_samples_of_each_epoch_up_to_ten_checkpoints_and_the_last(t
     assert [record.step for record in records_of(run)] == [2 * i for i in range(1, 26)]
     for epoch in (0, 24):  # of the same z
         sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{2 * epoch:07d}.safetensors").sampler()
-        samples = runs.untile(runs.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
+        samples = runs.untile(load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
-    assert runs.untile(runs.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
-    height = runs.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
+    assert runs.untile(load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
+    height = load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
         assert gif.n_frames == 26

@@ -12,7 +12,7 @@ import torch
 
 from gan_lib import UserError, data, latent, pictures
 from gan_lib.files import write_atomically
-from gan_lib.studies import films, inversion, photograph
+from gan_lib.studies import films, inversion
 from gan_lib.widgets.html import failure, figures, img
 
 STYLE = {"description_width": "90px"}
@@ -202,7 +202,7 @@ class Inverter(Shell):
         if not files:
             raise UserError("Choose a picture file first.")
         content = [*(files.values() if isinstance(files, dict) else files)][-1]["content"]
-        return self.find(photograph.read(bytes(content)), "the picture in the file")
+        return self.find(inversion.read_photograph(bytes(content)), "the picture in the file")
 
     def find(self, target, name):
         """Search for the z of target [1, 28, 28]; show both images and their difference. Returns the error in words."""
