@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gan_lib import data, evaluation, hardware, recipes, reference, training
+from tools import lessons, make_gpu, make_reference
 from tools import make_bench as bench
 
 TINY = recipes.Recipe("mlp", "mlp", latent_dim=5, width=6, batch_size=8, betas=(0.9, 0.999))
@@ -145,3 +146,46 @@ def test_the_command_writes_every_figure_and_a_picture(found, monkeypatch, tmp_p
     assert json.loads((tmp_path / "b" / "bench.json").read_text()).keys() == found.keys()
     assert (tmp_path / "b" / "bench.png").stat().st_size > 5000
     assert "faster than the usual loop" in capsys.readouterr().out
+
+
+def test_a_gpu_that_cannot_be_used_is_one_sentence(monkeypatch):
+    if not hardware.works("cuda"):
+        monkeypatch.setattr("sys.argv", ["make_gpu.py"])
+        with pytest.raises(
+            SystemExit, match=r"^This machine has no GPU that PyTorch .* can use; on Colab choose .*\.$"
+        ):
+            make_gpu.main()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(hardware, "works", lambda device: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla P100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 0))
+    assert "can't compute on Tesla P100, a GPU of compute capability 6.0: take another" in make_gpu.find_fault()
+    assert make_gpu.explain(torch.OutOfMemoryError("CUDA out of memory.\nMore.")).endswith("(CUDA out of memory.)")
+    assert make_gpu.explain(RuntimeError("CUDA error: device lost")).startswith("The GPU failed, or is gone: restart")
+
+
+def test_what_a_gpu_measures_is_written_and_shown(monkeypatch, tmp_path):
+    """On a CPU, with a tiny recipe, and lessons that don't run: the second one takes too long, and is left for another call."""
+    race, score, now = make_gpu.race, make_gpu.score, itertools.count(0, 100)
+    for name, value in {
+        "OUT": tmp_path / "gpu.json", "find_fault": lambda: None, "test": lambda: "30 passed", "LEAST": 60,
+        "race": lambda name, steps: race("mlp-quick", 10, "cpu", 2), "score": lambda: score("cpu", 1),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(make_gpu, name, value)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H100")
+    monkeypatch.setattr(lessons, "execute", lambda path, root, timeout: lessons.Result(path, path, path, 12.3))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    monkeypatch.setattr("sys.argv", ["make_gpu.py", "--minutes", "5"])
+    monkeypatch.setattr(make_reference, "GPU", make_gpu.OUT)
+    assert make_reference.gpu_table() == ""
+    make_gpu.main()
+    found = json.loads(make_gpu.OUT.read_text())
+    assert found["lessons"] == {"02": 12.3, "03": 12.3}
+    assert [len(found["mlp"][key]) for key in ("graphs", "operations", "usual")] == [2, 2, 2]
+    found["mlp"] |= {"graphs": [0.1, 0.2, 0.3], "operations": [1.0, 1.0], "usual": [20.0], "megabytes": 60.4}
+    make_gpu.OUT.write_text(json.dumps(found | {"score": [0.5]}))
+    table = make_reference.gpu_table()
+    assert table.startswith("### On a GPU\n\nOn one H100, with PyTorch ")
+    assert "takes 0.5 s. Seconds of the lessons: 02: 12, 03: 12.\n" in table
+    assert "| `mlp` | 0.20 ms | 5.0 × | 100.0 × | 24 s | 60 MB |" in table

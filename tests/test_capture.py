@@ -1,0 +1,288 @@
+"""CUDA graphs. Without a GPU a stand-in repeats what it recorded, with the same places and numbers, as a graph would."""
+
+import contextlib
+import copy
+import dataclasses
+import itertools
+import sys
+import weakref
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from gan_lib import capture, checkpoint, data, hardware, losses, playground, training, widgets
+from gan_lib.recipes import RECIPES
+from gan_lib.studies import toys
+from tests.notebooks import contract, execution
+from tests.test_training import play
+from tools.make_gpu import one_by_one
+
+RECIPE = pytest.mark.parametrize("name", RECIPES)
+SOUND = losses.LOSSES["non-saturating"]
+
+
+def tensors_in(*things):
+    return [leaf for leaf in tree_leaves(things) if isinstance(leaf, torch.Tensor)]
+
+
+class Tape(TorchDispatchMode):
+    """The stand-in: operations with their tensors and numbers. What they change while they are recorded is put back."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.rngs, self.made, self.before = [], {}, {}, {}
+
+    def register_generator_state(self, rng):
+        self.rngs[rng._cdata] = rng, rng.get_state()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        for tensor in tensors_in(args, kwargs):
+            if id(tensor) not in self.made | self.before:
+                self.before[id(tensor)] = tensor, tensor.clone()
+        rng = (kwargs or {}).get("generator")
+        if func is torch.ops.aten._local_scalar_dense.default or (rng and rng._cdata not in self.rngs):
+            raise RuntimeError(f"{func} can't be recorded")
+        self.calls.append((func, args, kwargs or {}, func(*args, **kwargs or {})))
+        self.made |= {id(tensor): tensor for tensor in tensors_in(self.calls[-1][3])}
+        return self.calls[-1][3]
+
+    @contextlib.contextmanager
+    def record(self, stream, capture_error_mode):
+        try:
+            with self:
+                yield
+        finally:
+            for tensor, value in self.before.values():
+                tensor.detach().copy_(value)
+            for rng, state in self.rngs.values():
+                rng.set_state(state)
+
+    @torch.no_grad()
+    def replay(self):
+        for func, args, kwargs, result in self.calls:
+            for place, value in zip(tensors_in(result), tensors_in(func(*args, **kwargs)), strict=True):
+                if place.data_ptr() != value.data_ptr():
+                    place.copy_(value)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """A device whose iterations are recorded. The schedule is rounded to float32, as it is in tensors."""
+    exact, stream = training.Game.schedule, SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(training.Game, "schedule", lambda game: torch.tensor(exact(game)).tolist())
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    if request.param == "cpu":
+        monkeypatch.setattr(capture, "DEVICE", "cpu")
+        fakes = {"CUDAGraph": Tape, "graph": Tape.record, "stream": lambda _: contextlib.nullcontext()}
+        for name, fake in (fakes | dict.fromkeys(("Stream", "current_stream"), lambda _: stream)).items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+    return request.param
+
+
+@pytest.fixture
+def pair(device):
+    """Make two equal games of a recipe, with and without graphs, in float32: as on a GPU; elsewhere with few channels."""
+
+    def make(name="best", seed=0):
+        small = {"width": 6, "batch_size": 8, "latent_dim": 5, "d_width": None} if device == "cpu" else {}
+        games = [dataclasses.replace(RECIPES[name], **small).game(seed, device, horizon=100) for _ in range(2)]
+        games[0].dtype = games[1].dtype = torch.float32
+        games[1].repeat = one_by_one
+        return games
+
+    return make
+
+
+@pytest.fixture
+def digits(device, images):
+    return data.Digits(images, torch.arange(48) % 10) if device == "cpu" else data.load(device=device)
+
+
+@pytest.fixture
+def same(device, state_of):
+    """Assert that two games, and their records, are equal: bit for bit on a CPU, to rounding on a GPU."""
+
+    def compare(game, other, records=(), others=()):
+        close = torch.equal if device == "cpu" else lambda x, y: torch.allclose(x, y, rtol=1e-3, atol=1e-4)
+        a, b = state_of(game) | {"records": torch.tensor(records)}, state_of(other) | {"records": torch.tensor(others)}
+        assert a.keys() == b.keys() and a["rng"].equal(b["rng"])
+        assert [key for key in a if not close(a[key].double(), b[key].double())] == []
+
+    return compare
+
+
+def recorded(game):
+    """The kinds of iterations that have a graph: True with the penalty, False without."""
+    return {kind for kind, known in getattr(game.repeat, "kinds", {}).items() if known and known[-1]}
+
+
+@RECIPE
+def test_recorded_iterations_train_as_others_do(name, device, pair, digits, same):
+    """With labels, penalties, rates that decay and an EMA that warms up, over several epochs; and their memory is freed.
+
+    By counting references: no cycle waits for a collection.
+    """
+    game, other = pair(name)
+    same(game, other, *(play(each, digits, 200 if device == "cuda" else 18, record_every=7) for each in (game, other)))
+    assert recorded(game) == {game.penalty_every == 1, True} and recorded(other) == set()
+    assert not any(each.param_groups[0]["capturable"] for each in (game.g_optimizer, game.d_optimizer))
+    graph = weakref.ref(game.repeat.kinds[True][-1][0])
+    del game
+    assert graph() is None
+
+
+def test_short_calls_and_checkpoints_go_on_with_or_without_graphs(pair, digits, same, tmp_path):
+    """Fewer iterations than the warm-up, and two games in turns. A checkpoint goes on in the game that it came from, whose graphs
+    know other places; in a copy of that game; and in new ones.
+    """
+    (game, other), (second, its_other), path = pair(), pair("cgan", seed=2), tmp_path / "game.safetensors"
+    for steps in (1, 2, 1, 9, 1, 4):
+        play(game, digits, steps)
+        play(second, digits, steps)
+    for one, its in ((game, other), (second, its_other)):
+        play(its, digits, 18)
+        same(one, its)
+        assert recorded(one) == {True, False}
+    checkpoint.save(game, path)
+    play(game, digits, 4)
+    play(other, digits, 13)
+    for each in (game, copy.deepcopy(game), *pair(seed=5)):
+        play(checkpoint.load(each, path), digits, 13)
+        same(each, other)
+
+
+def test_settings_that_change_between_records_count(pair, digits, same):
+    """A graph would go on with the old ones."""
+    games = pair("mlp")
+    for game in games:
+        for number, _ in enumerate(training.train(game, digits, 35, record_every=7)):
+            if number == 1:
+                game.rates, game.ema, game.horizon = (1e-3, 2e-3), 0.9, 50
+                game.loss = losses.LOSSES["hinge"]
+            if number == 3:
+                game.generator[0].requires_grad_(False)
+    assert recorded(games[0]) == {True}
+    same(*games)
+
+
+def test_an_error_inside_leaves_the_game_usable(pair, digits, same):
+    """A mistake is raised. An iteration that waits for the device can't be recorded, and trains without a graph."""
+    (game, other), seen = pair("mlp"), []
+    game.loss = SOUND._replace(generator=lambda *logits: seen.append(1 / (3 - len(seen))) or SOUND.generator(*logits))
+    with pytest.raises(ZeroDivisionError):
+        play(game, digits, 9)
+    play(other, digits, 3)
+    same(game, other)
+    assert "schedule" not in vars(game) and type(game.g_optimizer.param_groups[0]["lr"]) is float
+    game.loss = SOUND._replace(generator=lambda real, fake: SOUND.generator(real, fake) + 0 * fake.sum().item())
+    with pytest.warns(UserWarning, match="No CUDA graph could be recorded, so iterations take longer: "):
+        play(game, digits, 9)
+    assert recorded(game) == set()
+    game.loss = SOUND
+    play(game, digits, 5)
+    play(other, digits, 14)
+    assert recorded(game) == {True}
+    same(game, other)
+
+
+def test_hooks_teams_and_worlds_take_part_in_every_iteration(device, pair, digits, same):
+    game, seen = pair("mlp")[0], []
+    with game.generator[0].register_forward_hook(lambda *_: seen.append(game.step)):
+        play(game, digits, 6)
+    assert seen == list(range(6))
+    game.team = hardware.Team(size=2)
+    play(game, digits, 6)
+    assert recorded(game) == set()
+    points = torch.arange(200.0).view(100, 2).sin().to(device)
+    world = SimpleNamespace(sample=lambda n, rng: points[torch.randint(100, (n,), generator=rng, device=device)])
+    game = training.Game(*(net.to(device) for net in toys.nets(width=4)), latent_dim=2, batch_size=8)
+    other = copy.deepcopy(game)
+    other.repeat = one_by_one
+    same(game, other, *(play(each, world, 9) for each in (game, other)))
+    assert recorded(game) == {True}
+
+
+class Strict(TorchDispatchMode):
+    """Refuses tensors on another device than "meta", whose tensors have no values, so that reading one fails; and float64."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **kwargs or {})
+        for tensor in tensors_in(args, kwargs, result):
+            if tensor.device.type != "meta" or tensor.dtype is torch.float64:
+                raise RuntimeError(f"{func}: {tensor.dtype} on {tensor.device}")
+        return result
+
+
+@pytest.fixture
+def play_on_meta(monkeypatch):
+    """Play an iteration of a recipe with a penalty, and one without."""
+    make = torch.Generator.__new__
+    on_cpu = type("Generator", (torch.Generator,), {"__new__": lambda cls, device: make(cls)})
+    monkeypatch.setattr(torch, "Generator", on_cpu)  # "meta" has none, and neither fused Adam nor autocast
+    monkeypatch.setattr(sys.modules["torch.optim.adam"], "_device_dtype_check_for_fused", lambda *_, **__: None)
+    monkeypatch.setattr(training.Game, "autocast", lambda game: contextlib.nullcontext())
+
+    def go(name, loss=None):
+        game = dataclasses.replace(RECIPES[name], batch_size=8).game(device="meta")
+        game.loss = loss or game.loss
+        images, y = torch.zeros(16, 28, 28, dtype=torch.uint8, device="meta"), torch.zeros(8, device="meta").long()
+        with Strict():
+            for real in itertools.islice(data.batches(images, 8), 2):
+                training.iteration(game, real, y if game.classes else None)
+
+    return go
+
+
+@RECIPE
+def test_an_iteration_reads_nothing_from_the_device(name, play_on_meta):
+    play_on_meta(name)
+
+
+READING = [torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.nonzero, torch.Tensor.unique, torch.Tensor.double]
+READING += [lambda x: x.mean().item(), lambda x: bool(x.sum() > 0), lambda x: float(x.sum()), lambda x: x[x > 0]]
+READING += [lambda x: x * torch.zeros(8), lambda x: x * torch.tensor(0.5), lambda x: torch.equal(x, x)]
+
+
+@pytest.mark.parametrize("act", READING)
+def test_one_that_does_is_seen(act, play_on_meta):
+    with pytest.raises((RuntimeError, NotImplementedError), match=r"(?i)meta|on cpu"):
+        play_on_meta("mlp", SOUND._replace(generator=lambda real, fake: (act(fake.detach()), fake.sum())[1]))
+
+
+# What else a GPU has to do
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("way", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_checkpoint_goes_on_on_the_other_device(way, tmp_path):
+    """With new noise: the random states of two kinds of devices have nothing in common."""
+    recipe, path = dataclasses.replace(RECIPES["cgan"], width=8, d_width=8), tmp_path / "game.safetensors"
+    game = recipe.game(device=way[0])
+    play(game, data.load(device=way[0]), 17)
+    checkpoint.save(game, path, recipe)
+    other = checkpoint.resume(path, way[1])
+    for a, b in zip(game.average.state_dict().values(), other.average.state_dict().values(), strict=True):
+        assert a.cpu().equal(b.cpu())
+    assert play(other, data.load(device=way[1]), 20)[-1].step == 37
+
+
+@pytest.mark.gpu
+def test_widgets_and_pages_take_a_sampler_from_a_gpu(tmp_path):
+    game = RECIPES["mlp"].game(device="cuda")
+    show = widgets.live(game, data.load(device="cuda").images)
+    show.step("D")
+    show.step("G")
+    assert game.step == 1 and "made one step" in show.line.value
+    sampler = game.sampler()
+    assert all(widgets.explore(sampler).children) and "srcdoc" in playground.inline(sampler).data
+    assert playground.write(tmp_path / "page.html", {"mlp": sampler}) > 100_000
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("lesson", contract.all_lessons(), ids=lambda lesson: lesson.number)
+def test_a_lesson_runs_on_a_gpu(lesson, tmp_path):
+    """With small parameters, and the device that it chooses by itself."""
+    assert not execution.run(lesson.path, tmp_path, wrong={}).report
