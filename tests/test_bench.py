@@ -149,16 +149,14 @@ def test_the_command_writes_every_figure_and_a_picture(found, monkeypatch, tmp_p
 
 
 def test_a_gpu_that_cannot_be_used_is_one_sentence(monkeypatch):
-    if not hardware.works("cuda"):
-        monkeypatch.setattr("sys.argv", ["make_gpu.py"])
-        with pytest.raises(
-            SystemExit, match=r"^This machine has no GPU that PyTorch .* can use; on Colab choose .*\.$"
-        ):
-            make_gpu.main()
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("sys.argv", ["make_gpu.py"])
     monkeypatch.setattr(hardware, "works", lambda device: False)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla P100")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 0))
+    gpu = {"is_available": False, "get_device_name": "Tesla P100", "get_device_capability": (6, 0)}
+    for name, value in (*gpu.items(), ("is_available", True)):
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+        if not torch.cuda.is_available():
+            with pytest.raises(SystemExit, match=r"^This machine has no GPU that .* can use; on Colab choose .*\.$"):
+                make_gpu.main()
     assert "can't compute on Tesla P100, a GPU of compute capability 6.0: take another" in make_gpu.find_fault()
     assert make_gpu.explain(torch.OutOfMemoryError("CUDA out of memory.\nMore.")).endswith("(CUDA out of memory.)")
     assert make_gpu.explain(RuntimeError("CUDA error: device lost")).startswith("The GPU failed, or is gone: restart")

@@ -24,7 +24,7 @@ def game(new_game):
     return game
 
 
-def test_each_z_gets_the_embedding_of_its_own_label():
+def test_each_z_gets_the_embedding_of_its_own_label_or_a_mix_of_embeddings(game):
     net = models.LabelledGenerator(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), classes=3)
     z, y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([2, 0, 2])
     assert net(z, y).equal(net(z, y - y))  # at first labels have no influence: the class embedding is 0
@@ -32,9 +32,6 @@ def test_each_z_gets_the_embedding_of_its_own_label():
     expected = [(net.first.weight @ z[i] + net.first.bias + net.embedding.weight[y[i]]).tanh() for i in range(3)]
     torch.testing.assert_close(net(z, y), torch.stack(expected), atol=1e-6, rtol=1e-5)
     assert net.eval()(z, y).equal(net.train()(z, y))  # truncation belongs to sampling and not to the net
-
-
-def test_shares_of_classes_are_labels_too(game):
     z, net = game.noise(3), game.average
     torch.testing.assert_close(net(z, torch.eye(4)[[2, 0, 3]]), net(z, torch.tensor([2, 0, 3])), atol=1e-6, rtol=1e-5)
     between = net.rest(net.first(z) + net.embedding.weight[1].lerp(net.embedding.weight[2], 0.3))

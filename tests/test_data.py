@@ -272,7 +272,7 @@ def test_a_folder_that_can_not_be_read_is_refused_in_one_sentence(files, sentenc
 RAMP = torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
 
 
-def test_each_of_the_256_values_comes_back_exactly():
+def test_each_of_the_256_values_comes_back_exactly_others_are_rounded_and_clipped_in_any_number_of_axes():
     levels = torch.arange(784).remainder(256).view(1, 28, 28).to(torch.uint8)
     before, images = levels.clone(), data.to_range(levels)
     assert (images.shape, images.dtype) == ((1, 1, 28, 28), torch.float32)
@@ -281,9 +281,6 @@ def test_each_of_the_256_values_comes_back_exactly():
     assert levels.equal(before)
     with pytest.raises(UserError, match=r"uint8.*not torch\.float32"):
         data.to_range(images)
-
-
-def test_values_between_are_rounded_and_values_outside_clipped_in_any_number_of_axes():
     images = torch.zeros(1, 1, 28, 28)
     images[0, 0, 0, :6] = torch.tensor([-7.0, -1.003, -0.9, 0.0, 0.9999, 7.0])
     assert data.to_uint8(images)[0, 0, :6].tolist() == [0, 0, 13, 128, 255, 255]

@@ -82,16 +82,13 @@ def test_planted_directions_are_found(sampler):
     assert bright.explained == pytest.approx(1, abs=1e-4)
 
 
-def test_r2_is_the_linear_share_of_the_variance_and_a_step_of_1_is_one_standard_deviation(sampler):
+def test_r2_is_the_linear_share_of_the_variance_0_of_noise_and_a_step_of_1_is_one_standard_deviation(sampler):
     """mean + z[1]² / 10 has the variance 0.01 · (1 + 2), and the linear part is a third of it."""
     noise = sampler.noise(20_000, 0)[:, 1]
     measure = lambda images: brightness(images) + 0.1 * noise.square()
     (direction,) = latent.find_directions(sampler, {"mixed": measure}, n=20_000)
     assert direction.explained == pytest.approx(1 / 3, abs=0.03)
     assert torch.allclose(direction.vector, math.sqrt(3) * PLANTED, atol=0.08)
-
-
-def test_r2_of_noise_is_zero_on_average():
     z, noise = torch.randn(300, 64), torch.randn(300, 200)
     explained = [direction.explained for direction in latent.fit(z, noise, range(200))]
     assert sum(explained) / 200 == pytest.approx(0, abs=0.02)  # without adjustment it would be 64 / 299

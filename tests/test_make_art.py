@@ -73,7 +73,7 @@ def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(conditional):
     assert last < 1.5 * max(steps)  # no jump from the last frame to the first
 
 
-def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():
+def test_handwritings_are_arranged_by_slant_and_thickness_and_legible_or_too_few(conditional):
     copies = Copies()
     z = art.arrange(copies, "3", 4, 5, n=250)
     images = copies(z, [3] * 20)
@@ -82,9 +82,6 @@ def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():
     assert (evaluation.features_and_logits(images)[1].softmax(1)[:, 3] > 0.9).all()
     assert (attributes.thickness(images).view(4, 5).mean(1).diff() > 0).all()
     assert (attributes.slant(images).view(4, 5).mean(0).diff() > 0).all()
-
-
-def test_too_few_legible_handwritings_raise_an_error(conditional):
     with pytest.raises(UserError, match=r"of 50 handwritings are legible, too few for 12 cells: raise n\."):
         art.arrange(conditional, "2026", 3, 4, n=50)
 

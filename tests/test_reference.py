@@ -41,12 +41,9 @@ def tiny(folder):
     return folder / "tiny.csv"
 
 
-def test_a_recipe_without_reference_runs_is_refused(tiny):
+def test_the_band_is_the_mean_and_four_deviations_to_either_side(tiny):
     with pytest.raises(ValueError, match=r"There are no reference runs of 'dcgna'; choose one of: tiny\."):
         reference.Reference("dcgna")
-
-
-def test_the_band_is_the_mean_and_four_deviations_to_either_side(tiny):
     tiny = reference.Reference("tiny")
     spread = stdev([0.0, 0.01, 0.02])
     assert tiny.steps == list(range(100, 1001, 100))

@@ -49,7 +49,8 @@ def explain(error):
 
 def test():
     """How the tests that need a GPU end, in the words of pytest. Raises `SystemExit` where one fails."""
-    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests/test_capture.py"]
+    paths = "tests/test_capture.py", "tests/notebooks/test_smoke.py"  # lessons run on the GPU, since there is one
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}\nTests fail on this GPU: nothing was measured.")

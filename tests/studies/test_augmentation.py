@@ -102,16 +102,14 @@ def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(augmented
     assert low < augmentation.accuracy(net, digits) < high and augmentation.accuracy(net, digits) == accuracy
 
 
-def test_a_classifier_is_trained_on_augmented_images_only_if_asked(monkeypatch):
+def test_a_classifier_is_trained_on_augmented_images_only_if_asked_and_decided_by_its_seed(monkeypatch, digits):
     seen = []
     monkeypatch.setattr(augmentation, "augment", lambda images: seen.append(len(images)) or images)
     augmentation.classifier(flat(0, 80), steps=2)
     assert seen == []
     augmentation.classifier(flat(0, 80), flat(255, 80), augmented=True, steps=2)
     assert seen == [64, 64]
-
-
-def test_the_seed_decides_a_classifier_and_the_global_random_state_is_kept(digits):
+    monkeypatch.undo()
     few, weights = augmentation.subset(digits, 7), []
     for seed in (0, 0, 1):
         torch.rand(1)  # from any state
