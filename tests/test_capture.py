@@ -80,124 +80,114 @@ def device(request, monkeypatch):
 
 
 @pytest.fixture
-def pair(device):
-    """Make two equal games of a recipe, with and without graphs, in float32: as on a GPU; elsewhere with few channels."""
+def both(device, images, state_of):
+    """`both(act, name)`: `act(game, digits)` for two games of a recipe, with and without graphs, in float32. Returns the first.
 
-    def make(name="best", seed=0):
-        small = {"width": 6, "batch_size": 8, "latent_dim": 5, "d_width": None} if device == "cpu" else {}
-        games = [dataclasses.replace(RECIPES[name], **small).game(seed, device, horizon=100) for _ in range(2)]
-        games[0].dtype = games[1].dtype = torch.float32
+    They must be equal then, with what `act` returns: bit for bit on a CPU, with few channels, and to rounding on a GPU.
+    """
+    small, limits = {"width": 6, "batch_size": 8, "latent_dim": 5, "d_width": None}, {"rtol": 0, "atol": 0}
+    digits = data.Digits(images, torch.arange(48) % 10) if device == "cpu" else data.load(device=device)
+    if device == "cuda":
+        small, limits = {}, {"rtol": 1e-3, "atol": 1e-4}
+
+    def compare(act, name="best", make=None):
+        make = make or (lambda: dataclasses.replace(RECIPES[name], **small).game(3, device, horizon=100))
+        games = make(), make()
         games[1].repeat = one_by_one
-        return games
-
-    return make
-
-
-@pytest.fixture
-def digits(device, images):
-    return data.Digits(images, torch.arange(48) % 10) if device == "cpu" else data.load(device=device)
-
-
-@pytest.fixture
-def same(device, state_of):
-    """Assert that two games, and their records, are equal: bit for bit on a CPU, to rounding on a GPU."""
-    limits = {"rtol": 0, "atol": 0} if device == "cpu" else {"rtol": 1e-3, "atol": 1e-4}
-
-    def compare(game, other, records=(), others=()):
-        torch.testing.assert_close((state_of(game), records), (state_of(other), others), **limits)
+        for game in games:
+            game.dtype = torch.float32
+        found = [(act(game, digits), state_of(game)) for game in games]
+        torch.testing.assert_close(*found, **limits)
+        return games[0]
 
     return compare
 
 
 def recorded(game):
     """The kinds of iterations that have a graph: True with the penalty, False without."""
-    return {kind for kind, known in getattr(game.repeat, "kinds", {}).items() if known and known[-1]}
+    return {kind for kind, known in game.repeat.kinds.items() if known and known[-1]}
 
 
 @RECIPE
-def test_recorded_iterations_train_as_others_do(name, device, pair, digits, same):
+def test_recorded_iterations_train_as_others_do(name, device, both):
     """With labels, penalties, rates that decay and an EMA that warms up, over several epochs; and their memory is freed.
 
     By counting references: no cycle waits for a collection.
     """
-    game, other = pair(name)
-    same(game, other, *(play(each, digits, 200 if device == "cuda" else 18, record_every=7) for each in (game, other)))
-    assert recorded(game) == {game.penalty_every == 1, True} and recorded(other) == set()
+    steps = 200 if device == "cuda" else 18
+    game = both(lambda game, digits: torch.tensor(play(game, digits, steps, record_every=7)), name)
+    assert recorded(game) == {game.penalty_every == 1, True}
     assert not any(each.param_groups[0]["capturable"] for each in (game.g_optimizer, game.d_optimizer))
     graph = weakref.ref(game.repeat.kinds[True][-1][0])
     del game
     assert graph() is None
 
 
-def test_short_calls_and_checkpoints_go_on_with_or_without_graphs(pair, digits, same, tmp_path):
-    """Fewer iterations than the warm-up, and two games in turns. A checkpoint goes on in the game that it came from, whose graphs
-    know other places; in a copy of that game; and in new ones.
-    """
-    (game, other), (second, its_other), path = pair(), pair("cgan", seed=2), tmp_path / "game.safetensors"
-    for steps in (1, 2, 1, 9, 1, 4):
-        play(game, digits, steps)
-        play(second, digits, steps)
-    for one, its in ((game, other), (second, its_other)):
-        play(its, digits, 18)
-        same(one, its)
-        assert recorded(one) == {True, False}
-    checkpoint.save(game, path)
-    play(game, digits, 4)
-    play(other, digits, 13)
-    for each in (game, copy.deepcopy(game), *pair(seed=5)):
-        play(checkpoint.load(each, path), digits, 13)
-        same(each, other)
+def test_short_calls_and_checkpoints_go_on(both, state_of, tmp_path):
+    """Calls shorter than the warm-up, two games in turns, and a checkpoint for games whose graphs know other places."""
+    path = tmp_path / "game.safetensors"
+
+    def act(game, digits):
+        other, limit = copy.deepcopy(game), 0 if game.device.type == "cpu" else 1e-3
+        for steps in (1, 2, 1, 9, 1, 3):
+            play(game, digits, steps)
+            play(other, digits, steps)
+        checkpoint.save(game, path)
+        play(game, digits, 4)
+        for each in (game, other, copy.deepcopy(game)):
+            play(checkpoint.load(each, path), digits, 17)
+            torch.testing.assert_close(state_of(each), state_of(game), rtol=limit, atol=limit)
+
+    assert recorded(both(act)) == recorded(both(act, "cgan")) == {True, False}
 
 
-def test_settings_that_change_between_records_count(pair, digits, same):
+def test_settings_that_change_between_records_count(both):
     """A graph would go on with the old ones."""
-    games = pair("mlp")
-    for game in games:
+
+    def act(game, digits):
         for number, _ in enumerate(training.train(game, digits, 35, record_every=7)):
             if number == 1:
                 game.rates, game.ema, game.horizon = (1e-3, 2e-3), 0.9, 50
                 game.loss = losses.LOSSES["hinge"]
             if number == 3:
                 game.generator[0].requires_grad_(False)
-    assert recorded(games[0]) == {True}
-    same(*games)
+
+    assert recorded(both(act, "mlp")) == {True}
 
 
-def test_an_error_inside_leaves_the_game_usable(pair, digits, same):
+def test_an_error_inside_leaves_the_game_usable(both):
     """A mistake is raised. An iteration that waits for the device can't be recorded, and trains without a graph."""
-    (game, other), seen = pair("mlp"), []
-    game.loss = SOUND._replace(generator=lambda *logits: seen.append(1 / (3 - len(seen))) or SOUND.generator(*logits))
-    with pytest.raises(ZeroDivisionError):
-        play(game, digits, 9)
-    play(other, digits, 3)
-    same(game, other)
-    assert "schedule" not in vars(game) and type(game.g_optimizer.param_groups[0]["lr"]) is float
-    game.loss = SOUND._replace(generator=lambda real, fake: SOUND.generator(real, fake) + 0 * fake.sum().item())
-    with pytest.warns(UserWarning, match="No CUDA graph could be recorded, so iterations take longer: "):
-        play(game, digits, 9)
-    assert recorded(game) == set()
-    game.loss = SOUND
-    play(game, digits, 5)
-    play(other, digits, 14)
-    assert recorded(game) == {True}
-    same(game, other)
+
+    def act(game, digits):
+        seen, graphs = [], game.repeat is not one_by_one
+        slip = lambda *logits: seen.append(1 / (3 - len(seen))) or SOUND.generator(*logits)
+        wait = lambda real, fake: SOUND.generator(real, fake) + 0 * fake.sum().item()
+        game.loss = SOUND._replace(generator=slip)
+        with pytest.raises(ZeroDivisionError) if graphs else contextlib.nullcontext():
+            play(game, digits, 3 + graphs)
+        game.loss = SOUND._replace(generator=wait)
+        warned = pytest.warns(UserWarning, match="No CUDA graph could be recorded, so iterations take longer: ")
+        with warned if graphs else contextlib.nullcontext():
+            play(game, digits, 9)
+        game.loss = SOUND
+        play(game, digits, 5)
+
+    assert recorded(both(act, "mlp")) == {True}
 
 
-def test_hooks_teams_and_worlds_take_part_in_every_iteration(device, pair, digits, same):
-    game, seen = pair("mlp")[0], []
-    with game.generator[0].register_forward_hook(lambda *_: seen.append(game.step)):
+def test_hooks_teams_and_worlds_take_part_in_every_iteration(device, both):
+    seen, points = [], torch.arange(200.0).view(100, 2).sin().to(device)
+
+    def act(game, digits):
+        with game.generator[0].register_forward_hook(lambda *_: seen.append(game.step)):
+            play(game, digits, 6)
+        game.team = hardware.Team(size=2)
         play(game, digits, 6)
-    assert seen == list(range(6))
-    game.team = hardware.Team(size=2)
-    play(game, digits, 6)
-    assert recorded(game) == set()
-    points = torch.arange(200.0).view(100, 2).sin().to(device)
+
+    assert not hasattr(both(act, "mlp").repeat, "kinds") and seen == 2 * [*range(6)]
     world = SimpleNamespace(sample=lambda n, rng: points[torch.randint(100, (n,), generator=rng, device=device)])
     game = training.Game(*(net.to(device) for net in toys.nets(width=4)), latent_dim=2, batch_size=8)
-    other = copy.deepcopy(game)
-    other.repeat = one_by_one
-    same(game, other, *(play(each, world, 9) for each in (game, other)))
-    assert recorded(game) == {True}
+    assert recorded(both(lambda game, _: play(game, world, 9), make=lambda: copy.deepcopy(game))) == {True}
 
 
 class Strict(TorchDispatchMode):
