@@ -21,8 +21,9 @@ class Graphs:
 
     def __call__(self, iteration, game, batches):
         """The sum of `iteration(game, real, y)` over batches. No graphs on a CPU, in a team, and with hooks, which are Python."""
-        layers = (layer for net in (game.generator, game.discriminator) for layer in net.modules())
-        if game.device.type != DEVICE or game.team.size > 1 or any(layer._forward_hooks for layer in layers):
+        parts = (*game.generator.modules(), *game.discriminator.modules(), game.g_optimizer, game.d_optimizer)
+        hooks = any(value for part in parts for name, value in vars(part).items() if name.endswith("_hooks"))
+        if game.device.type != DEVICE or game.team.size > 1 or hooks:
             return sum(iteration(game, *batch) for batch in batches)
         usual, self.stream = torch.cuda.current_stream(game.device), self.stream or torch.cuda.Stream(game.device)
         self.stream.wait_stream(usual)  # the usual stream can't be recorded

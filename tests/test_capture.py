@@ -179,12 +179,13 @@ def test_hooks_teams_and_worlds_take_part_in_every_iteration(device, both):
     seen, points = [], torch.arange(200.0).view(100, 2).sin().to(device)
 
     def act(game, digits):
-        with game.generator[0].register_forward_hook(lambda *_: seen.append(game.step)):
-            play(game, digits, 6)
+        for register in (game.generator[0].register_forward_hook, game.d_optimizer.register_step_post_hook):
+            with register(lambda *_: seen.append(game.step)):
+                play(game, digits, 6)
         game.team = hardware.Team(size=2)
         play(game, digits, 6)
 
-    assert not hasattr(both(act, "mlp").repeat, "kinds") and seen == 2 * [*range(6)]
+    assert not hasattr(both(act, "mlp").repeat, "kinds") and seen == 2 * [*range(12)]
     world = SimpleNamespace(sample=lambda n, rng: points[torch.randint(100, (n,), generator=rng, device=device)])
     game = training.Game(*(net.to(device) for net in toys.nets(width=4)), latent_dim=2, batch_size=8)
     assert recorded(both(lambda game, _: play(game, world, 9), make=lambda: copy.deepcopy(game))) == {True}

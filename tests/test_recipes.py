@@ -97,9 +97,8 @@ def test_every_recipe_has_the_settings_of_its_age_and_comes_back_from_json(name)
     assert recipes.from_json(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
     game = recipe.game()
     assert (game.loss, game.batch_size, game.ema) == (losses.LOSSES[recipe.loss], recipe.batch_size, recipe.ema)
-    newer = recipe.anneal
-    assert newer or (game.loss, game.gamma) == (losses.LOSSES["non-saturating"], 0)
-    assert (game.horizon, recipe.game(horizon=50).horizon) == ((recipe.steps, 50) if newer else (None, None))
+    assert recipe.anneal or (game.loss, game.gamma) == (losses.LOSSES["non-saturating"], 0)
+    assert (game.horizon, recipe.game(horizon=50).horizon) == ((recipe.steps, 50) if recipe.anneal else (None, None))
     assert game.sampler().truncation == recipe.truncation == (0.9 if name == "cgan" else 1.0)
     slopes = {layer.negative_slope for layer in game.discriminator.modules() if isinstance(layer, nn.LeakyReLU)}
     assert slopes == ({0.2} if name != "mlp-sigmoid" else set())
