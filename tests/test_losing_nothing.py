@@ -23,7 +23,7 @@ POSIX = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no
 
 
 @POSIX
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
 def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, tmp_path):
     reader, writer = os.pipe()
     heed = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup makes the tests, and their child, ignore
@@ -41,7 +41,8 @@ def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, t
         printed = b"".join(iter(lambda: os.read(reader, 1 << 16), b"")).decode()
         os.close(reader)
         assert process.wait(120) == 130
-        assert "--resume" in printed.split("To continue:")[1] and "Traceback" not in printed
+        again = printed.split("To continue:")[1]
+        assert " python -m gan_lib train mlp-quick --" in again and "--resume" in again and "Traceback" not in printed
     step = int(checkpoint.latest(tmp_path / "run").stem[5:])
     assert step > 0 and step == runs.load_records(tmp_path / "run" / "records.csv")[-1].step
     assert (tmp_path / "run" / "curves.png").exists()

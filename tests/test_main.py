@@ -5,11 +5,7 @@ import json
 import os
 import pickle
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,18 +13,16 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables, training
+from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.playground import page
 from gan_lib.playground.train import trainer
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
 from tests import load_picture
-from tests.notebooks.execution import environment
 
 COMMANDS = ("train", "sample", "page", "measure", "directions")
 array = lambda samples: data.to_uint8(samples).numpy()  # as a .npy holds them
@@ -136,30 +130,6 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
         ((RECIPES["dcgan"], "run"), every),
         ((RECIPES["dcgan"], "my run"), default | {"steps": 9, "dataset": "my own"}),
     ]
-
-
-def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, here, differences):
-    words = shlex.split("-m gan_lib train mlp-sigmoid --steps 500 --out 'my run' --device cpu")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, *words], env=environment(here), **pipes)
-    said = b""
-    while b"d_loss" not in said:  # the first record
-        said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
-    process.send_signal(signal.SIGINT)
-    out, rest = process.communicate(timeout=600)
-    said = (said + rest).decode()
-    assert (process.returncode, out) == (130, b"")
-    assert "Traceback" not in said
-    *_, end, command = said.strip().splitlines()
-    *_, step = [int(path.stem[5:]) for path in checkpoint.of_run("my run")]
-    assert 100 <= step < 500
-    assert end == f"Stopped after step {step} of 500; everything is in my run. To continue:"
-
-    again = shlex.split(command)
-    assert again[:3] == ["python", "-m", "gan_lib"]
-    assert gan(*again[3:], "--quiet")[::2] == (0, "")
-    assert gan("train mlp-sigmoid --steps 500 --out once --device cpu --quiet")[0] == 0
-    assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
 
 
 def test_train_on_pictures_of_a_folder(gan, here, small_run):
@@ -443,24 +413,6 @@ def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(er
         special = {KeyboardInterrupt: (130, "stopped."), torch.OutOfMemoryError: (1, runs.FULL)}
         status, sentence = special.get(error, (1, "No space left"))
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
-
     else:
         with pytest.raises(error, match="No space left"):
             gan("train mlp")
-
-
-def test_a_gpu_whose_memory_is_full_keeps_the_checkpoints_and_the_run_goes_on_elsewhere(gan, monkeypatch, here):
-    make, calls = training.iteration, []
-
-    def full(*words):
-        calls.append(words)
-        if len(calls) == 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return make(*words)
-
-    monkeypatch.setattr(training, "iteration", full)
-    words = "train mlp-quick --steps 5 --out run --quiet"
-    assert gan(words) == (1, "", f"gan_lib: {runs.FULL}\n")
-    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 0
-    assert gan(f"{words} --device cpu --resume")[0] == 0
-    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 5

@@ -223,7 +223,7 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
 
 
 @pytest.mark.parametrize(("steps", "stopped"), [(7, 4), (3, 3)], ids=["stops at the next record", "at the last record"])
-def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd):
+def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd, differences):
     """The signal comes within step 3, whose record is that of step 4, the end of the second epoch."""
     step = training.discriminator_step
 
@@ -238,6 +238,7 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps
     assert capfd.readouterr().err.strip() == "Stopping at the next record ..."
     assert {"epoch_2.png", "curves.png", "progress.mp4"} <= {path.name for path in files_in(run.folder)}
     assert steps_in(run)[-1] == stopped
+    assert differences(tensors_of(train("run", resume=True)), tensors_of(train("whole", steps=steps))) == []
 
 
 HOLD = """import sys, time
