@@ -19,7 +19,6 @@ from gan_lib.studies import toys
 from tests.test_training import play
 from tools.make_gpu import one_by_one
 
-RECIPE = pytest.mark.parametrize("name", RECIPES)
 SOUND = losses.LOSSES["non-saturating"]
 
 
@@ -108,7 +107,7 @@ def recorded(game):
     return {kind for kind, known in game.repeat.kinds.items() if known and known[-1]}
 
 
-@RECIPE
+@pytest.mark.parametrize("name", RECIPES)
 def test_recorded_iterations_train_as_others_do(name, device, both):
     """With labels, penalties, rates that decay and an EMA that warms up, over several epochs; and their memory is freed.
 
@@ -202,40 +201,26 @@ class Strict(TorchDispatchMode):
         return result
 
 
-@pytest.fixture
-def play_on_meta(monkeypatch):
-    """Play an iteration of a recipe with a penalty, and one without."""
+READING = [torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.nonzero, torch.Tensor.double, lambda x: x.sum().item()]
+READING += [lambda x: torch.equal(x, x), lambda x: x * torch.zeros(8), lambda x: x * torch.tensor(0.5)]
+
+
+@pytest.mark.parametrize(("name", "act"), [(name, None) for name in RECIPES] + [("mlp", act) for act in READING])
+def test_an_iteration_reads_nothing_from_the_device_and_one_that_does_is_seen(name, act, monkeypatch):
+    """With a penalty and without. The device "meta" has no random numbers, and neither fused Adam nor autocast."""
     make = torch.Generator.__new__
     on_cpu = type("Generator", (torch.Generator,), {"__new__": lambda cls, device: make(cls)})
-    monkeypatch.setattr(torch, "Generator", on_cpu)  # "meta" has none, and neither fused Adam nor autocast
+    monkeypatch.setattr(torch, "Generator", on_cpu)
     monkeypatch.setattr(sys.modules["torch.optim.adam"], "_device_dtype_check_for_fused", lambda *_, **__: None)
     monkeypatch.setattr(training.Game, "autocast", lambda game: contextlib.nullcontext())
-
-    def go(name, loss=None):
-        game = dataclasses.replace(RECIPES[name], batch_size=8).game(device="meta")
-        game.loss = loss or game.loss
-        images, y = torch.zeros(16, 28, 28, dtype=torch.uint8, device="meta"), torch.zeros(8, device="meta").long()
-        with Strict():
-            for real in itertools.islice(data.batches(images, 8), 2):
-                training.iteration(game, real, y if game.classes else None)
-
-    return go
-
-
-@RECIPE
-def test_an_iteration_reads_nothing_from_the_device(name, play_on_meta):
-    play_on_meta(name)
-
-
-READING = [torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.nonzero, torch.Tensor.unique, torch.Tensor.double]
-READING += [lambda x: x.mean().item(), lambda x: bool(x.sum() > 0), lambda x: float(x.sum()), lambda x: x[x > 0]]
-READING += [lambda x: x * torch.zeros(8), lambda x: x * torch.tensor(0.5), lambda x: torch.equal(x, x)]
-
-
-@pytest.mark.parametrize("act", READING)
-def test_one_that_does_is_seen(act, play_on_meta):
-    with pytest.raises((RuntimeError, NotImplementedError), match=r"(?i)meta|on cpu"):
-        play_on_meta("mlp", SOUND._replace(generator=lambda real, fake: (act(fake.detach()), fake.sum())[1]))
+    game = dataclasses.replace(RECIPES[name], batch_size=8).game(device="meta")
+    images, y = torch.zeros(16, 28, 28, dtype=torch.uint8, device="meta"), torch.zeros(8, device="meta").long()
+    if act:
+        game.loss = SOUND._replace(generator=lambda real, fake: (act(fake.detach()), fake.sum())[1])
+    seen = pytest.raises((RuntimeError, NotImplementedError), match=r"(?i)meta|on cpu")
+    with seen if act else contextlib.nullcontext(), Strict():
+        for real in itertools.islice(data.batches(images, 8), 2):
+            training.iteration(game, real, y if game.classes else None)
 
 
 # What else a GPU has to do: test_smoke.py runs each lesson on the device that it chooses by itself

@@ -304,9 +304,6 @@ def test_after_a_full_disk_a_run_continues(train):
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])
 
 
-# Records
-
-
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])
 def test_a_foreign_file_of_records_is_refused(text, tmp_path):
     (tmp_path / "records.csv").write_text(text)

@@ -355,9 +355,6 @@ def test_the_search_descends_as_pytorch_does(name, visit, sources):
     assert error == pytest.approx((sampler(z) - target).square().mean().item(), rel=0.02)
 
 
-# A run and its discriminator
-
-
 def test_training_has_a_slider_and_the_discriminator_gives_its_opinion(visit, sources):
     tab = visit("g=my run&seed=3")
     tab.slider("training").focus()
