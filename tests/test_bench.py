@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan_lib import data, evaluation, hardware, recipes, training
-from tests.notebooks.contract import ROOT
+from tests import ROOT
 from tools import lessons, make_gpu, make_reference
 from tools import make_bench as bench
 

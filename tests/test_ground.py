@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
@@ -22,11 +21,10 @@ from packaging.utils import canonicalize_name
 
 import gan_lib
 from gan_lib import __main__ as command_line
+from tests import ROOT
 from tests.notebooks import contract
 from tests.test_house import calls, libraries
 from tools import links, make_bench, make_reference
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def read(name):

@@ -60,9 +60,7 @@ def planted_sampler():
     return models.Sampler(net, 4)
 
 
-@pytest.fixture
-def sampler():
-    return planted_sampler()
+sampler = pytest.fixture(planted_sampler)
 
 
 def brightness(images):
