@@ -77,7 +77,8 @@ def sample(options):
     if out.suffix == ".png":
         picture = pictures.tile(images, columns, scale=2)
         if options.text:
-            picture = handwriting.stack([*map(handwriting.line, samples.split(columns))]).repeat(4, 0).repeat(4, 1)
+            picture = handwriting.stack([handwriting.line(row) for row in samples.split(columns)])
+            picture = picture.repeat(4, 0).repeat(4, 1)
         pictures.save_picture(picture, out)
     elif out.suffix == ".npy":
         with files.replacing(out) as temporary:
@@ -163,6 +164,7 @@ def build_parser():
     """The parser of all commands and their options."""
     parser = argparse.ArgumentParser("python -m gan_lib", description="Train GANs on digits, and sample from them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
     shared = {
         "source": {"help": SOURCE},
         "--device": {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto, which is cuda or cpu)"},
