@@ -8,7 +8,7 @@ READY := .venv/.installed
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup run lab test test-matrix outcomes fuzz lint refresh bench site links reference clean help
+.PHONY: setup run lab test test-matrix outcomes fuzz lint refresh bench gpu site links reference clean help
 
 # The last line of the set-up writes READY. A .venv without READY is an unfinished set-up and is made again;
 # a .venv with an older READY is updated.
@@ -52,6 +52,10 @@ refresh: $(READY)  ## run every lesson and, if all succeed, renew the committed 
 
 bench: $(READY)  ## time this machine against the usual loop (ten minutes; the machine must be idle), renew benchmarks/
 	$(BIN)/python tools/make_bench.py --out benchmarks/results
+	$(BIN)/python tools/make_reference.py
+
+gpu: $(READY)  ## check and time this machine's GPU (eight minutes), renew benchmarks/results/gpu.json
+	$(BIN)/python -m tools.make_gpu
 	$(BIN)/python tools/make_reference.py
 
 site: $(READY)  ## build the course site in build/site

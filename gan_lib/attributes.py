@@ -15,9 +15,7 @@ def moments(images):
     ink = (images.squeeze(1) + 1) / 2
     ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
     at = torch.arange(28.0, device=images.device)
-    x, y = at.view(1, 1, 28), at.view(1, 28, 1)
-    x = x - (ink * x).sum((1, 2), keepdim=True)
-    y = y - (ink * y).sum((1, 2), keepdim=True)
+    x, y = (axis - (ink * axis).sum((1, 2), keepdim=True) for axis in (at.view(1, 1, 28), at.view(1, 28, 1)))
     return (ink * x * x).sum((1, 2)), (ink * y * y).sum((1, 2)), (ink * x * y).sum((1, 2))
 
 

@@ -126,15 +126,6 @@ def unpack(folder):
             write_atomically(folder / stem, content)
 
 
-def subset(digits, per_class, seed=0):
-    """`per_class` (at least 0) images of each class, drawn with `seed`, as `Digits`: all images of a class that has fewer."""
-    if per_class < 0:
-        raise UserError(f"per_class must be at least 0, not {per_class}.")
-    order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
-    chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
-    return Digits(*(each[chosen] for each in digits))
-
-
 def check_images(images, ndim=4, clipped=False):
     """Raise `UserError` unless `images` are finite floats [N, 1, 28, 28] in [-1, 1]. Called where images enter the package.
 

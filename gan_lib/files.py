@@ -61,12 +61,10 @@ def manifest():
 
 
 def bundled_weights(name):
-    """The tensors of bundled weights, and their entry in `manifest`. Raises `UserError` for an unknown or a damaged file."""
-    entries = manifest()
-    if name not in entries:
-        raise UserError(f"There are no bundled weights called {name!r}; choose one of: {', '.join(entries)}.")
-    content = read_bundled("weights", f"{name}.safetensors", entries[name]["sha256"])
-    return safetensors.torch.load(content), entries[name]
+    """The tensors of bundled weights, and their entry in `manifest`. Raises `UserError` for a damaged file."""
+    about = manifest()[name]
+    content = read_bundled("weights", f"{name}.safetensors", about["sha256"])
+    return safetensors.torch.load(content), about
 
 
 def bundled_mnist(stem):

@@ -62,5 +62,4 @@ class Team(NamedTuple):
     size: int = 1
     first: bool = True  # whether this is the process that writes files and prints
     share: slice = slice(None)  # its part of a batch
-    # mean of a tensor over the processes; raises ConnectionError if one is gone (on CPUs)
-    mean: Callable = lambda values: values
+    mean: Callable = lambda values: values  # of a tensor over the processes; ConnectionError if one is gone (on CPUs)

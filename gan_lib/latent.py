@@ -29,14 +29,6 @@ def slerp(a, b, t):
     return (((1 - t) * omega).sin() * a + (t * omega).sin() * b) / omega.sin()
 
 
-def loop(anchors, n):
-    """A closed `slerp` walk z [n, latent_dim] through `anchors` [K, latent_dim], which are scaled to sqrt(latent_dim) first."""
-    anchors = torch.nn.functional.normalize(anchors, dim=1) * math.sqrt(anchors.shape[1])
-    at = torch.arange(n, device=anchors.device) * len(anchors) / n  # 2.5: halfway from the third to the fourth
-    legs = zip(anchors, anchors.roll(-1, 0), strict=True)
-    return torch.cat([slerp(a, b, at[at.long() == i] - i) for i, (a, b) in enumerate(legs)])
-
-
 class Direction(NamedTuple):
     """A direction in latent space along which an attribute grows."""
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogFormatter
 
 from gan_lib import files
 from gan_lib.pictures import FAKE, GAP, REAL, THEORY, D, rgb, tile
+from gan_lib.reference import means_until
 
 
 def subplots(width, height, columns=1, **options):
@@ -86,7 +87,7 @@ def curves(records, axes=None, reference=None):
             values, until = [getattr(record, field) for record in records], steps
             if reference is not None:
                 ax.plot(steps, values, color=color, linewidth=0.6, alpha=0.4)
-                values = reference.means(records, field)
+                values = means_until(records, field, reference.steps)
                 until = reference.steps[: len(values)]
                 low, high = reference.band(field)
                 n = bisect(reference.steps, max(steps, default=0))
@@ -97,17 +98,6 @@ def curves(records, axes=None, reference=None):
     if reference is not None:
         axes[0].figure.suptitle(reference.remark(records), fontsize=10)
     return axes
-
-
-def race(courses, ax=None):
-    """Draw Fréchet distances over seconds, log-log; `courses` is {name: ([[(seconds, distance) …] for each run], colour)}."""
-    ax = subplots(7, 3.6) if ax is None else ax
-    for name, (runs, color) in courses.items():
-        for i, run in enumerate(runs):
-            ax.plot(*zip(*run, strict=True), "o-", color=color, markersize=3, linewidth=1, label=None if i else name)
-    finish(ax, xscale="log", yscale="log", xlabel="seconds of training", ylabel="Fréchet distance")
-    plain_numbers(ax.xaxis, ax.yaxis)
-    return ax
 
 
 def plain_numbers(*axes):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lib import UserError, conditional, models, residual, training
+from gan_lib import UserError, models, training
 from gan_lib.files import bundled_weights, manifest
 from gan_lib.losses import LOSSES, PENALTIES
 
@@ -16,7 +16,7 @@ PAIRS = {  # name: (generator, discriminator)
     "mapped": (models.mapped_generator, models.plain_discriminator),
     "dcgan-plain": (models.dcgan_generator, models.plain_discriminator),
     "dcgan-spectral": (models.dcgan_generator, models.spectral_discriminator),
-    "residual": (residual.generator, residual.discriminator),
+    "residual": (models.residual_generator, models.residual_discriminator),
 }
 
 
@@ -39,7 +39,7 @@ class Recipe:
     epochs: int = 20
     g_lr: float = 2e-4  # as Radford et al.; with the EMA, short runs do better at 1e-3 or above
     d_lr: float = 2e-4
-    anneal: bool = False  # learning-rate decay: see training.set_learning_rates
+    anneal: bool = False  # learning-rate decay: see training.Game.schedule
     betas: tuple = (0.5, 0.999)  # Adam's; β1 = 0.5 forgets old gradients faster, because the opponent changes
     truncation: float = 1.0  # the default ψ of sampling: z from N(0, ψ²)
     ema: float = 0.999  # the EMA covers about the last 1 / (1 - ema) iterations
@@ -68,8 +68,8 @@ class Recipe:
         generator = make_generator(self.latent_dim, self.width, **more)
         discriminator = make_discriminator(self.d_width or self.width, **more)
         if self.classes:
-            generator = conditional.LabelledGenerator(generator, self.classes)
-            discriminator = conditional.ProjectionDiscriminator(discriminator, self.classes)
+            generator = models.LabelledGenerator(generator, self.classes)
+            discriminator = models.ProjectionDiscriminator(discriminator, self.classes)
         return generator, discriminator
 
     def game(self, seed=0, device="cpu", horizon=None):

@@ -44,15 +44,11 @@ class Reference:
         pooled = [math.sqrt(fmean(map(variance, rows[max(0, i - 5) : i + 6]))) for i in range(len(rows))]
         return [[fmean(row) + k * deviation for row, deviation in zip(rows, pooled, strict=True)] for k in (-4, 4)]
 
-    def means(self, records, field):
-        """The means of a field of `records` over the same steps as the rows, as far as the records reach."""
-        return means_until(records, field, self.steps)
-
     def remark(self, records):
         """A sentence that says where the run of `records` first leaves the band, or that it stays inside."""
         exits = []
         for field, label in LABELS.items():
-            rows = list(zip(self.steps, *self.band(field), self.means(records, field), strict=False))
+            rows = list(zip(self.steps, *self.band(field), means_until(records, field, self.steps), strict=False))
             outside = [not low <= mean <= high for _, low, high, mean in rows]
             for i, (step, low, high, mean) in enumerate(rows):
                 if sum(outside[i : i + PATIENCE]) == PATIENCE:

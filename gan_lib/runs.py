@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from gan_lib import UserError, checkpoint, data, files, pictures, plotting, processes, recipes, reference, training
 from gan_lib.hardware import pick_device
+from gan_lib.studies import films
 from gan_lib.studies.diagnosis import diagnose
 
 FULL = "The GPU's memory is full: end what else uses it, or take --device cpu; --resume continues a run, there too."
@@ -37,7 +38,9 @@ class Run:
             raise UserError(f"{folder} was trained on other pictures than {dataset} holds now: choose another --out.")
         # A run goes on with its recipe as it was, even if this version has changed it.
         self.recipe = last.recipe if last else with_classes(recipe, self.digits, dataset)
-        self.per_epoch = iterations_per_epoch(self.recipe, self.digits, dataset)
+        self.per_epoch = len(self.digits.images) // (batch := self.recipe.batch_size)
+        if not self.per_epoch:
+            raise UserError(f"A batch of {batch} needs more images than the {len(self.digits.images)} of {dataset}.")
         planned = last.notes["planned"] if last else []
         if epochs or not (steps or planned):
             steps = (epochs or self.recipe.epochs) * self.per_epoch
@@ -72,8 +75,9 @@ class Run:
         """The samples of up to n epochs, evenly spaced from the first to the last, and a label for each epoch."""
         epochs = sorted(int(path.stem.removeprefix("epoch_")) for path in self.folder.glob("samples/epoch_*.png"))
         epochs = sorted({epochs[round(i * (len(epochs) - 1) / (n - 1))] for i in range(n) if epochs})
-        grids = [load_picture(self.folder / "samples" / f"epoch_{epoch}.png") for epoch in epochs]
-        return [untile(grid) for grid in grids], [f"epoch {epoch}" for epoch in epochs]
+        paths = [self.folder / "samples" / f"epoch_{epoch}.png" for epoch in epochs]
+        images = [untile(np.array(Image.open(path).convert("L"))) for path in paths]
+        return images, [f"epoch {epoch}" for epoch in epochs]
 
     def draw(self):
         """Write the pictures of the whole run, from its records and the samples of its epochs, where these were not deleted."""
@@ -85,7 +89,7 @@ class Run:
         rows = plotting.rows(*self.frames(10))
         plotting.save_figure(rows, self.folder / "visualization_across_epochs.png", close=True)
         for name in ("progress.gif", "progress.mp4"):
-            pictures.save_animation(images, self.folder / name, labels=labels)
+            films.save(images, self.folder / name, labels=labels)
 
     def reference(self):
         """The reference runs to compare with; None if this run has another recipe, data or learning-rate decay."""
@@ -93,11 +97,6 @@ class Run:
         same = known and known == dataclasses.replace(self.recipe, epochs=known.epochs) and notes["data"] == "mnist"
         same = same and (not known.anneal or set(notes["planned"]) == {known.steps})
         return reference.Reference(known.name) if same and known.name in reference.names() else None
-
-
-def load_picture(path):
-    """A picture as grey: numpy uint8 [height, width]."""
-    return np.array(Image.open(path).convert("L"))
 
 
 def untile(picture, scale=1):
@@ -124,14 +123,6 @@ def with_classes(recipe, digits, dataset):
     if recipe.classes == 1:
         raise UserError(f"{recipe.name} needs classes: put each one's pictures into a sub-folder of {dataset}.")
     return recipe
-
-
-def iterations_per_epoch(recipe, digits, dataset):
-    """Whole batches in the data. Raises `UserError` if there is none."""
-    images, batch_size = len(digits.images), recipe.batch_size
-    if images < batch_size:
-        raise UserError(f"A batch of {batch_size} needs more images than the {images} of {dataset}.")
-    return images // batch_size
 
 
 def fingerprint(digits):

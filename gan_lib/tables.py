@@ -50,9 +50,7 @@ def markdown(sides, heads, rows):
 
 
 def mean_and_deviation(values, mean=".3g", deviation=".2g", zeros=False):
-    """Mean ± standard deviation as text, in these formats. One value has no deviation; one that rounds to 0 is left out, unless
-    `zeros`.
-    """
+    """Mean ± standard deviation as text, in these formats: not of one value, nor, without `zeros`, one that rounds to 0."""
     spread = format(stdev(values), deviation) if len(values) > 1 else ""
     return format(fmean(values), mean) + (f" ± {spread}" if spread and (zeros or float(spread)) else "")
 

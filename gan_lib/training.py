@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from gan_lib import UserError, data, hardware, losses
+from gan_lib import UserError, capture, data, hardware, losses
 from gan_lib.sampler import Sampler
 
 
@@ -25,8 +25,7 @@ class Game:
     def __init__(self, generator, discriminator, *, latent_dim, loss=losses.LOSSES["non-saturating"],
                  penalty=losses.PENALTIES["R1 + R2"], gamma=0.0, penalty_every=1, batch_size=64, g_lr=2e-4,
                  d_lr=2e-4, horizon=None, betas=(0.5, 0.999), ema=0.999, truncation=1.0, seed=0):  # fmt: skip
-        check_settings(latent_dim=latent_dim, gamma=gamma, penalty_every=penalty_every, batch_size=batch_size, g_lr=g_lr,
-                       d_lr=d_lr, horizon=horizon, betas=betas, ema=ema, truncation=truncation, seed=seed)  # fmt: skip
+        check_settings(**{name: value for name, value in locals().items() if name in RANGES})
         batch_norm = torch.nn.modules.batchnorm._BatchNorm  # the base class of every kind
         self.one_pass = not any(isinstance(layer, batch_norm) for layer in discriminator.modules())
         if gamma > 0 and not self.one_pass:
@@ -40,11 +39,17 @@ class Game:
         self.classes = getattr(generator, "classes", 0)  # 0: neither net is conditioned on labels
         self.latent_dim, self.loss, self.batch_size, self.ema, self.seed = latent_dim, loss, batch_size, ema, seed
         self.penalty, self.gamma, self.penalty_every, self.truncation = penalty, gamma, penalty_every, truncation
-        self.rates, self.horizon = (g_lr, d_lr), horizon  # see `set_learning_rates`
+        self.rates, self.horizon = (g_lr, d_lr), horizon  # see `schedule`
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.dtype = hardware.fast_dtype(self.device)
-        self.team = hardware.Team()
+        self.team, self.repeat = hardware.Team(), capture.Graphs()
         self.step, self.seconds = 0, 0.0
+
+    def schedule(self):
+        """The rates of G and D now, and the EMA's 1 - decay. After a quarter of `horizon` rates decay linearly to 1 %."""
+        factor = 1.0 if self.horizon is None else min(1.0, max(0.01, (1 - self.step / self.horizon) / 0.75))
+        decay = min(self.ema, (1 + self.step) / (10 + self.step))  # warm-up: the first, bad weights are soon forgotten
+        return factor * self.rates[0], factor * self.rates[1], 1 - decay
 
     def noise(self, n):
         """The next n latent vectors z [n, latent_dim] from N(0, 1). With several processes, only the rows of this one."""
@@ -138,7 +143,7 @@ def train(game, images, steps, record_every=100):
     batches, end = real_batches(game, images), game.step + steps
     while game.step < end:
         start, n = time.perf_counter(), min(record_every - game.step % record_every, end - game.step)
-        total = sum(iteration(game, *next(batches)) for _ in range(n))
+        total = game.repeat(iteration, game, itertools.islice(batches, n))  # on a GPU as CUDA graphs: lesson 15
         means = game.team.mean(total / n).tolist()  # the only wait for the device
         game.seconds += time.perf_counter() - start
         if not all(map(math.isfinite, means)):
@@ -158,17 +163,15 @@ def gradient_penalty(game, real, fake, y=None):
 @torch.no_grad()
 def update_average(game):
     """average ← decay · average + (1 - decay) · generator: weights, and BatchNorm's running means and variances."""
-    decay = min(game.ema, (1 + game.step) / (10 + game.step))  # warm-up: the first, bad weights are soon forgotten
     nets = game.average, game.generator  # BatchNorm's count of batches, an integer, is left out
     averages, weights = ([t for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()] for net in nets)
-    torch._foreach_lerp_(averages, weights, 1 - decay)  # all tensors in one call
+    torch._foreach_lerp_(averages, weights, len(weights) * [game.schedule()[-1]])  # all tensors in one call
 
 
 def set_learning_rates(game):
-    """Constant `game.rates`; with a `game.horizon` constant for its first quarter, then a linear decay to 1 % at its end."""
-    factor = 1.0 if game.horizon is None else min(1.0, max(0.01, (1 - game.step / game.horizon) / 0.75))
-    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.rates, strict=True):
-        optimizer.param_groups[0]["lr"] = factor * rate
+    """Give the optimisers of G and D their rates of `Game.schedule`."""
+    for optimizer, rate in zip((game.g_optimizer, game.d_optimizer), game.schedule()[:2], strict=True):
+        optimizer.param_groups[0]["lr"] = rate
 
 
 def real_batches(game, images):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from gan_lib import models
+from gan_lib import hardware, models
 from gan_lib.recipes import Recipe
 
 _cache = tempfile.TemporaryDirectory(prefix="gan_lib_data_")  # the tests' own, also for the processes that they start
@@ -29,6 +29,12 @@ def _afresh():
     torch.manual_seed(0)
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _gpu_tests_are_skipped_without_one(request):
+    if request.node.get_closest_marker("gpu") and not hardware.works("cuda"):
+        pytest.skip("there is no GPU that PyTorch can use")
 
 
 @pytest.fixture

@@ -56,15 +56,11 @@ def test_roundness_is_the_short_axis_over_the_long(lean):
     assert attributes.roundness(bar(8, 8)).item() == pytest.approx(1, abs=1e-3)
 
 
-def test_confidence_is_the_largest_class_probability():
-    images = torch.cat([bar(3, 18), bar(12, 12)])
-    values = attributes.confidence(images)
-    assert values.equal(evaluation.features_and_logits(images)[1].softmax(1).max(1).values)
-    assert values[0] > 0.9  # a one
-
-
 def test_attributes_are_measured_image_by_image_even_where_there_is_no_ink():
-    images = torch.cat([bar(3, 18, 20), torch.full((1, 1, 28, 28), -1.0), bar(5, 18, -20)])
+    images = torch.cat([bar(3, 18), torch.full((1, 1, 28, 28), -1.0), bar(5, 18, -20)])
+    confidence = attributes.confidence(images)
+    assert confidence.equal(evaluation.features_and_logits(images)[1].softmax(1).max(1).values)
+    assert confidence[0] > 0.9  # a one
     assert list(attributes.ATTRIBUTES) == ["slant", "thickness", "width", "height", "ink", "roundness", "confidence"]
     for measure in attributes.ATTRIBUTES.values():
         values = measure(images)

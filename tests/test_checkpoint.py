@@ -121,15 +121,12 @@ def test_a_truncated_or_foreign_file_is_refused(saved, new_game, refuse):
         refuse(new_game(), saved, r"game\.safetensors is not a whole checkpoint of gan_lib: it is truncated, or")
 
 
-def test_a_checkpoint_without_a_recipe_cannot_be_resumed_alone(saved):
+def test_a_missing_file_or_recipe_is_one_sentence(saved):
     with pytest.raises(UserError, match=r"game\.safetensors does not say its recipe: build its game, then use"):
         checkpoint.resume(saved)
-
-
-@pytest.mark.parametrize("name", ["nothing.safetensors", ""])
-def test_a_missing_file_is_one_sentence(name, tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"There is no checkpoint .*{name}"):
-        checkpoint.read(tmp_path / name)
+    for name in ("nothing.safetensors", ""):
+        with pytest.raises(FileNotFoundError, match=f"There is no checkpoint .*{name}"):
+            checkpoint.read(saved.parent / name)
 
 
 def change(path, key, function):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import UserError, conditional, data, evaluation, models, recipes, training
+from gan_lib import UserError, data, evaluation, models, recipes, training
 
 
 @pytest.fixture
@@ -24,17 +24,14 @@ def game(new_game):
     return game
 
 
-def test_each_z_gets_the_embedding_of_its_own_label():
-    net = conditional.LabelledGenerator(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), classes=3)
+def test_each_z_gets_the_embedding_of_its_own_label_or_a_mix_of_embeddings(game):
+    net = models.LabelledGenerator(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), classes=3)
     z, y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([2, 0, 2])
     assert net(z, y).equal(net(z, y - y))  # at first labels have no influence: the class embedding is 0
     nn.init.normal_(net.embedding.weight)
     expected = [(net.first.weight @ z[i] + net.first.bias + net.embedding.weight[y[i]]).tanh() for i in range(3)]
     torch.testing.assert_close(net(z, y), torch.stack(expected), atol=1e-6, rtol=1e-5)
     assert net.eval()(z, y).equal(net.train()(z, y))  # truncation belongs to sampling and not to the net
-
-
-def test_shares_of_classes_are_labels_too(game):
     z, net = game.noise(3), game.average
     torch.testing.assert_close(net(z, torch.eye(4)[[2, 0, 3]]), net(z, torch.tensor([2, 0, 3])), atol=1e-6, rtol=1e-5)
     between = net.rest(net.first(z) + net.embedding.weight[1].lerp(net.embedding.weight[2], 0.3))
@@ -45,7 +42,7 @@ def test_shares_of_classes_are_labels_too(game):
 def test_a_logit_adds_how_well_the_features_fit_the_label(images):
     """D(x, y) = w · f(x) + b + v_y · f(x), written out for single images."""
     plain = models.mlp_discriminator(6)
-    net, x = conditional.ProjectionDiscriminator(plain, classes=3), data.to_range(images[:2])
+    net, x = models.ProjectionDiscriminator(plain, classes=3), data.to_range(images[:2])
     torch.testing.assert_close(net(x, torch.tensor([0, 2])), plain(x), atol=1e-6, rtol=1e-5)  # v is 0
     nn.init.normal_(net.embedding.weight)
     f, v, last = plain[:-2](x), net.embedding.weight, plain[-2]
@@ -86,7 +83,7 @@ def test_a_sampler_of_one_class_is_a_pure_function_of_z(game):
 
 def test_nets_labels_and_images_that_do_not_fit_are_refused(game, new_game, digits, state_of, differences):
     sampler, plain, z, before = game.sampler(), new_game().sampler(), torch.zeros(2, 5), state_of(game)
-    train, discriminate = lambda images: list(training.train(game, images, 1)), conditional.ProjectionDiscriminator
+    train, discriminate = lambda images: list(training.train(game, images, 1)), models.ProjectionDiscriminator
     for call, message in [
         (lambda: sampler(z), r"is conditional: call sampler\(z, y\) with labels y, or sampler.of\(7\)\(z\)"),
         (lambda: sampler(z, torch.tensor([0, 1, 2])), r"labels of 2 z must have the shape \[2\], not \[3\]"),

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from gan_lib import UserError, attributes, data, evaluation, files, pictures
+from gan_lib.studies import augmentation
 
 MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -219,7 +220,7 @@ def test_unknown_sets_negative_subsets_and_batch_sizes_out_of_range_are_refused(
     with pytest.raises(UserError, match="no data set called 'minst'; choose one of: mnist, fashion-mnist, kmnist"):
         data.load("minst")
     with pytest.raises(UserError, match="per_class must be at least 0, not -1"):
-        data.subset(data.Digits(images, torch.arange(48) % 10), -1)
+        augmentation.subset(data.Digits(images, torch.arange(48) % 10), -1)
     for batch_size in (0, -1, 49):
         with pytest.raises(UserError, match=f"between 1 and the number of images .48., not {batch_size}"):
             next(data.batches(images, batch_size))
@@ -271,7 +272,7 @@ def test_a_folder_that_can_not_be_read_is_refused_in_one_sentence(files, sentenc
 RAMP = torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
 
 
-def test_each_of_the_256_values_comes_back_exactly():
+def test_each_of_the_256_values_comes_back_exactly_others_are_rounded_and_clipped_in_any_number_of_axes():
     levels = torch.arange(784).remainder(256).view(1, 28, 28).to(torch.uint8)
     before, images = levels.clone(), data.to_range(levels)
     assert (images.shape, images.dtype) == ((1, 1, 28, 28), torch.float32)
@@ -280,9 +281,6 @@ def test_each_of_the_256_values_comes_back_exactly():
     assert levels.equal(before)
     with pytest.raises(UserError, match=r"uint8.*not torch\.float32"):
         data.to_range(images)
-
-
-def test_values_between_are_rounded_and_values_outside_clipped_in_any_number_of_axes():
     images = torch.zeros(1, 1, 28, 28)
     images[0, 0, 0, :6] = torch.tensor([-7.0, -1.003, -0.9, 0.0, 0.9999, 7.0])
     assert data.to_uint8(images)[0, 0, :6].tolist() == [0, 0, 13, 128, 255, 255]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, files, recipes, runs
+from gan_lib import checkpoint, data, files, recipes, runs, training
 from tests.test_runs import TINY
 
 N = int(os.environ.get("FUZZ", 40))
@@ -135,37 +135,29 @@ def test_headers_of_checkpoints(try_checkpoint, run, draw):
     try_checkpoint(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
-@fuzz(EDITS)
-def test_arrays(tmp_path, edits):
-    whole = io.BytesIO()
-    np.save(whole, np.zeros((2, 28, 28), np.uint8))
-    path = tmp_path / "x.npy"
-    path.write_bytes(damage(whole.getvalue(), edits))
-    attempt(lambda: command_line.load_images(str(path)), "x.npy")
+def stored(write, *words):
+    """The bytes that `write(file, *words)` writes."""
+    write(file := io.BytesIO(), *words)
+    return file.getvalue()
 
 
-@fuzz(EDITS)
-def test_records(run, tmp_path, edits):
-    path = tmp_path / "records.csv"
-    path.write_bytes(damage((run / "records.csv").read_bytes(), edits))
-    attempt(lambda: runs.load_records(path), "records.csv")
+IDX = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(2 * 784)
+GREYS = Image.fromarray(np.arange(784, dtype=np.uint8).reshape(28, 28))
+WHOLE = {  # name: (the bytes of a sound file, what reads it)
+    "x.npy": (stored(np.save, np.zeros((2, 28, 28), np.uint8)), lambda path: command_line.load_images(str(path))),
+    "records.csv": (",".join(training.Record._fields).encode() + b"\n2,200,0.5,1.2,0.7,0.6,0.4\n", runs.load_records),
+    "idx": (IDX, lambda path: files.read_idx(path, path.read_bytes())),
+    "idx.gz": (gzip.compress(IDX), lambda path: files.read_idx(path, path.read_bytes())),
+} | {kind: (stored(GREYS.save, kind), files.read_picture) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")}
 
 
-@fuzz(EDITS, st.booleans(), st.booleans())
-def test_idx_files(edits, packed, inside):
-    whole = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(2 * 784)
-    content = damage(whole, edits) if inside or not packed else whole
-    content = gzip.compress(content) if packed else content
-    content = content if inside or not packed else damage(content, edits)
-    name = "images.gz" if packed else "images"
-    attempt(lambda: files.read_idx(name, content), name)
-
-
-@fuzz(EDITS, st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"]))
-def test_pictures(edits, kind):
-    whole = io.BytesIO()
-    Image.fromarray(np.arange(784, dtype=np.uint8).reshape(28, 28)).save(whole, kind)
-    attempt(lambda: files.read_picture(damage(whole.getvalue(), edits)), "This picture")
+@pytest.mark.parametrize("name", WHOLE)
+@fuzz(EDITS, st.booleans())
+def test_files(tmp_path, name, edits, inside):
+    (whole, read), path = WHOLE[name], tmp_path / name
+    packed = inside and name.endswith(".gz")  # then what is inside is damaged
+    path.write_bytes(gzip.compress(damage(gzip.decompress(whole), edits)) if packed else damage(whole, edits))
+    attempt(lambda: read(path), name)
 
 
 @fuzz(st.lists(st.tuples(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12),

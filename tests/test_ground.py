@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
@@ -22,11 +21,10 @@ from packaging.utils import canonicalize_name
 
 import gan_lib
 from gan_lib import __main__ as command_line
+from tests import ROOT
 from tests.notebooks import contract
 from tests.test_house import calls, libraries
 from tools import links, make_bench, make_reference
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def read(name):
@@ -116,7 +114,7 @@ def test_no_file_names_a_machine_or_a_registry(pattern):
 
 def test_every_file_that_a_docstring_cites_exists():
     """A name such as models.py, or a path such as tools/make_reference.py."""
-    made = {"bench.json", "records.csv", "lab.log", "x.html", "playground.html"}  # by runs
+    made = {"bench.json", "gpu.json", "records.csv", "lab.log", "x.html", "playground.html"}  # by runs
     known, missing = made | {part for name in tracked() for part in (name, name.split("/")[-1])}, set()
     for name in tracked():
         nodes = ast.walk(ast.parse(tracked()[name])) if name.endswith(".py") else ()

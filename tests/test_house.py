@@ -7,18 +7,18 @@ import inspect
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import gan_lib
+from tests import ROOT
 from tools import make_structure
 
 # What is not the core:
 OUTSIDE = {"checks", "widgets", "playground", "studies", "processes", "runs", "tables", "__main__"}
 HOMES = {  # the modules, or folders of modules, that may import a library
     "matplotlib": {"plotting"},
-    "imageio": {"pictures"},
+    "imageio": {"studies.films"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets", "playground"},
     "optuna": set(),
@@ -30,8 +30,7 @@ HOMES = {  # the modules, or folders of modules, that may import a library
     "tqdm": {"runs"},
 }
 PRINTING = {"__main__", "widgets.dashboard"}
-FOLDER = Path(gan_lib.__file__).parent
-ROOT = FOLDER.parent
+FOLDER = ROOT / "gan_lib"
 
 
 def module_name(path):

@@ -1,13 +1,11 @@
 """`torch.hub` finds the trained generators in hubconf.py."""
 
 import re
-from pathlib import Path
 
 import torch
 
 from gan_lib import recipes
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
 
 
 def test_each_trained_generator_is_loaded_by_its_name():

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gan_lib import UserError, data, latent, models
+from gan_lib.studies import films
 
 
 def vector(*numbers):
@@ -39,12 +40,12 @@ def test_slerp_is_the_formula_of_white():
 
 def test_loop_is_a_closed_walk_on_the_sphere_through_all_anchors():
     anchors = torch.stack([A, B, -A + 0.1 * B])
-    walk = latent.loop(anchors, 12)
+    walk = films.loop(anchors, 12)
     assert walk.shape == (12, 4)
     assert torch.allclose(walk.norm(dim=1), torch.full((12,), 2.0), atol=1e-5)  # sqrt(latent_dim)
     assert torch.allclose(walk[::4], 2 * nn.functional.normalize(anchors), atol=1e-5)
     assert torch.allclose(walk[10], latent.slerp(walk[8], walk[0], 0.5), atol=1e-5)
-    assert len(latent.loop(anchors, 20)) == 20
+    assert len(films.loop(anchors, 20)) == 20
 
 
 PLANTED = vector(0.6, 0, -0.8, 0)
@@ -59,9 +60,7 @@ def planted_sampler():
     return models.Sampler(net, 4)
 
 
-@pytest.fixture
-def sampler():
-    return planted_sampler()
+sampler = pytest.fixture(planted_sampler)
 
 
 def brightness(images):
@@ -81,16 +80,13 @@ def test_planted_directions_are_found(sampler):
     assert bright.explained == pytest.approx(1, abs=1e-4)
 
 
-def test_r2_is_the_linear_share_of_the_variance_and_a_step_of_1_is_one_standard_deviation(sampler):
+def test_r2_is_the_linear_share_of_the_variance_0_of_noise_and_a_step_of_1_is_one_standard_deviation(sampler):
     """mean + z[1]² / 10 has the variance 0.01 · (1 + 2), and the linear part is a third of it."""
     noise = sampler.noise(20_000, 0)[:, 1]
     measure = lambda images: brightness(images) + 0.1 * noise.square()
     (direction,) = latent.find_directions(sampler, {"mixed": measure}, n=20_000)
     assert direction.explained == pytest.approx(1 / 3, abs=0.03)
     assert torch.allclose(direction.vector, math.sqrt(3) * PLANTED, atol=0.08)
-
-
-def test_r2_of_noise_is_zero_on_average():
     z, noise = torch.randn(300, 64), torch.randn(300, 200)
     explained = [direction.explained for direction in latent.fit(z, noise, range(200))]
     assert sum(explained) / 200 == pytest.approx(0, abs=0.02)  # without adjustment it would be 64 / 299

@@ -13,6 +13,7 @@ import pytest
 
 from gan_lib import __main__ as command_line
 from gan_lib import checkpoint, data, files, pictures, plotting, runs, training
+from gan_lib.studies import films
 from tests.browser.lab import until
 from tests.test_house import SOURCES
 from tests.test_runs import TINY, _few_images  # noqa: F401
@@ -22,7 +23,7 @@ POSIX = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no
 
 
 @POSIX
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "closed pipe and SIGTERM"])
 def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, tmp_path):
     reader, writer = os.pipe()
     heed = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup makes the tests, and their child, ignore
@@ -40,7 +41,8 @@ def test_a_run_that_is_told_to_end_saves_everything_and_says_how_to_go_on(how, t
         printed = b"".join(iter(lambda: os.read(reader, 1 << 16), b"")).decode()
         os.close(reader)
         assert process.wait(120) == 130
-        assert "--resume" in printed.split("To continue:")[1] and "Traceback" not in printed
+        again = printed.split("To continue:")[1]
+        assert " python -m gan_lib train mlp-quick --" in again and "--resume" in again and "Traceback" not in printed
     step = int(checkpoint.latest(tmp_path / "run").stem[5:])
     assert step > 0 and step == runs.load_records(tmp_path / "run" / "records.csv")[-1].step
     assert (tmp_path / "run" / "curves.png").exists()
@@ -92,8 +94,8 @@ def test_neither_a_broken_progress_bar_nor_a_deleted_checkpoint_ends_a_run(tmp_p
 
 WRITERS = {
     "png": lambda path: pictures.save_picture(np.zeros((28, 28), np.uint8), path),
-    "gif": lambda path: pictures.save_animation([data.load().images[:4]], path),
-    "mp4": lambda path: pictures.save_animation([data.load().images[:4]], path),
+    "gif": lambda path: films.save([data.load().images[:4]], path),
+    "mp4": lambda path: films.save([data.load().images[:4]], path),
     "figure.png": lambda path: plotting.save_figure(plotting.subplots(2, 2), path, close=True),
     "npy": lambda path: command_line.main(["sample", "mlp", "--n", "2", "--out", str(path)]),
     "csv": lambda path: runs.save_records([], path),
@@ -125,7 +127,7 @@ def test_every_file_is_written_through_the_one_atomic_writer():
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in writes and name != "files":
                 found.add(f"{name}: {ast.unparse(node)}")
     harmless = ("temporary", "'<bytes>'", ".save(png, 'png'", "(path, newline='')", "open(newline='')", "Image.open(path)",
-                "run.save(", "checkpoint.save(", "safetensors.torch.save(", "self.save(")  # fmt: skip
+                "run.save(", "films.save(", "checkpoint.save(", "safetensors.torch.save(", "self.save(")  # fmt: skip
     assert {each for each in found if not any(words in each for words in harmless)} == set()
     assert len(found) > 8
 

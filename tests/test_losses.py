@@ -104,7 +104,7 @@ def penalties(discriminator, real, fake):
     return {name: penalty(discriminator, real, fake).item() for name, penalty in PENALTIES.items()}
 
 
-def test_the_penalties_equal_their_formulas():
+def test_the_penalties_equal_their_formulas_of_points_in_the_plane_too():
     """R1 and R2 at real and fake images; WGAN-GP at (1 - u) x + u G(z) with u = 0.1, 0.3, 0.5, 0.7, 0.9."""
     r1, r2 = (mean(length**2 for length in lengths(images)) for images in (REAL_IMAGES, FAKE_IMAGES))
     shares = zip((0.1, 0.3, 0.5, 0.7, 0.9), REAL_IMAGES, FAKE_IMAGES, strict=True)
@@ -112,9 +112,6 @@ def test_the_penalties_equal_their_formulas():
     expected = {"R1": r1, "R2": r2, "R1 + R2": r1 + r2, "WGAN-GP": mean((length - 1) ** 2 for length in between)}
     assert penalties(half_square, REAL_IMAGES, FAKE_IMAGES) == pytest.approx(expected, rel=1e-5)
     assert r2 > 5 * r1
-
-
-def test_points_in_the_plane_have_penalties_too():
     found = penalties(half_square, torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 12.0]]))
     assert list(found.values()) == pytest.approx([25, 144, 169, (math.hypot(1.5, 8) - 1) ** 2])
 

@@ -5,11 +5,7 @@ import json
 import os
 import pickle
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,17 +13,16 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from gan_lib import __main__ as command_line
-from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables, training
+from gan_lib import checkpoint, data, evaluation, hardware, latent, pictures, recipes, runs, tables
 from gan_lib.attributes import ATTRIBUTES
 from gan_lib.playground import page
 from gan_lib.playground.train import trainer
 from gan_lib.recipes import RECIPES
 from gan_lib.studies import class_scores, diagnosis, effects, handwriting
-from tests.notebooks.execution import environment
+from tests import load_picture
 
 COMMANDS = ("train", "sample", "page", "measure", "directions")
 array = lambda samples: data.to_uint8(samples).numpy()  # as a .npy holds them
@@ -105,7 +100,7 @@ def test_every_recipe_trains_on_mnist_and_writes_what_its_help_lists(name, gan):
     written -= {".lock"}  # some versions of filelock delete it when it is released
     assert {re.sub(r"_\d+\.", "_N.", file) for file in written} == listed
     for picture in (name for name in written if name.endswith(".png")):
-        assert runs.load_picture(f"run/{picture}").std() > 1
+        assert load_picture(f"run/{picture}").std() > 1
     [record] = runs.load_records("run/records.csv")
     assert (record.step, record.images) == (3, 3 * RECIPES[name].batch_size)
     assert 0 < record.d_real < 1
@@ -138,30 +133,6 @@ def test_train_passes_its_options_on_and_prints_how_the_run_ended(gan, monkeypat
     ]
 
 
-def test_ctrl_c_saves_and_the_command_it_prints_gives_the_bits_of_an_uninterrupted_run(gan, here, differences):
-    words = shlex.split("-m gan_lib train mlp-sigmoid --steps 500 --out 'my run' --device cpu")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, *words], env=environment(here), **pipes)
-    said = b""
-    while b"d_loss" not in said:  # the first record
-        said += os.read(process.stderr.fileno(), 1000) or pytest.fail(said.decode())
-    process.send_signal(signal.SIGINT)
-    out, rest = process.communicate(timeout=600)
-    said = (said + rest).decode()
-    assert (process.returncode, out) == (130, b"")
-    assert "Traceback" not in said
-    *_, end, command = said.strip().splitlines()
-    *_, step = [int(path.stem[5:]) for path in checkpoint.of_run("my run")]
-    assert 100 <= step < 500
-    assert end == f"Stopped after step {step} of 500; everything is in my run. To continue:"
-
-    again = shlex.split(command)
-    assert again[:3] == ["python", "-m", "gan_lib"]
-    assert gan(*again[3:], "--quiet")[::2] == (0, "")
-    assert gan("train mlp-sigmoid --steps 500 --out once --device cpu --quiet")[0] == 0
-    assert differences(*(safetensors.torch.load_file(checkpoint.latest(run)) for run in ("my run", "once"))) == []
-
-
 def test_train_on_pictures_of_a_folder(gan, here, small_run):
     images = data.load(train=False).images.numpy()
     for i in range(60):
@@ -190,10 +161,10 @@ def test_grid_array_and_folder_hold_samples_of_the_latest_average(source, gan, s
     images = np.load("new/x.npy")
     assert (images.shape, images.dtype) == ((9, 28, 28), np.uint8)
     assert (images == array(small_run.sample(9, seed=4))).all()
-    assert (runs.untile(runs.load_picture("new/x.png"), scale=2).numpy() == images).all()
+    assert (runs.untile(load_picture("new/x.png"), scale=2).numpy() == images).all()
     names = sorted(path.name for path in (here / "new" / "folder").iterdir())
     assert names == [f"{i:05d}.png" for i in range(9)]
-    assert (np.stack([runs.load_picture(f"new/folder/{name}") for name in names]) == images).all()
+    assert (np.stack([load_picture(f"new/folder/{name}") for name in names]) == images).all()
 
 
 def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, conditional_run):
@@ -205,7 +176,7 @@ def test_one_digit_or_several_that_take_turns_in_rows_of_one_handwriting(gan, co
     expected = [conditional_run(z[i // 3].unsqueeze(0), torch.tensor([int("907"[i % 3])])) for i in range(8)]
     assert abs(np.load("x.npy").astype(int) - array(torch.cat(expected))).max() <= 1
     gan("sample conditional --digits 907 --n 8 --out x.png")
-    rows = runs.untile(runs.load_picture("x.png"), scale=2)
+    rows = runs.untile(load_picture("x.png"), scale=2)
     assert (rows[:8].numpy() == np.load("x.npy")).all() and rows.shape[0] == 9  # three columns
 
 
@@ -215,7 +186,7 @@ def test_a_number_is_written_as_one_picture(words, n, gan, conditional_run):
     assert said == (0, f"{5 * n} samples of conditional are in x.png\n", "")
     written = handwriting.write(conditional_run, "20261", conditional_run.noise(n))
     lines = handwriting.stack([handwriting.line(each) for each in written])
-    assert abs(runs.load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
+    assert abs(load_picture("x.png")[::4, ::4].astype(int) - lines).max() <= 1
 
 
 def test_truncation_is_an_option(gan):
@@ -445,24 +416,6 @@ def test_what_the_user_can_mend_is_one_sentence_and_a_bug_keeps_its_traceback(er
         special = {KeyboardInterrupt: (130, "stopped."), torch.OutOfMemoryError: (1, runs.FULL)}
         status, sentence = special.get(error, (1, "No space left"))
         assert gan("train mlp") == (status, "", f"gan_lib: {sentence}\n")
-
     else:
         with pytest.raises(error, match="No space left"):
             gan("train mlp")
-
-
-def test_a_gpu_whose_memory_is_full_keeps_the_checkpoints_and_the_run_goes_on_elsewhere(gan, monkeypatch, here):
-    make, calls = training.iteration, []
-
-    def full(*words):
-        calls.append(words)
-        if len(calls) == 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return make(*words)
-
-    monkeypatch.setattr(training, "iteration", full)
-    words = "train mlp-quick --steps 5 --out run --quiet"
-    assert gan(words) == (1, "", f"gan_lib: {runs.FULL}\n")
-    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 0
-    assert gan(f"{words} --device cpu --resume")[0] == 0
-    assert checkpoint.read(checkpoint.latest("run")).header["step"] == 5

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lib import UserError, attributes, data, evaluation, latent, runs
+from gan_lib import UserError, attributes, data, evaluation
+from gan_lib.studies import films
+from tests import load_picture
 from tools import make_art as art
 
 
@@ -64,14 +66,14 @@ def test_digits_arrive_on_the_beat_and_rest_after_it():
 def test_a_count_shows_each_digit_on_its_beat_and_is_a_loop(conditional):
     frames = art.count(conditional, [3, 1, 4], [0.4, 0.2, 0.4], n=5, fps=10)
     assert [frame.shape for frame in frames] == [(5, 1, 28, 28)] * 10
-    z = torch.stack([latent.loop(anchors, 10) for anchors in conditional.noise(15).view(5, 3, -1)], 1)
+    z = torch.stack([films.loop(anchors, 10) for anchors in conditional.noise(15).view(5, 3, -1)], 1)
     for i, digit in ((0, 3), (4, 1), (6, 4)):
         torch.testing.assert_close(frames[i], conditional(z[i], torch.full((5,), digit)))
     *steps, last = [(b - a).abs().mean().item() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
     assert last < 1.5 * max(steps)  # no jump from the last frame to the first
 
 
-def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():
+def test_handwritings_are_arranged_by_slant_and_thickness_and_legible_or_too_few(conditional):
     copies = Copies()
     z = art.arrange(copies, "3", 4, 5, n=250)
     images = copies(z, [3] * 20)
@@ -80,9 +82,6 @@ def test_handwritings_are_arranged_by_slant_and_thickness_and_are_legible():
     assert (evaluation.features_and_logits(images)[1].softmax(1)[:, 3] > 0.9).all()
     assert (attributes.thickness(images).view(4, 5).mean(1).diff() > 0).all()
     assert (attributes.slant(images).view(4, 5).mean(0).diff() > 0).all()
-
-
-def test_too_few_legible_handwritings_raise_an_error(conditional):
     with pytest.raises(UserError, match=r"of 50 handwritings are legible, too few for 12 cells: raise n\."):
         art.arrange(conditional, "2026", 3, 4, n=50)
 
@@ -108,7 +107,7 @@ def test_the_tool_writes_the_files_of_samples_art(tmp_path, monkeypatch, conditi
     monkeypatch.setattr(art, "poster", lambda sampler, number, title, below: np.zeros((300, 600), np.uint8))
     art.main(conditional, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in art.FOLDER.iterdir()}
-    one, other = (runs.load_picture(folder / "mosaic.png") for folder in (tmp_path, art.FOLDER))
+    one, other = (load_picture(folder / "mosaic.png") for folder in (tmp_path, art.FOLDER))
     assert one.shape == other.shape
     assert b"/MediaBox [ 0 0 144.0 72.0 ]" in (tmp_path / "poster.pdf").read_bytes()  # in points, 72 to the inch
-    assert runs.load_picture(art.FOLDER / "poster.png").shape == art.A4
+    assert load_picture(art.FOLDER / "poster.png").shape == art.A4

@@ -12,6 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
 from gan_lib import data, pictures, runs
+from gan_lib.studies import films
 from tests.notebooks.test_same_code import defined
 
 
@@ -67,7 +68,7 @@ def read(path):
 @pytest.mark.parametrize(("name", "codec", "count", "error"), [("x.gif", "gif", 8, 5), ("x.mp4", "h264", 12, 25)])
 def test_an_animation_holds_every_frame_and_lasts_for_the_given_seconds(name, codec, count, error, frames, tmp_path):
     """A GIF has fewer greys, and stores the equal frames at the end as one that lasts longer; a video is compressed."""
-    pictures.save_animation(frames, tmp_path / "new" / name, columns=3, seconds=3.0)
+    films.save(frames, tmp_path / "new" / name, columns=3, seconds=3.0)
     stored = read(tmp_path / "new" / name)
     expected = [pictures.tile(frame, 3, 2) for frame in frames]
     assert stored.shape == (count, *expected[0].shape)
@@ -79,7 +80,7 @@ def test_an_animation_holds_every_frame_and_lasts_for_the_given_seconds(name, co
 
 
 def test_a_gif_loops_holds_its_last_frame_for_a_third_and_has_a_growing_progress_bar(frames, tmp_path):
-    pictures.save_animation(frames, tmp_path / "x.gif", columns=3, seconds=3.0)
+    films.save(frames, tmp_path / "x.gif", columns=3, seconds=3.0)
     with Image.open(tmp_path / "x.gif") as gif:
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
         assert gif.info["loop"] == 0  # for ever
@@ -90,24 +91,24 @@ def test_a_gif_loops_holds_its_last_frame_for_a_third_and_has_a_growing_progress
 
 @pytest.mark.parametrize("name", ["x.gif", "x.mp4"])
 def test_each_frame_has_its_label_below(name, frames, tmp_path):
-    pictures.save_animation(frames, tmp_path / name, columns=3, labels=[f"step {2**i}" for i in range(8)])
+    films.save(frames, tmp_path / name, columns=3, labels=[f"step {2**i}" for i in range(8)])
     height = pictures.tile(frames[0], 3, 2).shape[0]
     lines = [picture[height:].astype(float) for picture in read(tmp_path / name)[:8]]
     assert lines[0].shape[0] == 20
     assert all(line.max() > 150 for line in lines)
     assert all(np.abs(a - b).max() > 100 for a, b in itertools.pairwise(lines))
     with pytest.raises(ValueError, match="zip"):
-        pictures.save_animation(frames, tmp_path / name, labels=["one"])
+        films.save(frames, tmp_path / name, labels=["one"])
 
 
 def test_a_gif_of_noise_is_compressed(tmp_path):
     noise = [torch.randint(0, 256, (6, 28, 28), generator=torch.Generator().manual_seed(i)).byte() for i in range(4)]
-    pictures.save_animation(noise, tmp_path / "x.gif", columns=3, scale=1)
+    films.save(noise, tmp_path / "x.gif", columns=3, scale=1)
     assert (tmp_path / "x.gif").stat().st_size < 0.8 * sum(frame.numel() for frame in noise)
 
 
 @pytest.mark.parametrize(("name", "count"), [("x.gif", 1), ("x.mp4", 2)])
 def test_an_animation_may_have_one_frame(name, count, frames, tmp_path):
-    pictures.save_animation(frames[:1], tmp_path / name)
+    films.save(frames[:1], tmp_path / name)
     stored = read(tmp_path / name)
     assert stored.reshape(-1, *stored.shape[-2:]).shape == (count, 64, 364)

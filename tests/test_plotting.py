@@ -5,8 +5,9 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from gan_lib import pictures, plotting, reference, runs
+from gan_lib import pictures, plotting, reference
 from gan_lib.training import Record
+from tests import load_picture
 
 RECORDS = [
     Record(100, 6400, 1.0, 1.2, 0.7, 0.6, 0.4),
@@ -46,7 +47,7 @@ def test_rows_stand_below_each_other_beside_their_labels(images):
 def test_the_labels_of_rows_fit_into_the_saved_figure_which_stays_open_unless_it_is_closed(images, tmp_path):
     ax = plotting.rows([images[:10]] * 5, ["people", "step 12,345", "two\nlines", "each pixel\non its own", ""])
     plotting.save_figure(ax, tmp_path / "new" / "x.png")
-    picture = runs.load_picture(tmp_path / "new" / "x.png")
+    picture = load_picture(tmp_path / "new" / "x.png")
     assert picture.shape[1] == round(100 * ax.figure.get_figwidth())
     assert (picture[:, [0, -1]] == 255).all()
     assert (picture[:, :70] < 100).any()
@@ -87,7 +88,7 @@ def test_curves_hold_negative_losses_or_no_records(tmp_path):
     low, high = plotting.curves([record._replace(g_loss=-record.g_loss) for record in RECORDS])[0].get_ylim()
     assert low <= -1.8 and high > 1.386
     plotting.save_figure(plotting.curves([])[0], tmp_path / "curves.png")
-    assert runs.load_picture(tmp_path / "curves.png").shape == (320, 1000)
+    assert load_picture(tmp_path / "curves.png").shape == (320, 1000)
     axes = plotting.curves([], reference=reference.Reference("mlp-quick"))
     assert axes[0].figure.get_suptitle() == "This run is too short to compare with the band of mlp-quick."
 

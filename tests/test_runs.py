@@ -12,6 +12,7 @@ import safetensors.torch
 from PIL import Image
 
 from gan_lib import UserError, checkpoint, data, files, plotting, processes, recipes, runs, training
+from tests import load_picture
 
 TINY = recipes.Recipe("tiny", "mlp", latent_dim=5, width=6, batch_size=100, epochs=3)
 DECAYING = dataclasses.replace(TINY, anneal=True, epochs=6)  # of 210 images: 12 iterations
@@ -89,10 +90,10 @@ def test_a_run_writes_samples_of_each_epoch_up_to_ten_checkpoints_and_the_last(t
     assert [record.step for record in records_of(run)] == [2 * i for i in range(1, 26)]
     for epoch in (0, 24):  # of the same z
         sampler = checkpoint.resume(run.folder / "checkpoints" / f"step_{2 * epoch:07d}.safetensors").sampler()
-        samples = runs.untile(runs.load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
+        samples = runs.untile(load_picture(run.folder / "samples" / f"epoch_{epoch}.png"))
         assert samples.equal(data.to_uint8(sampler(sampler.noise(100))))
-    assert runs.untile(runs.load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
-    height = runs.load_picture(run.folder / "visualization_across_epochs.png").shape[0]
+    assert runs.untile(load_picture(run.folder / "real_images.png")).equal(data.load().images[:100])
+    height = load_picture(run.folder / "visualization_across_epochs.png").shape[0]
     assert height == pytest.approx(700, abs=20)  # ten rows of 70 pixels
     with Image.open(run.folder / "progress.gif") as gif:
         assert gif.n_frames == 26
@@ -222,7 +223,7 @@ def test_the_first_ctrl_c_is_a_request_and_the_second_an_interrupt():
 
 
 @pytest.mark.parametrize(("steps", "stopped"), [(7, 4), (3, 3)], ids=["stops at the next record", "at the last record"])
-def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd):
+def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps, stopped, train, capfd, differences):
     """The signal comes within step 3, whose record is that of step 4, the end of the second epoch."""
     step = training.discriminator_step
 
@@ -237,6 +238,7 @@ def test_after_ctrl_c_a_run_stops_at_the_next_record_with_everything_saved(steps
     assert capfd.readouterr().err.strip() == "Stopping at the next record ..."
     assert {"epoch_2.png", "curves.png", "progress.mp4"} <= {path.name for path in files_in(run.folder)}
     assert steps_in(run)[-1] == stopped
+    assert differences(tensors_of(train("run", resume=True)), tensors_of(train("whole", steps=steps))) == []
 
 
 HOLD = """import sys, time
@@ -263,12 +265,9 @@ def test_two_processes_do_not_train_into_one_folder_and_a_killed_one_blocks_nobo
         holder.kill()
         holder.communicate()
     assert train("run", resume=True, steps=4).game.step == 4
-
-
-def test_a_file_system_without_locks_does_not_stop_a_run(train):
-    refused = NotImplementedError("FileSystem does not appear to support flock")
+    refused = NotImplementedError("FileSystem does not appear to support flock")  # one without locks stops nobody
     with mock.patch.object(processes.filelock.FileLock, "acquire", side_effect=refused):
-        assert train("run", steps=2).game.step == 2
+        assert train("other", steps=2).game.step == 2
 
 
 def diverge(game, records):
@@ -304,9 +303,6 @@ def test_after_a_full_disk_a_run_continues(train):
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2], [2])
     train("run", resume=True, steps=4)
     assert (steps_in(run), [record.step for record in records_of(run)]) == ([0, 2, 4], [2, 4])
-
-
-# Records
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "step,images\n1,2\n", "step,images,seconds,d_loss\n1,2,3,four\n"])

@@ -85,15 +85,13 @@ def test_the_last_distance_counts_and_the_number_of_the_trial_is_the_seed(replac
     assert [trial.value for trial in others] == [61, 62]
 
 
-def test_a_bad_run_is_pruned_but_not_at_its_end(replace_training):
+def test_a_bad_run_is_pruned_but_not_at_its_end_and_one_that_diverges_with_the_reason(replace_training):
     replace_training(lambda recipe, seed: (90.0, 80.0, 1.0))
     (trial,) = optimize(pruner=optuna.pruners.ThresholdPruner(upper=85))
     assert (trial.state, trial.intermediate_values, trial.user_attrs) == (TrialState.PRUNED, {10: 90.0}, {})
     replace_training(lambda recipe, seed: (10.0, 20.0, 900.0))
     assert optimize(pruner=optuna.pruners.ThresholdPruner(upper=85))[0].state == TrialState.COMPLETE
 
-
-def test_a_run_that_diverges_is_pruned_with_the_reason(replace_training):
     def course(recipe, seed):
         yield 90.0
         raise training.Diverged("A loss stopped being a number before step 20.")

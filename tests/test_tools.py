@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -17,10 +16,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from gan_lib import checkpoint, data, evaluation, files, latent, recipes, runs
 from gan_lib.studies import class_scores, effects
+from tests import ROOT
 from tests.notebooks import contract
 from tools import lessons, links, make_digit_net, make_reference
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from skimage import color, data
 from torch.nn import functional as F
 
-from gan_lib import UserError, attributes, evaluation, latent, pictures, recipes
-from gan_lib.studies import handwriting
+from gan_lib import UserError, attributes, evaluation, pictures, recipes
+from gan_lib.studies import films, handwriting
 
 FOLDER = Path(__file__).resolve().parents[1] / "samples" / "art"
 BEATS = [0.5, 0.5, 0.25, 0.25, 0.5] * 2  # seconds from one digit to the next
@@ -62,12 +62,12 @@ def schedule(beats, fps=25):
 def count(sampler, digits, beats, n=16, fps=25, seed=0):
     """The frames of a film, images [n, 1, 28, 28] each: `digits` in n handwritings, one after the other and the first again.
 
-    Each handwriting goes once around a `latent.loop`. See `schedule` for `beats`.
+    Each handwriting goes once around a `films.loop`. See `schedule` for `beats`.
     """
     at = schedule(beats, fps)
     classes = F.one_hot(torch.tensor([*digits, digits[0]]), sampler.classes).float()
     shares = torch.lerp(classes[at.long()], classes[(at.long() + 1).clamp(max=len(digits))], at.frac().unsqueeze(1))
-    loops = [latent.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)]
+    loops = [films.loop(anchors, len(at)) for anchors in sampler.noise(3 * n, seed).view(n, 3, -1)]
     frames = zip(sampler.truncation * torch.stack(loops, 1), shares.to(sampler.device), strict=True)
     return [sampler.generator(z, share.expand(n, -1)) for z, share in frames]
 
@@ -143,7 +143,7 @@ def main(sampler, folder=FOLDER):
         pictures.save_picture(page, folder / f"poster.{kind}", dpi=300)
 
     frames = count(sampler, range(10), BEATS)
-    pictures.save_animation(frames, folder / "count.mp4", columns=4, scale=4, seconds=sum(BEATS), hold=0)
+    films.save(frames, folder / "count.mp4", columns=4, scale=4, seconds=sum(BEATS), hold=0)
 
 
 if __name__ == "__main__":

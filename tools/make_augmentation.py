@@ -49,7 +49,7 @@ def quality(generated, digits):
 def measure(arm, per_class, seed, train, test):
     """The row of one arm: the share of `test` that its classifiers read correctly, without and with data augmentation."""
     row = {"arm": arm, "per_class": per_class, "seed": seed}
-    real = data.subset(train, per_class, seed)
+    real = augmentation.subset(train, per_class, seed)
     sources = [real] if per_class else []
     if arm != "real":
         sampler = trained_on(real, seed) if arm == "own" else recipes.pretrained("cgan", train.images.device)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 import gan_lib
 from gan_lib import data, evaluation, hardware, pictures, plotting, recipes, reference, tables, training
 from gan_lib.files import write_atomically
-from gan_lib.studies.bench import count_macs, measure_macs
+from gan_lib.studies.bench import count_macs, draw_race, measure_macs
 
 CLASSIC = "mlp"  # the setting of most tutorials: 200 epochs of this recipe
 QUICK = "mlp-quick"  # the recipe that reaches the same quality first
@@ -141,7 +141,7 @@ def run(device, seeds, out):
         write_atomically(out / "bench.json", (json.dumps(found, indent=1) + "\n").encode())
         bar.set_description(f"measured {name}")
     usual, ours = collect_courses(found)
-    ax = plotting.race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
+    ax = draw_race({"the usual loop": (usual, pictures.THEORY), QUICK: (ours, pictures.FAKE)})
     plotting.save_figure(ax, out / "bench.png", close=True)
     write_atomically(out / "bench.md", f"{table(found)}\n".encode())
     return table(found)
@@ -163,7 +163,7 @@ def describe_machine(device="cpu"):
 
 
 def collect_courses(found):
-    """What `plotting.race` draws: runs of (seconds, distance), of the classic setting in the usual loop and of `QUICK`."""
+    """What `draw_race` draws: runs of (seconds, distance), of the classic setting in the usual loop and of `QUICK`."""
     recipe, rows = recipes.get(CLASSIC), reference.results()["classic"]
     iteration = statistics.median(found[CLASSIC]["usual"]) * recipe.epochs / recipe.steps
     seconds = [step * iteration for step, _ in rows]

@@ -7,7 +7,7 @@ import json
 import torch
 from torch.nn import functional as F
 
-from gan_lib import data, evaluation, hardware, models, recipes, reference
+from gan_lib import UserError, data, evaluation, hardware, models, recipes, reference
 
 STEPS = 500  # of every classifier: on all digits, with data augmentation, it reads more than 99 % of the test digits
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
@@ -17,6 +17,15 @@ ARMS = {  # the training data of the classifiers in tools/make_augmentation.py
     "all": "+ the generator of all 60,000",
     "synthetic": "generated digits only",
 }
+
+
+def subset(digits, per_class, seed=0):
+    """`data.Digits` with `per_class` (at least 0) images of each class, drawn with `seed`: all of a class that has fewer."""
+    if per_class < 0:
+        raise UserError(f"per_class must be at least 0, not {per_class}.")
+    order = torch.randperm(len(digits.labels), generator=torch.Generator().manual_seed(seed)).to(digits.labels.device)
+    chosen = torch.cat([order[digits.labels[order] == label][:per_class] for label in digits.labels.unique()])
+    return data.Digits(*(each[chosen] for each in digits))
 
 
 def generate(sampler, n, seed=0):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from gan_lib import UserError, data
 from gan_lib.evaluation import features_and_logits, precision_recall_density_coverage, real_digits
+from gan_lib.studies import augmentation
 
 
 class ClassScore(NamedTuple):
@@ -34,5 +35,5 @@ def score(images, labels):
 
 def floor(n=10_000, seed=0, device="cpu"):
     """The reference value of `score`: that of n training digits, equally many of each class, drawn with `seed`."""
-    images, labels = data.subset(data.load(device=device), n // 10, seed)
+    images, labels = augmentation.subset(data.load(device=device), n // 10, seed)
     return score(data.to_range(images), labels)

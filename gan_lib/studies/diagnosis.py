@@ -67,11 +67,7 @@ def symptoms(means, causes_excluded=False):
     high = max((mean.d_loss for mean in means), default=0)
     if high > 3:
         causes = "the learning rates, that the images are in [-1, 1], that losses are means over the batch, the sign of D's loss"
-        yield Remark(
-            "high d_loss",
-            f"d_loss reaches {high:.3g}; in healthy runs it stays below 3",
-            ORDER + causes,
-        )
+        yield Remark("high d_loss", f"d_loss reaches {high:.3g}; in healthy runs it stays below 3", ORDER + causes)
     if means and means[-1].d_fake - means[-1].d_real > 0.5:
         sign = f"D(x) ends at {means[-1].d_real:.2f}, and D(G(z)) at {means[-1].d_fake:.2f}"
         causes = "that D's loss labels real images 1 and fakes 0, that D's optimiser minimises it, D's learning rate"
@@ -185,9 +181,8 @@ def check_results(trial, means):
     for player, rate in zip("GD", game.rates, strict=True):
         lr, change = trial.players[player][1].param_groups[0]["lr"], trial.change.get(player)
         if "high d_loss" in remarks and rate > HIGH:
-            return Remark(
-                "learning rate", f"{remarks['high d_loss'].sign}; {player}'s learning rate is {lr:.2g}", "lower it"
-            )
+            sign = f"{remarks['high d_loss'].sign}; {player}'s learning rate is {lr:.2g}"
+            return Remark("learning rate", sign, "lower it")
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed
         if change is not None and game.step >= SPAN and (change > MOST or (change < LEAST and rate < LOW)):
             sign = f"one iteration at {lr:.2g} changes the weights of {player} by {100 * change:.2g} %"

@@ -1,17 +1,15 @@
 """Stacked MNIST (Metz et al. 2016, arXiv 1611.02163): a digit in each of three channels, so 1,000 modes. Lesson 09.
 
-As in Lin et al. 2017 (PacGAN, arXiv 1712.04086), a classifier reads each channel of 26,000 samples.
+As in Lin et al. 2017 (PacGAN, arXiv 1712.04086), a classifier reads each channel.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
 from gan_lib import data, evaluation
 from gan_lib.recipes import Recipe
 
-SAMPLES = 26_000
 # Width, batch size and learning rates as in `dcgan-quick`
 VANILLA = Recipe("vanilla", "dcgan-plain", channels=3, width=24, batch_size=32, g_lr=2e-3, d_lr=1e-3)
 PENALISED = replace(VANILLA, gamma=1.0, penalty_every=4)  # R1 + R2, as in `best`
@@ -45,16 +43,3 @@ class StackedDigits:
         logits = evaluation.features_and_logits(images.reshape(-1, 1, 28, 28))[1][:, : self.classes]
         hundreds, tens, units = logits.argmax(1).view(-1, 3).unbind(1)
         return 100 * hundreds + 10 * tens + units
-
-
-class Modes(NamedTuple):
-    """Mode coverage of samples."""
-
-    found: int  # modes with at least one sample
-    kl: float  # KL divergence of the modes' shares from the uniform distribution, in nats: 0 is best, log(modes) one mode
-
-
-def count(codes, modes):
-    """The `Modes` of codes [N], with `modes` possible ones: KL = sum of p log(p · modes), where p is a code's share."""
-    shares = codes.bincount() / len(codes)
-    return Modes((shares > 0).sum().item(), torch.xlogy(shares, shares * modes).sum().item())

@@ -120,6 +120,7 @@ class Live(widgets.VBox):
             raise RuntimeError("Start works in a notebook only; elsewhere, loop over training.train.") from None
         if Live.playing:
             Live.playing.pause()
+        self.half = None, None  # the fakes of a step of D hold operations that would keep a GPU from recording its own
         self.task = loop.create_task(self.play())
         Live.playing, self.button.description, self.move.value = self, "pause", ""
 

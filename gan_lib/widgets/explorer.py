@@ -12,7 +12,7 @@ import torch
 
 from gan_lib import UserError, data, latent, pictures
 from gan_lib.files import write_atomically
-from gan_lib.studies import inversion, photograph
+from gan_lib.studies import films, inversion
 from gan_lib.widgets.html import failure, figures, img
 
 STYLE = {"description_width": "90px"}
@@ -121,7 +121,7 @@ class Explorer(Shell):
         z, _ = self.of(self.seed.value)
         if position := self.walk.value if position is None else position:
             anchors = torch.stack([self.of(self.seed.value + i)[0] for i in range(4)])
-            z = latent.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
+            z = films.loop(anchors, 4 * LEG)[position] * z.norm() / self.radius
         rounded = abs(self.norm.value - self.length) < 0.06  # by the browser, to the slider's steps of 0.1
         length = self.length if rounded else self.norm.value
         return latent.steer(z, self.directions, [each.value for each in self.sliders], length)
@@ -145,7 +145,7 @@ class Explorer(Shell):
         n = next(n for n in itertools.count(1) if not [*folder.glob(f"digit_{n}.*")])
         png, gif = folder / f"digit_{n}.png", folder / f"digit_{n}.gif"
         pictures.save_picture(self.picture().repeat(10, 0).repeat(10, 1), png)
-        write_atomically(gif, pictures.gif(film.repeat(10, 1).repeat(10, 2), 100))
+        write_atomically(gif, films.gif(film.repeat(10, 1).repeat(10, 2), 100))
         return f"saved as {png} and {gif}"
 
     def write_z(self):
@@ -202,7 +202,7 @@ class Inverter(Shell):
         if not files:
             raise UserError("Choose a picture file first.")
         content = [*(files.values() if isinstance(files, dict) else files)][-1]["content"]
-        return self.find(photograph.read(bytes(content)), "the picture in the file")
+        return self.find(inversion.read_photograph(bytes(content)), "the picture in the file")
 
     def find(self, target, name):
         """Search for the z of target [1, 28, 28]; show both images and their difference. Returns the error in words."""

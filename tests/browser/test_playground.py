@@ -9,8 +9,9 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 
-from gan_lib import checkpoint, data, files, latent, recipes, runs
+from gan_lib import checkpoint, data, files, latent, recipes
 from gan_lib.playground import page
+from tests import load_picture
 from tests.browser.lab import until
 
 CANVAS = """canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)
@@ -354,9 +355,6 @@ def test_the_search_descends_as_pytorch_does(name, visit, sources):
     assert error == pytest.approx((sampler(z) - target).square().mean().item(), rel=0.02)
 
 
-# A run and its discriminator
-
-
 def test_training_has_a_slider_and_the_discriminator_gives_its_opinion(visit, sources):
     tab = visit("g=my run&seed=3")
     tab.slider("training").focus()
@@ -438,7 +436,7 @@ def test_the_digit_is_saved_as_it_is(visit):
     with tab.page.expect_download() as download:
         tab.button("Save PNG").click()
     assert download.value.suggested_filename == "dcgan,-trained-seed-12.png"
-    assert (runs.load_picture(download.value.path()) == pixels.repeat(10, 0).repeat(10, 1)).all()
+    assert (load_picture(download.value.path()) == pixels.repeat(10, 0).repeat(10, 1)).all()
 
 
 @pytest.mark.parametrize("width", [320, 375, 390, 768, 1280])

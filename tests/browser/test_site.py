@@ -7,17 +7,16 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests import ROOT
 from tests.browser.lab import until
 from tests.browser.test_inline import FRAME
 from tests.browser.test_playground import CANVAS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LESSON = "notebooks/05_steer_the_latent_space.html"
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gan_lib import data, latent, recipes
-from gan_lib.studies import photograph
+from gan_lib.studies import inversion
 from tests.browser.lab import evaluate, open_and_run, until, write
 from tests.widgets.test_html import decode, decode_all
 
@@ -144,7 +144,7 @@ def test_the_z_of_a_file_is_found(page, boxes, tmp_path):
     wait_for_text(inverter, "the z found for the picture in the file")
     until(lambda: np.array_equal(*images_of(inverter)[1::2]))  # its sliders move one by one, each with a picture
     target = images_of(inverter)[0]
-    assert (target == data.to_uint8(photograph.read(tmp_path / "two.png")).numpy()).all()
+    assert (target == data.to_uint8(inversion.read_photograph(tmp_path / "two.png")).numpy()).all()
     off = evaluate(page, "(inverter.explorer.point() - inverter.explorer.given[0][0]).abs().max().item()")
     assert off < 1e-5  # the browser has not rounded |z|
 

@@ -18,9 +18,9 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
+from tests import ROOT
 from tools import lessons, links
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 REPOSITORY = links.current(ROOT)
 
 OPENING = ["bootstrap", "imports", "parameters", "derived"]

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tests.notebooks.contract import ROOT
+from tests import ROOT
 from tools import lessons
 
 BOUNDS = lessons.read_bounds(ROOT)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes, residual
+from gan_lib import UserError, checkpoint, data, latent, models, playground, recipes
 from gan_lib.playground import page
 from tools import make_playground
 
@@ -126,7 +126,7 @@ def test_nets_are_computed_by_their_layers_and_nearly_by_the_serialised_ones(wha
     (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "Conv2d(2, 2, "),
     (nn.ConvTranspose2d(2, 2, 3, stride=(1, 2)), "ConvTranspose2d(2, 2, "),
     (nn.BatchNorm2d(2, track_running_stats=False), "BatchNorm2d(2, "),
-    (residual.Residual(2), "Residual: "),
+    (models.Residual(2), "Residual: "),
 ])  # fmt: skip
 def test_an_unsupported_layer_is_named_in_one_sentence(layer, name):
     with pytest.raises(UserError, match=r"^The sliders can't compute the layer .*\.$") as raised:
@@ -141,7 +141,7 @@ def test_what_a_forward_does_between_its_layers_is_refused(change):
         page.layers(Net(nn.Conv2d(2, 2, 1), change), (3,))
 
 
-def test_what_is_no_generator_or_no_direction_is_refused(new_sampler):
+def test_what_is_no_generator_or_no_direction_or_has_diverged_is_refused(new_sampler):
     sampler, points = new_sampler(4), models.Sampler(nn.Linear(4, 2), 4)
     axes = latent.coordinates(sampler)
     wrong = [axes[0]._replace(name="x", vector=torch.ones(3)), axes[0], axes[0]._replace(name="norm"), axes[0].vector]
@@ -151,6 +151,9 @@ def test_what_is_no_generator_or_no_direction_is_refused(new_sampler):
     for no_direction in wrong:
         with pytest.raises(UserError, match=r"^Each direction must be a latent\.Direction with 4 numbers"):
             playground.inline(sampler, [*axes, no_direction])
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match="The net has diverged"):
+            page.serialise([{"kind": "scale", "scale": torch.ones(3), "bias": torch.tensor([0, value, 0])}])
 
 
 @pytest.mark.parametrize("bits", [8, 9, 12, 16])
@@ -168,12 +171,6 @@ def test_a_weight_takes_its_bits_and_each_output_channel_has_its_unit(kind, shap
     for channel, expected in zip(unpacked, channels, strict=True):
         assert (channel - expected).abs().max() <= 0.5001 * expected.abs().max() / (2 ** (bits - 1) - 1)
         assert channel.abs().max() == pytest.approx(expected.abs().max().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_diverged_net_is_refused(value):
-    with pytest.raises(UserError, match="The net has diverged"):
-        page.serialise([{"kind": "scale", "scale": torch.ones(3), "bias": torch.tensor([0, value, 0])}])
 
 
 # Sources

@@ -36,17 +36,18 @@ def flat(value, n=40, label=0):
 
 def test_a_subset_has_as_many_of_each_class_each_once_and_its_seed_decides_it(digits):
     as_bytes = lambda images: [image.numpy().tobytes() for image in images]
-    images, labels = data.subset(digits, 30, seed=3)
+    images, labels = augmentation.subset(digits, 30, seed=3)
     assert labels.bincount().tolist() == [30] * 10
     known = dict(zip(as_bytes(digits.images), digits.labels.tolist(), strict=True))
     assert [known[image] for image in as_bytes(images)] == labels.tolist()
     assert len(set(as_bytes(images))) == 300
-    assert data.subset(digits, 6000).labels.bincount().equal(digits.labels.bincount())  # all of a class without more
-    assert len(data.subset(digits, 0).images) == 0
-    first, again, other = (data.subset(digits, 5, seed).images for seed in (0, 0, 1))
+    every = augmentation.subset(digits, 6000)  # all of a class without more
+    assert every.labels.bincount().equal(digits.labels.bincount())
+    assert len(augmentation.subset(digits, 0).images) == 0
+    first, again, other = (augmentation.subset(digits, 5, seed).images for seed in (0, 0, 1))
     assert first.equal(again)
     assert not first.equal(other)
-    assert set(as_bytes(first)) < set(as_bytes(data.subset(digits, 9, 0).images))
+    assert set(as_bytes(first)) < set(as_bytes(augmentation.subset(digits, 9, 0).images))
 
 
 def test_generated_digits_have_the_labels_that_they_are_conditioned_on_and_no_truncation():
@@ -64,7 +65,7 @@ def test_a_batch_has_an_equal_share_of_each_source_and_the_seed_decides_it(digit
     assert labels.tolist() == [3] * 8 + [7] * 8
     images, labels = next(augmentation.mix(real, batch_size=16))
     assert (images.mean(), labels.tolist()) == (1, [3] * 16)
-    few = data.subset(digits, 1)  # ends before the other source, and starts again
+    few = augmentation.subset(digits, 1)  # ends before the other source, and starts again
     streams = [augmentation.mix(few, digits, batch_size=10, seed=seed) for seed in (0, 1)]
     first, other = (torch.stack([next(stream)[0] for _ in range(4)]) for stream in streams)
     assert not first[3].equal(other[3])
@@ -92,7 +93,7 @@ def test_data_augmentation_keeps_the_range_and_moves_each_image_independently_wi
     (False, False, 0.7, 1), (True, False, 0.7, 1), (False, True, 0.02, 0.25),
 ])  # fmt: skip
 def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(augmented, shuffled, low, high, digits):
-    images, labels = data.subset(data.load(), 20)
+    images, labels = augmentation.subset(data.load(), 20)
     if shuffled:
         labels = labels[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
     net = augmentation.classifier(data.Digits(images, labels), augmented=augmented, steps=60)
@@ -101,17 +102,15 @@ def test_a_classifier_learns_its_labels_and_nothing_from_shuffled_ones(augmented
     assert low < augmentation.accuracy(net, digits) < high and augmentation.accuracy(net, digits) == accuracy
 
 
-def test_a_classifier_is_trained_on_augmented_images_only_if_asked(monkeypatch):
+def test_a_classifier_is_trained_on_augmented_images_only_if_asked_and_decided_by_its_seed(monkeypatch, digits):
     seen = []
     monkeypatch.setattr(augmentation, "augment", lambda images: seen.append(len(images)) or images)
     augmentation.classifier(flat(0, 80), steps=2)
     assert seen == []
     augmentation.classifier(flat(0, 80), flat(255, 80), augmented=True, steps=2)
     assert seen == [64, 64]
-
-
-def test_the_seed_decides_a_classifier_and_the_global_random_state_is_kept(digits):
-    few, weights = data.subset(digits, 7), []
+    monkeypatch.undo()
+    few, weights = augmentation.subset(digits, 7), []
     for seed in (0, 0, 1):
         torch.rand(1)  # from any state
         state = torch.get_rng_state()
@@ -123,7 +122,7 @@ def test_the_seed_decides_a_classifier_and_the_global_random_state_is_kept(digit
 
 def test_the_novelty_of_copies_is_0_and_of_other_digits_about_1(digits):
     train = data.load()
-    few = data.subset(train, 50)
+    few = augmentation.subset(train, 50)
     assert augmentation.novelty(data.to_range(few.images), few) == 0
     assert augmentation.novelty(data.to_range(digits.images), few) == 1  # the digits that it compares with
     assert 0.9 < augmentation.novelty(data.to_range(train.images[:1000]), few) < 1.1
@@ -167,7 +166,7 @@ def test_the_tool_measures_each_arm_once_and_resumes(tmp_path, monkeypatch, digi
 
 
 def test_the_quality_of_copies_and_of_inverted_digits_with_wrong_labels():
-    few = data.subset(data.load(), 100)
+    few = augmentation.subset(data.load(), 100)
     copies = tool.quality(few, few)
     assert copies["novelty"] == 0
     assert copies["as_asked"] > 0.98

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_lib import UserError, data, evaluation
-from gan_lib.studies import class_scores
+from gan_lib.studies import augmentation, class_scores
 
 
 def test_each_class_is_measured_within_itself():
@@ -17,7 +17,7 @@ def test_each_class_is_measured_within_itself():
 
 
 def test_threes_labelled_as_fives_change_the_score_of_the_fives_alone():
-    images, labels = data.subset(data.load(), 100)
+    images, labels = augmentation.subset(data.load(), 100)
     images = data.to_range(images)
     before = class_scores.score(images, labels)
     images[labels == 5] = images[labels == 3]

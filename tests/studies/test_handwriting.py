@@ -35,16 +35,13 @@ def test_anything_but_digits_is_refused(text, conditional):
         handwriting.write(conditional, text, conditional.noise(1))
 
 
-def test_a_line_sets_the_ink_of_its_digits_a_gap_apart():
+def test_a_line_sets_the_ink_of_its_digits_a_gap_apart_and_lines_are_padded_to_the_widest():
     images = torch.full((3, 1, 28, 28), -1.0)
     images[0, 0, 5:20, 3:9] = 1.0  # 6 columns of ink, the third digit 2, the second none
     images[2, 0, 5:20, 20:22] = 1.0
     line = handwriting.line(images, gap=4)
     assert line.shape == (28, 4 + 6 + 4 + 28 + 4 + 2 + 4)
     assert (line.max(0) > 0).nonzero()[0].tolist() == [*range(4, 10), *range(46, 48)]
-
-
-def test_lines_are_padded_to_the_widest():
     short, long = np.full((28, 5), 9, np.uint8), np.full((28, 8), 7, np.uint8)
     picture = handwriting.stack([short, long])
     assert picture.shape == (56, 8)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from gan_lib import UserError, data, evaluation
-from gan_lib.studies import photograph
+from gan_lib.studies.inversion import read_photograph
 
 
 def stored(picture, kind="PNG", **settings):
@@ -53,7 +53,7 @@ DRAWINGS = {
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_drawn_digit_becomes_one_like_those_of_mnist(name):
-    image = photograph.read(DRAWINGS[name])
+    image = read_photograph(DRAWINGS[name])
     assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
     assert (image.min(), image.max()) == (-1, 1)
     assert evaluation.features_and_logits(image.unsqueeze(0))[1].argmax() == 5
@@ -63,7 +63,7 @@ def test_a_drawn_digit_becomes_one_like_those_of_mnist(name):
     assert 10 <= columns[-1] - columns[0] + 1 < 20
     for weights in (ink.sum(0), ink.sum(1)):
         assert ((weights * torch.arange(28)).sum() / ink.sum()).item() == pytest.approx(14, abs=0.5)
-    assert (image - photograph.read(DRAWINGS["black on white"])).square().mean() < 0.01
+    assert (image - read_photograph(DRAWINGS["black on white"])).square().mean() < 0.01
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -72,7 +72,7 @@ def test_digits_of_mnist_are_read_back(inverted, tmp_path):
     for digit in data.load(train=False).images[:100]:
         large = digit.numpy().repeat(9, 0).repeat(9, 1)
         (tmp_path / "digit.png").write_bytes(stored(255 - large if inverted else large))
-        errors.append((photograph.read(tmp_path / "digit.png") - data.to_range(digit)).square().mean())
+        errors.append((read_photograph(tmp_path / "digit.png") - data.to_range(digit)).square().mean())
     assert statistics.median(errors) < 0.002  # between two digits it is 0.5
 
 
@@ -80,7 +80,7 @@ def test_digits_of_mnist_are_read_back(inverted, tmp_path):
 def test_a_picture_of_any_size_is_read(shape):
     picture = np.zeros(shape, np.uint8)
     picture[shape[0] // 3 :, shape[1] // 3] = 255
-    image = photograph.read(stored(picture))
+    image = read_photograph(stored(picture))
     assert image.shape == (1, 28, 28) and image.isfinite().all()
 
 
@@ -92,9 +92,9 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(tmp_path):
         path.write_bytes(content)
         for file, name in ((content, "This picture"), (path, f"The picture {path}")):
             with pytest.raises(UserError, match=rf"^{re.escape(name)} can't be read: [^<>]*\.$"):
-                photograph.read(file)
+                read_photograph(file)
     with pytest.raises(UserError, match=r"none\.png can't be read: No such file or directory\.$"):
-        photograph.read(tmp_path / "none.png")
+        read_photograph(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
@@ -102,7 +102,7 @@ def test_an_empty_picture_is_refused_in_a_sentence(shade, tmp_path):
     transparent = np.full((60, 80, 4), [shade, shade, shade, 0], np.uint8)
     for blank in (np.full((60, 80), shade, np.uint8), np.full((1, 1), shade, np.uint8), transparent):
         with pytest.raises(UserError, match=r"^This picture shows nothing: it has one shade all over\.$"):
-            photograph.read(stored(blank))
+            read_photograph(stored(blank))
     (tmp_path / "blank.tif").write_bytes(stored(np.full((60, 80), shade, np.float32), "TIFF"))
     with pytest.raises(UserError, match=r"blank\.tif shows nothing"):
-        photograph.read(tmp_path / "blank.tif")
+        read_photograph(tmp_path / "blank.tif")

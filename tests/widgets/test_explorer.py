@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lib import UserError, data, latent, models, pictures, runs, widgets
-from gan_lib.studies import inversion, photograph
+from gan_lib import UserError, data, latent, models, pictures, widgets
+from gan_lib.studies import inversion
 from gan_lib.widgets.explorer import LEG
+from tests import load_picture
 from tests.widgets.test_html import decode, decode_all
 
 SEVEN = ipywidgets.__version__.startswith("7.")
@@ -174,7 +175,7 @@ def test_save_writes_the_picture_and_its_walk_and_overwrites_nothing(sampler, tm
     assert explorer.status.value == "saved as runs/digit_1.png and runs/digit_1.gif"
     first = [Path(f"runs/digit_1.{kind}").read_bytes() for kind in ("png", "gif")]
     shown = decode(explorer.image.value)
-    assert (runs.load_picture("runs/digit_1.png") == shown.repeat(10, 0).repeat(10, 1)).all()
+    assert (load_picture("runs/digit_1.png") == shown.repeat(10, 0).repeat(10, 1)).all()
     with Image.open("runs/digit_1.gif") as film:
         assert (film.n_frames, film.size, film.info["loop"], film.info["duration"]) == (4 * LEG, (280, 280), 0, 100)
         for position in (0, 30, 95):
@@ -269,7 +270,7 @@ def test_the_z_of_the_newest_file_is_found_and_image_and_file_can_be_shown_again
     shown.this_file.click()
     assert shown.status.value == "<b>UserError</b>: Choose a picture file first."
     upload(shown, png.getvalue())
-    check(shown, sampler, photograph.read(png.getvalue()), "the picture in the file")
+    check(shown, sampler, inversion.read_photograph(png.getvalue()), "the picture in the file")
     file = shown.image.value, shown.explorer.image.value
     shown.this_image.click()
     assert shown.image.value == image != file[0]
