@@ -189,7 +189,7 @@ def digit_classifier():
         nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  #              [N, 64, 7, 7]
         nn.Flatten(), nn.Linear(64 * 49, 128), nn.BatchNorm1d(128), nn.ReLU(),  #       [N, 128] the features
         nn.Linear(128, 10),  #                                                          [N, 10] the logits
-    )  # fmt: skip
+    ).to(memory_format=torch.channels_last)  # fmt: skip  # the same numbers in another order in memory: faster on a CPU
 
 
 class LabelledGenerator(nn.Module):
