@@ -28,6 +28,12 @@ def test_the_course_has_at_most_25_000_words():
     assert sum(bool(re.search("[A-Za-z]", word)) for lesson in LESSONS for word in lesson.prose.split()) <= 25_000
 
 
+def test_the_map_of_the_course_has_the_times_of_each_lesson():
+    for lesson in LESSONS[1:]:
+        times = re.search(r"about (\d+) minutes for you; .* about (\d+) seconds", lesson.prose).groups()
+        assert re.search(rf"\({lesson.path.name}\) .* \| {times[0]} \| {times[1]} \|", LESSONS[0].prose), lesson.path.name
+
+
 def find(notebook, tag):
     """The first cell with this tag; the first cell for "title", the last Markdown for "close"."""
     tagged = {tag: cell for cell in reversed(notebook.cells) for tag in contract.tags(cell)}
