@@ -17,10 +17,18 @@ from gan_lib.recipes import Recipe
 
 _cache = tempfile.TemporaryDirectory(prefix="gan_lib_data_")  # the tests' own, also for the processes that they start
 atexit.register(_cache.cleanup)
-os.environ["GAN_LIB_DATA"] = _cache.name
+os.environ |= {"GAN_LIB_DATA": _cache.name, "OMP_NUM_THREADS": "1"}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # the nets here are so small that threads only wait for each other
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With two processes (`make test`) a file's tests stay together, and so do those that share the run of a lesson."""
+    for item in items:
+        lesson = item.callspec.params.get("lesson") if hasattr(item, "callspec") else None
+        item.add_marker(pytest.mark.xdist_group(getattr(lesson, "number", item.path.name)))
 
 
 @pytest.fixture(autouse=True)
