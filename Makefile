@@ -30,7 +30,7 @@ lab: $(READY)  ## open JupyterLab at lesson 00
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 test: $(READY)  ## run everything that must pass, in two processes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-matrix: $(READY)  ## test with the oldest versions, the newest and Colab's (needs Python 3.11 and 3.13, the network, 15 GB)
 	$(BIN)/nox --envdir build/nox

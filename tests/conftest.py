@@ -23,14 +23,6 @@ matplotlib.use("Agg")
 torch.set_num_threads(1)  # the nets here are so small that threads only wait for each other
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With two processes (`make test`) a file's tests stay together, and so do those that share the run of a lesson."""
-    for item in items:
-        lesson = item.callspec.params.get("lesson") if hasattr(item, "callspec") else None
-        item.add_marker(pytest.mark.xdist_group(getattr(lesson, "number", item.path.name)))
-
-
 @pytest.fixture(autouse=True)
 def _afresh():
     """A test draws from seed 0 of PyTorch, whatever ran before it, and leaves no figure open."""

@@ -31,7 +31,7 @@ def test_the_course_has_at_most_25_000_words():
 def test_the_map_of_the_course_has_the_times_of_each_lesson():
     for lesson in LESSONS[1:]:
         times = re.search(r"about (\d+) minutes for you; .* about (\d+) seconds", lesson.prose).groups()
-        assert re.search(rf"\({lesson.path.name}\) .* \| {times[0]} \| {times[1]} \|", LESSONS[0].prose), lesson.path.name
+        assert re.search(rf"\({lesson.path.name}\) .* \| {times[0]} \| {times[1]} \|", LESSONS[0].prose), lesson.number
 
 
 def find(notebook, tag):
