@@ -83,15 +83,15 @@ def check_generator(net, z, y):
     images = first_images(net, z, y)
     if not isinstance(images, torch.Tensor):
         raise UserError(f"A generator returns one tensor with an image for each z, not {type(images).__name__}.")
-    shape, pixels, layers = list(images.shape[1:]), images[0].numel(), None
+    shape, pixels, layers, crop = list(images.shape[1:]), images[0].numel(), None, ""
     if (pixels == 784 and shape != [1, 28, 28]) or (len(shape) == 1 and pixels % 784 == 0):
         layers = f"nn.Flatten(), nn.Unflatten(1, ({pixels // 784}, 28, 28))"
     elif len(shape) == 3 and shape[1:] != [28, 28]:
         layers = "nn.Upsample((28, 28), mode='bilinear')"
-        layers += f" or nn.ConstantPad2d({14 - shape[2] // 2}, -1.0)" * (shape[2] % 2 == 0)
+        crop = f", or nn.Sequential(generator, nn.ConstantPad2d({14 - shape[2] // 2}, -1.0))" * (shape[2] % 2 == 0)
     if layers:
         words = f"This generator makes images [N, {', '.join(map(str, shape))}], not [N, 1, 28, 28]"
-        raise UserError(f"{words}: put nn.Sequential(generator, {layers}) in its place.")
+        raise UserError(f"{words}: put nn.Sequential(generator, {layers}){crop} in its place.")
     if len(shape) != 3:  # points, as in lesson 06, may lie anywhere
         return
     low, high = (end.item() for end in images.aminmax())  # NaN, if the net has diverged, is accepted

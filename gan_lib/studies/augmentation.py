@@ -13,8 +13,8 @@ STEPS = 500  # of every classifier: on all digits, with data augmentation, it re
 OWN = dataclasses.replace(recipes.RECIPES["cgan"], width=16, d_width=24, epochs=1)  # less than a minute on one thread
 ARMS = {  # the training data of the classifiers in tools/make_augmentation.py
     "real": "real digits",
-    "own": "+ a generator of these",
-    "all": "+ the generator of all 60,000",
+    "own": "+ a generator trained on these",
+    "all": "+ cgan, trained on all 60,000",
     "synthetic": "generated digits only",
 }
 
