@@ -178,11 +178,15 @@ def check_results(trial, means):
     training.update_average(game)
     if trial.change.get("G") and flatten(game.average.parameters()).equal(trial.average):
         return Remark("average", "the EMA doesn't follow G", "call update_average after G's step")
+    lrs = {player: trial.players[player][1].param_groups[0]["lr"] for player in "GD"}
+    high = [player for player, rate in zip("GD", game.rates, strict=True) if rate > HIGH]
+    if "high d_loss" in remarks and high:
+        found = " and ".join(f"{player}'s learning rate is {lrs[player]:.2g}" for player in high)
+        return Remark(
+            "learning rate", f"{remarks['high d_loss'].sign}; {found}", f"lower {'both' if high[1:] else 'it'}"
+        )
     for player, rate in zip("GD", game.rates, strict=True):
-        lr, change = trial.players[player][1].param_groups[0]["lr"], trial.change.get(player)
-        if "high d_loss" in remarks and rate > HIGH:
-            sign = f"{remarks['high d_loss'].sign}; {player}'s learning rate is {lr:.2g}"
-            return Remark("learning rate", sign, "lower it")
+        lr, change = lrs[player], trial.change.get(player)
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed
         if change is not None and game.step >= SPAN and (change > MOST or (change < LEAST and rate < LOW)):
             sign = f"one iteration at {lr:.2g} changes the weights of {player} by {100 * change:.2g} %"
