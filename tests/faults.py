@@ -124,6 +124,7 @@ FAULTS = {
     "G's rate tiny": (put(rates=(1e-6, 1e-3)), "learning rate", "the weights of G"),
     "D's rate tiny": (put(rates=(1e-3, 1e-6)), "learning rate", "the weights of D"),
     "D's rate huge": (put(rates=(1e-3, 0.1)), "learning rate", "D's learning rate is 0.1; lower it"),
+    "both rates huge": (put(rates=(0.1, 0.1)), "learning rate", "is 0.1 and D's learning rate is 0.1; lower both"),
     "G's rate huge": (put(rates=(0.1, 1e-3)), "collapse", "the learning rates"),
     "G never clears": (step("G", clear=None), "stale gradients", "G's"),
     "D clears before its optimiser steps": (step("D", clear="late"), "no gradient", "zero_grad comes before backward"),

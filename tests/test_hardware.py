@@ -44,7 +44,7 @@ def play(team, folder):
 def launch(*words, by=OURS):
     """Two processes, as the documentation says to start them."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen([sys.executable, "-m", *by.split(), *map(str, words)], env=environment, **options)
 
 

@@ -178,14 +178,13 @@ def check_results(trial, means):
     training.update_average(game)
     if trial.change.get("G") and flatten(game.average.parameters()).equal(trial.average):
         return Remark("average", "the EMA doesn't follow G", "call update_average after G's step")
-    lrs = {player: trial.players[player][1].param_groups[0]["lr"] for player in "GD"}
-    high = [player for player, rate in zip("GD", game.rates, strict=True) if rate > HIGH]
+    rates = dict(zip("GD", game.rates, strict=True))
+    lrs = {player: trial.players[player][1].param_groups[0]["lr"] for player in rates}
+    high = [f"{player}'s learning rate is {lrs[player]:.2g}" for player in rates if rates[player] > HIGH]
     if "high d_loss" in remarks and high:
-        found = " and ".join(f"{player}'s learning rate is {lrs[player]:.2g}" for player in high)
-        return Remark(
-            "learning rate", f"{remarks['high d_loss'].sign}; {found}", f"lower {'both' if high[1:] else 'it'}"
-        )
-    for player, rate in zip("GD", game.rates, strict=True):
+        sign = f"{remarks['high d_loss'].sign}; {' and '.join(high)}"
+        return Remark("learning rate", sign, "lower it" if len(high) == 1 else "lower both")
+    for player, rate in rates.items():
         lr, change = lrs[player], trial.change.get(player)
         change = change and change * rate / lr if lr else change  # as if the rate had not decayed
         if change is not None and game.step >= SPAN and (change > MOST or (change < LEAST and rate < LOW)):

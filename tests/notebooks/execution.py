@@ -76,7 +76,7 @@ def environment(folder):
     own |= {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
     nowhere = "http://127.0.0.1:9"
     network = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1,localhost"}
-    package = {"PYTHONPATH": str(contract.ROOT), "OMP_NUM_THREADS": "1"}
+    package = {"PYTHONPATH": str(contract.ROOT)}  # conftest.py asks for one thread
     return kept | {name: str(folder / path) for name, path in own.items()} | network | package
 
 
