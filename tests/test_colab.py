@@ -63,7 +63,8 @@ class Front:
         return printed
 
     def run(self, code):
-        return self.answer(self.client.execute(code))
+        # by default an error makes the kernel drop what is sent within the next 0.1 s
+        return self.answer(self.client.execute(code, stop_on_error=False))
 
     def evaluate(self, expression):
         """The value of an expression in the kernel, as JSON."""
