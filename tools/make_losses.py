@@ -12,7 +12,8 @@ from gan_lib import data, evaluation, losses, recipes, reference, training
 from gan_lib.files import write_atomically
 
 STEPS, SAMPLES, SEEDS = 200, 1000, range(5)
-PAIR = replace(recipes.get("dcgan-quick"), nets="dcgan-plain", d_lr=2e-3, batch_size=16)  # D without BatchNorm
+# D without BatchNorm, both rates 0.002
+PAIR = replace(recipes.get("dcgan-quick"), nets="dcgan-plain", d_lr=2e-3, batch_size=16)
 SETTINGS = {
     "minimax": {"loss": "minimax"},
     "non-saturating": {},

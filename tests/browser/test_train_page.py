@@ -86,7 +86,8 @@ def test_webassembly_is_three_times_as_fast_frames_go_on_and_a_hidden_tab_pauses
     fast, plain = np.min([[page.evaluate(clock, plain) for plain in (False, True)] for _ in range(3)], 0)
     idle = page.evaluate(FRAMES)
     page.get_by_role("button", name="Start training").click()
-    assert plain > 3 * fast and page.evaluate(FRAMES) > idle / 2  # other tests keep both cores busy
+    assert plain > 3 * fast
+    until(lambda: page.evaluate(FRAMES) > 0.8 * idle, 30)  # 50 of 60; other tests may take the cores for a while
     for hidden in (True, False):
         page.evaluate(HIDE, hidden)
         until(lambda hidden=hidden: page.evaluate("() => trainer.state.running") is not hidden)
