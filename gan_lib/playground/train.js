@@ -116,8 +116,6 @@ function change(key, value) {
   if (key === "fault") showFault()
   const {dRate, gRate, batch, loss, fault} = settings
   ask("set", {world: "digits", settings: {dRate, gRate, batch, loss, fault}})
-  state.from = state.rows.length  // what the curves say from here on, so a new row starts
-  state.inLast = state.share
   note()
 }
 
@@ -132,7 +130,7 @@ function showFault() {
 const say = words => { find("status").textContent = words }
 
 async function restart() {
-  Object.assign(state, {rows: [], inLast: 1, share: 1, film: [], every: 25, from: 0, last: null, asked: 0, pace: 0})
+  Object.assign(state, {rows: [], inLast: 1, share: 1, film: [], every: 25, last: null, asked: 0, pace: 0})
   find("after").hidden = true
   find("film").value = find("film").max = 0
   await ask("new", {world: "digits", settings: {...settings}})
@@ -145,7 +143,7 @@ function receive(report) {
   const was = state.running
   measurePace(report, was)
   Object.assign(state, {last: report, running: report.running})
-  if (report.means) addRow([report.step, ...report.means, report.found?.low, report.found?.high])
+  if (report.means) addRow([report.step, ...report.means])
   keep(report)
   drawCurves()
   if (!state.running || report.step - (state.asked ?? 0) > 100 || report.step < 100) tell()
@@ -170,7 +168,6 @@ function addRow(row) {  // a row is the mean of `share` reports
   } else {
     if (rows.length === 300) {  // two rows become one
       state.rows = Array.from({length: 150}, (_, i) => join(rows[2 * i], 1, rows[2 * i + 1]))
-      state.from = Math.ceil(state.from / 2)
       state.share *= 2
     }
     state.rows.push(row)
@@ -271,13 +268,12 @@ addEventListener("resize", drawCurves)
 
 const two = value => value.toFixed(2).replace("-", "−")
 
-function diagnose({rows, from, last: {range, movesBoth, samples, step}}, {dRate, gRate}) {
-  const recent = rows.slice(Math.max(from, rows.length - 8))
-  if (!recent.length) return "No iteration yet: D and G have random weights, and G's images are grey noise."
-  const mean = i => recent.reduce((sum, row) => sum + row[i], 0) / recent.length
-  const dLoss = mean(1), dReal = mean(3), dFake = mean(4)
+function diagnose({range, movesBoth, samples, seen, step}, {dRate, gRate}) {
+  if (!step) return "No iteration yet: D and G have random weights, and G's images are grey noise."
+  if (!seen) return "No iteration yet with these settings."
+  const {n, means: [dLoss, gLoss, dReal, dFake], highest, inside} = seen
   const answers = `D answers ${two(dReal)} for real digits and ${two(dFake)} for generated ones.`
-  if (!recent.every(row => Number.isFinite(row[1] + row[2])))
+  if (!Number.isFinite(dLoss + gLoss))
     return "Diverged: a loss is no longer a number. The learning rates are too high. Lower them, then restart."
   if (range[0] < -1.05 || range[1] > 1.05)
     return `Range: real pixels go from ${two(range[0])} to ${two(range[1])}, but G's tanh stays between −1 and 1. D knows real
@@ -285,21 +281,20 @@ function diagnose({rows, from, last: {range, movesBoth, samples, step}}, {dRate,
   if (movesBoth)
     return `One optimiser: D's step also changes G, and makes its images easier to recognise. Give each network its own optimiser,
       and detach the fakes in D's step. ${answers}`
-  if (step > 200 && recent.length > 3 && recent.every(row => row[5] >= 0 && row[6] <= 1))
+  if (n > 100 && inside)
     return `Sigmoid twice: D's logits stay between 0 and 1, so its answers stay between 0.50 and
       0.73, and it can't say “generated”. End D in a linear layer. ${answers}`
   if (dFake - dReal > 0.2)
     return `Swapped labels: D takes generated images for real ones. ${answers} In D's loss, real images need the label 1, and
       generated images the label 0.`
-  const highest = Math.max(...rows.slice(from).map(row => row[1]))
   if (dLoss > 3 || highest > 8)
     return `Learning rate: d_loss went up to ${two(highest)}; a D that can't tell has 1.39. The steps are so large that both
       networks overshoot. Lower both rates, and restart.`
-  if (dReal > 0.98 && dFake < 0.02)
+  const gap = dReal - dFake
+  if (gap > 0.9)
     return `D is sure: ${answers} So G learns little from D. D is too strong for G: compare the rates of their steps. The
       settings say ${dRate} for D and ${gRate} for G.`
   if (step > 300 && alike(samples)) return `Collapse: all generated images are nearly equal. ${answers} Restart with other rates.`
-  const gap = dReal - dFake
   const skill = gap < 0.02 ? "D only guesses now."
     : gap < 0.4 ? "D is a little better than guessing: G fools it often, and still learns from it."
     : "D is mostly right, but not sure: G learns from it."
@@ -315,7 +310,7 @@ function alike(samples) {  // whether no pixel differs by 40 of 255 from its lik
 
 function tell() {
   state.asked = state.last.step
-  const words = diagnose(state, settings).replace(/\s+/g, " ")
+  const words = diagnose(state.last, settings).replace(/\s+/g, " ")
   if (find("diagnosis").textContent !== words) find("diagnosis").textContent = words
   const row = state.rows.at(-1)
   if (!row) return
@@ -340,13 +335,8 @@ async function finish() {
     return slider.box
   }))
   state.strengths = {}
-  state.z ??= newZ()
+  state.z ??= await ask("noise")
   steer()
-}
-
-function newZ() {  // from N(0, 1), by Box and Muller
-  const {sqrt, log, cos, PI, random} = Math
-  return Array.from({length: 64}, () => sqrt(-2 * log(1 - random())) * cos(2 * PI * random()))
 }
 
 async function steer() {  // z plus strength · direction, as long as it was: what latent.render does
@@ -390,21 +380,17 @@ press("start", () => state.running ? ask("stop") : run())
 press("step-d", () => ask("step", {world: "digits", player: "D"}))
 press("step-g", () => ask("step", {world: "digits", player: "G"}))
 press("restart", restart)
-press("new-z", () => { state.z = newZ(); steer() })
+press("new-z", async () => { state.z = await ask("noise"); steer() })
 press("save-png", savePng)
 press("save-weights", saveWeights)
 press("copy-link", copyLink)
 find("film").addEventListener("input", showFilm)
 
-let resume = null  // what to go on with when the tab is seen again
+let waits = false  // for the tab to be seen again
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && state.running) {
-    resume = run
-    ask("stop")
-  } else if (!document.hidden && resume) {
-    resume()
-    resume = null
-  }
+  if (waits) run()
+  waits = document.hidden && state.running
+  if (waits) ask("stop")
 })
 
 listeners.digits = receive
@@ -413,4 +399,4 @@ startWorker()
 tile(find("real"), await ask("open", {digits: decode(facts.digits), kernel: decode(find("kernel").textContent)}))
 await restart()
 state.ready = true
-window.trainer = {state, settings, ask, run, diagnose}
+window.trainer = {state, ask}

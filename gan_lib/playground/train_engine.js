@@ -31,8 +31,8 @@ const plain = () => ({
   },
   adam(n, w, g, m, v, rate, beta1, beta2, epsilon) {
     for (let i = 0; i < n; i++) {
-      m[i] += (1 - beta1) * (g[i] - m[i])
-      v[i] += (1 - beta2) * (g[i] * g[i] - v[i])
+      m[i] += (1 - beta1) * (g[i] - m[i]) + 1e-30  // as in train_kernel.ts
+      v[i] += (1 - beta2) * (g[i] * g[i] - v[i]) + 1e-30
       w[i] -= rate * m[i] / (Math.sqrt(v[i]) + epsilon)
     }
   },
@@ -82,7 +82,7 @@ function normal(random, out, n = out.length) {  // from N(0, 1), by Box and Mull
 
 const OUTPUTS = {  // the function after the last layer, unless it is linear, and its derivative in terms of its result
   tanh: [Math.tanh, y => 1 - y * y],
-  sigmoid: [a => 1 / (1 + Math.exp(-a)), y => y * (1 - y)],
+  sigmoid: [a => a < -40 ? 0 : 1 / (1 + Math.exp(-a)), y => y * (1 - y)],  // numbers of 1e-38 are slow to compute with
 }
 
 class Net {

@@ -51,13 +51,15 @@ export function transpose(rows: i32, columns: i32, from: usize, to: usize): void
     store<f32>(to + ((j * rows + r) << 2), load<f32>(from + ((r * columns + j) << 2)))
 }
 
-// One step of Adam for n weights (a multiple of 4), with gradient g and its running mean m and mean square v.
+// One step of Adam for n weights (a multiple of 4), with gradient g and its running mean m and mean square v. Where
+// gradients vanish, both settle near 1e-30: below 1e-38 a processor takes many times as long for each operation.
 export function adam(n: i32, w: usize, g: usize, m: usize, v: usize, rate: f32, beta1: f32, beta2: f32, epsilon: f32): void {
   const b1 = f32x4.splat(1 - beta1), b2 = f32x4.splat(1 - beta2), r = f32x4.splat(rate), e = f32x4.splat(epsilon)
+  const tiny = f32x4.splat(1e-30)
   for (let i = 0; i < n << 2; i += 16) {
     const gradient = v128.load(g + i), mean = v128.load(m + i), square = v128.load(v + i)
-    const new_mean = f32x4.add(mean, f32x4.mul(b1, f32x4.sub(gradient, mean)))
-    const new_square = f32x4.add(square, f32x4.mul(b2, f32x4.sub(f32x4.mul(gradient, gradient), square)))
+    const new_mean = f32x4.add(f32x4.add(mean, tiny), f32x4.mul(b1, f32x4.sub(gradient, mean)))
+    const new_square = f32x4.add(f32x4.add(square, tiny), f32x4.mul(b2, f32x4.sub(f32x4.mul(gradient, gradient), square)))
     v128.store(m + i, new_mean)
     v128.store(v + i, new_square)
     const change = f32x4.div(f32x4.mul(r, new_mean), f32x4.add(f32x4.sqrt(new_square), e))

@@ -52,12 +52,22 @@ function make(world, {plain: slowly, ...settings} = {}) {
   return Object.assign(new Game(kernel, WORLDS[world](uniform(settings.seed + 1)), {...NETS[world], ...settings}), {rows: []})
 }
 
+function keep(game, row) {  // for the curves, and, since the last change of a setting, for the diagnosis
+  game.rows.push(row)
+  if (!game.found) return
+  const seen = game.seen ??= {n: 0, means: [0, 0, 0, 0], highest: 0, inside: true}
+  const share = 1 / Math.min(++seen.n, 50)  // the mean of 50 iterations, and then a moving one
+  seen.means = seen.means.map((mean, i) => mean + share * (row[i] - mean))
+  seen.highest = Math.max(seen.highest, seen.means[0])
+  seen.inside &&= game.found.low >= 0 && game.found.high <= 1  // all logits
+}
+
 function step(game, player) {  // of one net; G's step uses the fakes of D's, and the pictures drawn since then were in its way
   if (player === "D" || !game.n) game.draw()
   else game.fake()
   if (player === "D") { game.discriminatorStep(); return }
-  game.gLoss = game.generatorStep()
-  game.rows.push([game.found?.loss ?? NaN, game.gLoss, game.found?.real ?? NaN, game.found?.fake ?? NaN])
+  const {loss = NaN, real = NaN, fake = NaN} = game.found ?? {}
+  keep(game, [loss, game.generatorStep(), real, fake])
 }
 
 function report(world) {
@@ -69,7 +79,7 @@ function report(world) {
     : {samples: greys(shown), range: [extreme(real, -1), extreme(real, 1)]}
   postMessage({
     world, seconds, step: game.step, steps: [discriminator.steps, generator.steps], running: running === world,
-    engine: generator.kernel.name, found: game.found, movesBoth: game.movesBoth, ...pictures,
+    engine: generator.kernel.name, found: game.found, seen: game.seen, movesBoth: game.movesBoth, ...pictures,
     means: rows.length ? [0, 1, 2, 3].map(i => rows.reduce((sum, row) => sum + row[i], 0) / rows.length) : null,
   })
   game.rows = []
@@ -103,7 +113,7 @@ async function train(world) {
       step(game, "D")
       game.movesBoth = last.some((value, i) => value !== before[i])  // D's step should leave G alone
       step(game, "G")
-      while (performance.now() < start + 90 && game.step < until) game.rows.push(game.iteration())
+      while (performance.now() < start + 90 && game.step < until) keep(game, game.iteration())
     }
     seconds += (performance.now() - start) / 1000
     const failed = game.rows.length && !game.rows.at(-1).every(Number.isFinite)
@@ -126,7 +136,10 @@ const actions = {
     if (running === world) running = ""
     report(world)
   },
-  set({world, settings}) { Object.assign(games[world].settings, settings) },
+  set({world, settings}) {
+    Object.assign(games[world].settings, settings)
+    games[world].seen = null
+  },
   run({world, end = Infinity, slowly = false}) {
     const already = running === world
     until = end
@@ -141,6 +154,7 @@ const actions = {
     report(world)
   },
   render: ({z}) => greys(games.digits.render(Float32Array.from(z))),
+  noise: () => normal(Math.random, new Float32Array(games.digits.latent)),
   directions: () => findDirections(games.digits),
   save: ({recipe}) => checkpoint(games.digits, recipe, seconds),
   time({plain: slowly, n, batch = 32}) {  // the median milliseconds of an iteration

@@ -1,6 +1,7 @@
 /* Run by test_train_engine.py in Node, with a folder, the program's own folder, and {recipe, losses} as JSON. For each kernel and
-   loss it saves a game before and after ten iterations, and prints {"kernel loss": {rows, moved}}: the z, images and statistics
-   of each iteration, and then which nets each single step moves. */
+   loss it saves a game before and after ten iterations, and prints {"kernel loss": {rows, moved, slow}}: the z, images and
+   statistics of each iteration, which nets each single step moves, and how many subnormal numbers Adam has after 200 iterations
+   with high rates. */
 
 const fs = require("fs"), [folder, program, options] = process.argv.slice(2), {recipe, losses} = JSON.parse(options)
 const {plain, fast, uniform, Game} = require(`${program}/train_engine.js`), {checkpoint} = require(`${program}/train_results.js`)
@@ -38,7 +39,11 @@ async function main() {
       game[step]()
       return Object.entries(weights()).filter(([net, w]) => w.some((value, i) => value !== before[net][i])).map(([net]) => net)
     })
-    result[name] = {rows, moved}
+    game.settings.dRate = game.settings.gRate = 0.1  // too high: D becomes sure, and gradients vanish
+    for (let i = 0; i < 200; i++) game.iteration()
+    const slow = value => value && Math.abs(value) < 2 ** -126  // a subnormal number
+    const states = [game.generator, game.discriminator].flatMap(({mean, square}) => [mean, square])
+    result[name] = {rows, moved, slow: states.map(values => values.filter(slow).length)}
   }
   console.log(JSON.stringify(result))
 }

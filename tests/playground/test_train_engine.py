@@ -51,6 +51,7 @@ def test_ten_iterations_are_those_of_pytorch_and_a_single_step_moves_one_net(ker
         if key != "rng" and not (free and key.startswith("discriminator") and key.endswith("bias")):
             assert (saved.tensors[key] - value).abs().max() < 1e-5, key
     assert runs[1][name]["moved"] == [["D"], ["G", "EMA"]]  # the EMA follows G
+    assert runs[1][name]["slow"] == [0, 0, 0, 0]
 
 
 def test_the_compiled_kernel_is_that_of_its_source():
