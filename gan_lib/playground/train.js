@@ -291,7 +291,7 @@ function diagnose({range, movesBoth, samples, seen, step}, {dRate, gRate}) {
     return `Learning rate: d_loss went up to ${two(highest)}; a D that can't tell has 1.39. The steps are so large that both
       networks overshoot. Lower both rates, and restart.`
   const gap = dReal - dFake
-  if (gap > 0.9)
+  if (gap > 0.85)
     return `D is sure: ${answers} So G learns little from D. D is too strong for G: compare the rates of their steps. The
       settings say ${dRate} for D and ${gRate} for G.`
   if (step > 300 && alike(samples)) return `Collapse: all generated images are nearly equal. ${answers} Restart with other rates.`

@@ -58,7 +58,7 @@ function keep(game, row) {  // for the curves, and, since the last change of a s
   const seen = game.seen ??= {n: 0, means: [0, 0, 0, 0], highest: 0, inside: true}
   const share = 1 / Math.min(++seen.n, 50)  // the mean of 50 iterations, and then a moving one
   seen.means = seen.means.map((mean, i) => mean + share * (row[i] - mean))
-  seen.highest = Math.max(seen.highest, seen.means[0])
+  if (seen.n > 20) seen.highest = Math.max(seen.highest, seen.means[0])
   seen.inside &&= game.found.low >= 0 && game.found.high <= 1  // all logits
 }
 
