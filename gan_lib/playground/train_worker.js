@@ -58,7 +58,7 @@ function keep(game, row) {  // for the curves, and, since the last change of a s
   const seen = game.seen ??= {n: 0, means: [0, 0, 0, 0], highest: 0, inside: true}
   const share = 1 / Math.min(++seen.n, 50)  // the mean of 50 iterations, and then a moving one
   seen.means = seen.means.map((mean, i) => mean + share * (row[i] - mean))
-  if (seen.n > 20) seen.highest = Math.max(seen.highest, seen.means[0])
+  if (seen.n > 20) seen.highest = Math.max(seen.highest, seen.means[0])  // a change makes it jump
   seen.inside &&= game.found.low >= 0 && game.found.high <= 1  // all logits
 }
 
@@ -79,7 +79,7 @@ function report(world) {
     : {samples: greys(shown), range: [extreme(real, -1), extreme(real, 1)]}
   postMessage({
     world, seconds, step: game.step, steps: [discriminator.steps, generator.steps], running: running === world,
-    engine: generator.kernel.name, found: game.found, seen: game.seen, movesBoth: game.movesBoth, ...pictures,
+    engine: generator.kernel.name, seen: game.seen, movesBoth: game.movesBoth, ...pictures,
     means: rows.length ? [0, 1, 2, 3].map(i => rows.reduce((sum, row) => sum + row[i], 0) / rows.length) : null,
   })
   game.rows = []
